@@ -1,0 +1,1 @@
+//! The MQTT front door: acknowledges a publish only when it is on disk.

@@ -1,0 +1,1 @@
+//! Decoders, one per device dialect: bytes in, typed values out, no I/O.

@@ -1,0 +1,1 @@
+//! The farm appliance: acquisition, milking, store, LAN web server, command line.

@@ -1,0 +1,3 @@
+//! The farm appliance: acquisition, milking, store, LAN web server, command line.
+
+fn main() {}

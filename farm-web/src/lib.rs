@@ -1,0 +1,1 @@
+//! The farm's pages, live events and JSON API as an axum router over a farm handle.

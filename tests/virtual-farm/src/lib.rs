@@ -1,0 +1,1 @@
+//! A dairy farm that is not there: readers, meters, probes and MQTT nodes that speak the real protocols.
