@@ -1,3 +1,52 @@
-//! The front door for people and CI: demo, test, bench, tidy.
+//! The front door for people and CI: `cargo xtask demo`, `test`, `bench`, `fuzz`.
+//!
+//! Each command does all of its own set-up, or says exactly what to do.
 
-fn main() {}
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program speaks to a person"
+)]
+
+mod bench;
+mod debian;
+mod demo;
+mod fuzz;
+mod process;
+mod test;
+
+#[cfg(test)]
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The front door for people and CI")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the farm appliance and a virtual farm, and say where to look.
+    Demo(demo::Demo),
+    /// Install what tests need, then run every test.
+    Test(test::Test),
+    /// Print figures, each beside a peer on the same work; all of them, or those named.
+    Bench(bench::Bench),
+    /// Fuzz each decoder for a while.
+    Fuzz(fuzz::Fuzz),
+    /// Install what tests need from Debian's packages, or say what to install.
+    Setup,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Demo(demo) => demo.run(),
+        Command::Test(test) => test.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
+        Command::Setup => debian::ensure(debian::FOR_TESTS),
+    }
+}

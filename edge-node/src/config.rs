@@ -1,0 +1,416 @@
+//! The appliance's configuration: one commented TOML file, checked before anything starts.
+//!
+//! What is physical about this Pi stands here (addresses, paths, budgets); what hangs on it (devices, places, staff) is
+//! in the store, because people edit it in the web UI and it is synchronised. Invariant: a key that is not known is an
+//! error that names the key, its line and the nearest key that exists.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use farm_model::UnixMillis;
+use serde::{Deserialize, Serialize};
+use toml::de::{DeTable, DeValue};
+
+/// The commented file that `edge-node check-config --print-default` writes.
+pub const DEFAULT: &str = include_str!("../khamar.toml");
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The farm itself.
+    pub farm: FarmConfig,
+    /// Where data is kept and for how long.
+    pub data: DataConfig,
+    /// The web server on the farm's network.
+    pub web: WebConfig,
+    /// The MQTT door.
+    pub mqtt: MqttConfig,
+    /// Serial ports and buses.
+    pub serial: SerialConfig,
+    /// Temperature probes on the 1-wire bus.
+    pub onewire: OneWireConfig,
+    /// Rules of the parlour.
+    pub milking: edge_milking::Config,
+    /// Where time comes from.
+    pub clock: ClockConfig,
+    /// Discovery messages for Home Assistant.
+    pub homeassistant: HomeAssistantConfig,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// The farm itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FarmConfig {
+    /// Name shown on every page.
+    pub name: String,
+    /// IANA time zone of the farm's days and sessions.
+    pub timezone: String,
+}
+
+impl Default for FarmConfig {
+    fn default() -> Self {
+        Self { name: "খামার".to_owned(), timezone: "Asia/Dhaka".to_owned() }
+    }
+}
+
+/// Where data is kept and for how long.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Folder of the database, its copies and the setup code.
+    pub dir: PathBuf,
+    /// Days that raw readings are kept; rolled-up ones stay.
+    pub keep_raw_days: u32,
+    /// Size of the database in megabytes at which the oldest raw readings go, whatever their age.
+    pub max_megabytes: u64,
+    /// Daily copies kept.
+    pub copies: u32,
+    /// Local time of the daily copy, `HH:MM`.
+    pub copy_at: String,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("/var/lib/khamar"),
+            keep_raw_days: 30,
+            max_megabytes: 4096,
+            copies: 7,
+            copy_at: "02:30".to_owned(),
+        }
+    }
+}
+
+/// The web server on the farm's network.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebConfig {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self { listen: vec![SocketAddr::from(([0, 0, 0, 0], 8080))] }
+    }
+}
+
+/// The MQTT door.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MqttConfig {
+    /// Addresses for plain MQTT; none switches it off.
+    pub listen: Vec<SocketAddr>,
+    /// Addresses for MQTT over WebSocket; none switches it off.
+    pub websocket: Vec<SocketAddr>,
+    /// Addresses whose clients may come without a name and secret. Deny by default.
+    pub anonymous_from: Vec<IpAddr>,
+    /// Largest packet taken, in bytes.
+    pub max_packet_bytes: u32,
+}
+
+impl Default for MqttConfig {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([0, 0, 0, 0], 1883))],
+            websocket: Vec::new(),
+            anonymous_from: Vec::new(),
+            max_packet_bytes: 65_536,
+        }
+    }
+}
+
+/// Serial ports and buses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SerialConfig {
+    /// Folders whose entries are offered as ports on the Devices page.
+    pub dirs: Vec<PathBuf>,
+}
+
+impl Default for SerialConfig {
+    fn default() -> Self {
+        Self { dirs: vec![PathBuf::from("/dev/serial/by-id")] }
+    }
+}
+
+/// Temperature probes on the 1-wire bus.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OneWireConfig {
+    /// The kernel's folder of devices.
+    pub root: PathBuf,
+    /// Seconds between readings of each probe.
+    pub every_s: u32,
+}
+
+impl Default for OneWireConfig {
+    fn default() -> Self {
+        Self { root: PathBuf::from("/sys/bus/w1/devices"), every_s: 30 }
+    }
+}
+
+/// Where time comes from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClockConfig {
+    /// `ntp`: trusted once the kernel says that it is synchronised. `system`: trusted as it is (a Pi with a clock chip).
+    pub trust: ClockTrust,
+    /// Demonstrations only: the farm's time at start, in milliseconds since 1970.
+    pub simulated_start_ms: i64,
+    /// Demonstrations only: how much faster than real time the farm lives; 0 switches simulation off.
+    pub simulated_rate: f64,
+}
+
+impl Default for ClockConfig {
+    fn default() -> Self {
+        Self { trust: ClockTrust::Ntp, simulated_start_ms: 0, simulated_rate: 0.0 }
+    }
+}
+
+impl ClockConfig {
+    /// Start and rate of the demonstration's clock, when there is one.
+    pub fn simulated(&self) -> Option<(UnixMillis, f64)> {
+        (self.simulated_rate > 0.0).then_some((UnixMillis(self.simulated_start_ms), self.simulated_rate))
+    }
+}
+
+/// When the machine's clock is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockTrust {
+    /// Once the kernel reports synchronisation.
+    Ntp,
+    /// Always.
+    System,
+}
+
+/// Discovery messages for Home Assistant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HomeAssistantConfig {
+    /// Whether to publish them.
+    pub enabled: bool,
+    /// Home Assistant's discovery prefix.
+    pub prefix: String,
+}
+
+impl Default for HomeAssistantConfig {
+    fn default() -> Self {
+        Self { enabled: false, prefix: "homeassistant".to_owned() }
+    }
+}
+
+/// Logs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `json` for machines, `text` for people.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or per-module directives as `tracing` understands them.
+    pub level: String,
+    /// A file to write to beside standard output; empty for none.
+    pub file: PathBuf,
+    /// Size in megabytes at which the file is rotated.
+    pub rotate_megabytes: u64,
+    /// Rotated files kept.
+    pub keep_files: usize,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: "info".to_owned(), file: PathBuf::new(), rotate_megabytes: 10, keep_files: 5 }
+    }
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What is wrong with a configuration, all of it at once.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something that is not understood.
+    #[error("{path} is not a valid configuration:\n{}", list(problems))]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// Each problem.
+        problems: Vec<Problem>,
+    },
+}
+
+/// One thing wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Line, from 1; 0 when the problem has no line.
+    pub line: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.message),
+            line => write!(f, "line {line}: {}", self.message),
+        }
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads and checks the file at `path`.
+///
+/// # Errors
+/// When the file can't be read, or any key or value in it is wrong; all wrong keys are named at once.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(&text).map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
+}
+
+/// Checks and reads configuration text.
+///
+/// # Errors
+/// Every problem found, in the order of lines.
+pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    let table = DeTable::parse(text).map_err(|e| vec![at(text, &e)])?;
+    let known = toml::Value::try_from(Config::default()).expect("the default configuration is plain data");
+    let mut problems = Vec::new();
+    unknown_keys(text, table.get_ref(), &known, "", &mut problems);
+    if !problems.is_empty() {
+        problems.sort_by_key(|p| p.line);
+        return Err(problems);
+    }
+    let config: Config = toml::from_str(text).map_err(|e| vec![at(text, &e)])?;
+    check_values(text, &config)?;
+    Ok(config)
+}
+
+fn at(text: &str, error: &toml::de::Error) -> Problem {
+    let line = error.span().map_or(0, |span| line_of(text, span.start));
+    Problem { line, message: error.message().replace('\n', " ") }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes()[..offset.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+}
+
+fn unknown_keys(text: &str, table: &DeTable<'_>, known: &toml::Value, path: &str, problems: &mut Vec<Problem>) {
+    let toml::Value::Table(known) = known else { return };
+    for (key, value) in table {
+        let name: &str = key.get_ref().as_ref();
+        match known.get(name) {
+            Some(inner) => {
+                if let DeValue::Table(table) = value.get_ref() {
+                    unknown_keys(text, table, inner, &format!("{path}{name}."), problems);
+                }
+            }
+            None => {
+                let nearest = known.keys().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
+                let hint = match nearest {
+                    Some(near) if strsim::jaro_winkler(name, near) > 0.75 => format!("did you mean `{path}{near}`?"),
+                    _ => format!("known here: {}", known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")),
+                };
+                problems.push(Problem { line: line_of(text, key.span().start), message: format!("unknown key `{path}{name}`; {hint}") });
+            }
+        }
+    }
+}
+
+/// What types cannot say: ranges, names that must resolve.
+fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut wrong = |key: &str, message: String| {
+        let line = text.lines().position(|l| l.trim_start().starts_with(key)).map_or(0, |i| i + 1);
+        problems.push(Problem { line, message });
+    };
+    if jiff::tz::TimeZone::get(&config.farm.timezone).is_err() {
+        wrong("timezone", format!("`farm.timezone`: no time zone is called {:?}; write it as \"Asia/Dhaka\"", config.farm.timezone));
+    }
+    if config.data.copy_at.parse::<jiff::civil::Time>().is_err() {
+        wrong("copy_at", format!("`data.copy_at`: {:?} is no time of day; write it as \"02:30\"", config.data.copy_at));
+    }
+    if config.data.max_megabytes < 64 {
+        wrong("max_megabytes", "`data.max_megabytes` must be at least 64".to_owned());
+    }
+    if config.web.listen.is_empty() {
+        wrong("listen", "`web.listen` is empty: nobody could open a page; write [\"0.0.0.0:8080\"]".to_owned());
+    }
+    if config.onewire.every_s == 0 {
+        wrong("every_s", "`onewire.every_s` must be at least 1".to_owned());
+    }
+    if config.mqtt.max_packet_bytes < 1024 {
+        wrong("max_packet_bytes", "`mqtt.max_packet_bytes` must be at least 1024".to_owned());
+    }
+    if !(config.clock.simulated_rate >= 0.0 && config.clock.simulated_rate <= 10_000.0) {
+        wrong("simulated_rate", "`clock.simulated_rate` must be between 0 and 10000".to_owned());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        list(&parse(text).unwrap_err())
+    }
+
+    #[test]
+    fn the_shipped_file_is_the_default() {
+        let shipped = parse(DEFAULT).unwrap();
+        assert_eq!(toml::Value::try_from(shipped).unwrap(), toml::Value::try_from(Config::default()).unwrap());
+    }
+
+    #[test]
+    fn every_known_key_stands_in_the_shipped_file() {
+        let shipped: toml::Value = toml::from_str(DEFAULT).unwrap();
+        let known = toml::Value::try_from(Config::default()).unwrap();
+        for (section, keys) in known.as_table().unwrap() {
+            for key in keys.as_table().unwrap().keys() {
+                assert!(shipped[section].get(key).is_some(), "{section}.{key} is not explained in khamar.toml");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_named_with_its_line_and_the_nearest() {
+        insta::assert_snapshot!(problems("[web]\nlisten = [\"0.0.0.0:80\"]\n\n[mqtt]\nlissten = []\n[dta]\n"), @r"
+          line 5: unknown key `mqtt.lissten`; did you mean `mqtt.listen`?
+          line 6: unknown key `dta`; did you mean `data`?
+        ");
+    }
+
+    #[test]
+    fn wrong_values_say_what_to_write() {
+        insta::assert_snapshot!(problems("[farm]\ntimezone = \"Dhaka\"\n[data]\ncopy_at = \"25:00\"\n"), @r#"
+          line 2: `farm.timezone`: no time zone is called "Dhaka"; write it as "Asia/Dhaka"
+          line 4: `data.copy_at`: "25:00" is no time of day; write it as "02:30"
+        "#);
+        insta::assert_snapshot!(problems("[data]\nkeep_raw_days = \"thirty\"\n"), @r#"  line 2: invalid type: string "thirty", expected u32"#);
+        insta::assert_snapshot!(problems("[data\n"), @"  line 1: unclosed table, expected `]`");
+    }
+}

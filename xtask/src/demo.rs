@@ -1,0 +1,297 @@
+//! `cargo xtask demo`: the appliance and a farm that is not there, on this machine, with nothing to set up.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+
+use crate::process::{cargo, run, target_dir};
+
+const OWNER: (&str, &str) = ("রহিমা", "2580");
+const WORKER: (&str, &str) = ("করিম", "1470");
+
+/// Options of `demo`.
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// How much faster than real time the farm lives.
+    #[arg(long, default_value_t = 6.0)]
+    speed: f64,
+    /// Days of history to load at the start.
+    #[arg(long, default_value_t = 90)]
+    days: u32,
+    /// Cows of the herd.
+    #[arg(long, default_value_t = 60)]
+    cows: u32,
+    /// The virtual farm's seed: the same seed is the same farm.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A fault to order, such as `warm-tank:1@60+600`; may be given several times.
+    #[arg(long)]
+    fault: Vec<String>,
+    /// Port of the web pages; the next free one if it is taken.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Use optimised builds, as they run on a farm.
+    #[arg(long)]
+    release: bool,
+}
+
+impl Demo {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let mut build = cargo(&[
+            "build",
+            "--package",
+            "edge-node",
+            "--package",
+            "virtual-farm",
+            "--bins",
+        ]);
+        if self.release {
+            build.arg("--release");
+        }
+        run(&mut build)?;
+        let bin = target_dir().join(if self.release { "release" } else { "debug" });
+        let started = Instant::now();
+        let dir = target_dir().join("demo");
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+        fs::create_dir_all(&dir)?;
+
+        let (web, mqtt) = (free_port(self.port)?, free_port(1883)?);
+        let config = self.write_config(&dir, web, mqtt)?;
+        let edge = bin.join("edge-node");
+        let owner = ["--name", OWNER.0, "--role", "owner"];
+        edge_node(
+            &edge,
+            &config,
+            &[&["staff", "add"][..], &owner].concat(),
+            OWNER.1,
+        )?;
+        edge_node(
+            &edge,
+            &config,
+            &["staff", "add", "--name", WORKER.0, "--role", "worker"],
+            WORKER.1,
+        )?;
+        let token = edge_node(
+            &edge,
+            &config,
+            &["token", "add", "--name", "virtual farm", "--scope", "write"],
+            "",
+        )?;
+
+        let mut farm = self.start_farm(&bin, &dir, web, mqtt, token.trim())?;
+        let edge = Command::new(&edge)
+            .arg("--config")
+            .arg(&config)
+            .args(["run", "--until-stdin-closes"])
+            .stdin(Stdio::piped())
+            .stdout(fs::File::create(dir.join("edge-node.log"))?)
+            .spawn()
+            .context("edge-node")?;
+        let mut edge = Stopped(edge);
+        wait_for(web, &mut edge)?;
+        self.greet(web, mqtt, &dir, started);
+        let status = loop {
+            if let Some(status) = edge.0.try_wait()? {
+                break status;
+            }
+            if let Some(status) = farm.0.try_wait()? {
+                bail!(
+                    "the virtual farm ended ({status}); its log is {}",
+                    dir.join("virtual-farm.log").display()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        ensure!(
+            status.success(),
+            "edge-node ended ({status}); its log is {}",
+            dir.join("edge-node.log").display()
+        );
+        Ok(())
+    }
+
+    /// Time of the farm at the start: today, when the morning milking begins in Bangladesh.
+    fn origin_ms(&self) -> i64 {
+        const DAY: i64 = 86_400_000;
+        const DHAKA: i64 = 6 * 3_600_000;
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_millis() as i64);
+        (now + DHAKA).div_euclid(DAY) * DAY - DHAKA + 5 * 3_600_000
+    }
+
+    fn write_config(&self, dir: &Path, web: u16, mqtt: u16) -> anyhow::Result<PathBuf> {
+        let path = dir.join("khamar.toml");
+        fs::write(
+            &path,
+            format!(
+                "[farm]\nname = \"সবুজ খামার\"\n[data]\ndir = \"{data}\"\n[web]\nlisten = [\"0.0.0.0:{web}\"]\n\
+                 [mqtt]\nlisten = [\"127.0.0.1:{mqtt}\"]\nanonymous_from = [\"127.0.0.1\"]\n[serial]\ndirs = [\"{farm}/tty\"]\n\
+                 [onewire]\nroot = \"{farm}/w1\"\nevery_s = 2\n[clock]\nsimulated_start_ms = {origin}\nsimulated_rate = {speed:?}\n",
+                data = dir.join("data").display(),
+                farm = dir.join("farm").display(),
+                origin = self.origin_ms(),
+                speed = self.speed,
+            ),
+        )?;
+        Ok(path)
+    }
+
+    fn start_farm(
+        &self,
+        bin: &Path,
+        dir: &Path,
+        web: u16,
+        mqtt: u16,
+        token: &str,
+    ) -> anyhow::Result<Stopped> {
+        let mut farm = Command::new(bin.join("virtual-farm"));
+        farm.arg("--dir").arg(dir.join("farm"));
+        farm.args([
+            "--seed",
+            &self.seed.to_string(),
+            "--speed",
+            &self.speed.to_string(),
+            "--cows",
+            &self.cows.to_string(),
+        ]);
+        farm.args([
+            "--days",
+            &self.days.to_string(),
+            "--start-ms",
+            &self.origin_ms().to_string(),
+            "--always-milking",
+        ]);
+        farm.args([
+            "--mqtt",
+            &format!("127.0.0.1:{mqtt}"),
+            "--provision",
+            &format!("http://127.0.0.1:{web}"),
+            "--until-stdin-closes",
+        ]);
+        farm.env("KHAMAR_TOKEN", token);
+        for fault in &self.fault {
+            farm.args(["--fault", fault]);
+        }
+        let mut child = farm
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(dir.join("virtual-farm.log"))?)
+            .spawn()
+            .context("virtual-farm")?;
+        // Its first line says that all ports exist.
+        let mut ready = String::new();
+        let mut lines = BufReader::new(
+            child
+                .stdout
+                .take()
+                .context("its standard output is piped")?,
+        );
+        lines.read_line(&mut ready)?;
+        let mut log = fs::File::options()
+            .append(true)
+            .open(dir.join("virtual-farm.log"))?;
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut log));
+        let farm = Stopped(child);
+        ensure!(
+            ready.starts_with('{'),
+            "the virtual farm did not start; its log is {}",
+            dir.join("virtual-farm.log").display()
+        );
+        Ok(farm)
+    }
+
+    fn greet(&self, web: u16, mqtt: u16, dir: &Path, started: Instant) {
+        println!(
+            "\n  খামার is running (ready {:.1} s after the build)\n",
+            started.elapsed().as_secs_f64()
+        );
+        println!("    open      http://localhost:{web}/");
+        println!(
+            "    log in    {} with PIN {} (owner), or {} with PIN {} (worker)",
+            OWNER.0, OWNER.1, WORKER.0, WORKER.1
+        );
+        println!(
+            "    farm      {} cows, 8 stalls, time runs {} times as fast; {} days of history are being loaded",
+            self.cows, self.speed, self.days
+        );
+        println!("    MQTT      127.0.0.1:{mqtt}, for example:");
+        println!(
+            "              mosquitto_pub -p {mqtt} -q 1 -t farm/tank/1/temp -m '{{\"value\": 3.9}}'"
+        );
+        println!("    logs      {}", dir.display());
+        println!("\n  Ctrl-C stops it.\n");
+    }
+}
+
+/// A child that ends with this value: its standard input closes, and that is its sign to stop.
+struct Stopped(Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // It did not listen. Nothing more can be done when even this fails.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs a subcommand of the appliance, with `secret` on its standard input so that it stands in no process list.
+fn edge_node(program: &Path, config: &Path, args: &[&str], secret: &str) -> anyhow::Result<String> {
+    let mut child = Command::new(program)
+        .arg("--config")
+        .arg(config)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    child
+        .stdin
+        .take()
+        .context("its standard input is piped")?
+        .write_all(format!("{secret}\n").as_bytes())?;
+    let output = child.wait_with_output()?;
+    ensure!(
+        output.status.success(),
+        "edge-node {} failed",
+        args.join(" ")
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn free_port(wanted: u16) -> anyhow::Result<u16> {
+    (wanted..wanted.saturating_add(200))
+        .find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok())
+        .with_context(|| format!("no free port from {wanted} on"))
+}
+
+fn wait_for(port: u16, edge: &mut Stopped) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(());
+        }
+        if let Some(status) = edge.0.try_wait()? {
+            bail!("edge-node did not start ({status})");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    bail!("edge-node did not open its web port within 20 s")
+}

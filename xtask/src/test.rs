@@ -1,0 +1,47 @@
+//! `cargo xtask test`: everything.
+
+use clap::Args;
+
+use crate::{
+    debian,
+    fuzz::Fuzz,
+    process::{cargo, run},
+};
+
+/// Options of `test`.
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Seconds that each decoder is fuzzed; 0 leaves fuzzing out.
+    #[arg(long, default_value_t = 60)]
+    fuzz_seconds: u32,
+    /// Only tests whose name contains this; leaves fuzzing out.
+    filter: Option<String>,
+}
+
+impl Test {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        debian::ensure(debian::FOR_TESTS)?;
+        // End-to-end tests start the real programs.
+        run(&mut cargo(&[
+            "build",
+            "--package",
+            "edge-node",
+            "--package",
+            "virtual-farm",
+            "--bins",
+        ]))?;
+        let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        if let Some(filter) = &self.filter {
+            return run(test.arg(filter));
+        }
+        run(&mut test)?;
+        if self.fuzz_seconds > 0 {
+            Fuzz {
+                seconds: self.fuzz_seconds,
+                targets: Vec::new(),
+            }
+            .run()?;
+        }
+        Ok(())
+    }
+}
