@@ -1,0 +1,136 @@
+//! Debian's Chromium, driven over WebDriver.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use fantoccini::{Client, ClientBuilder};
+use serde_json::json;
+
+/// A headless Chromium with an empty profile, and the driver that steers it.
+pub struct Browser {
+    /// Steers the browser.
+    pub client: Client,
+    driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+/// How a [`Browser`] looks at pages.
+#[derive(Clone, Copy, Debug)]
+pub struct Screen {
+    /// Width in CSS pixels.
+    pub width: u32,
+    /// Height in CSS pixels.
+    pub height: u32,
+    /// Whether scripts run.
+    pub scripts: Scripts,
+}
+
+/// Whether scripts run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scripts {
+    /// As on most phones.
+    On,
+    /// As where scripts are switched off.
+    Off,
+}
+
+/// A cheap phone.
+pub const PHONE: Screen = Screen {
+    width: 390,
+    height: 844,
+    scripts: Scripts::On,
+};
+/// The narrowest phone that must work.
+pub const NARROW: Screen = Screen {
+    width: 320,
+    height: 640,
+    scripts: Scripts::On,
+};
+/// A manager's desk.
+pub const DESK: Screen = Screen {
+    width: 1280,
+    height: 900,
+    scripts: Scripts::On,
+};
+
+impl Browser {
+    /// Starts a browser.
+    ///
+    /// # Panics
+    /// When Debian's `chromium` or `chromium-driver` is not installed.
+    pub async fn start(screen: Screen) -> Self {
+        let mut driver = Command::new("/usr/bin/chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts (install Debian's chromium-driver, or run `cargo xtask setup`)");
+        let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines();
+        let port = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                line.split("on port ")
+                    .nth(1)?
+                    .trim_end_matches('.')
+                    .parse::<u16>()
+                    .ok()
+            })
+            .expect("chromedriver says its port");
+        std::thread::spawn(move || lines.for_each(drop));
+
+        let profile = tempfile::tempdir().expect("a temporary folder");
+        let mut options = json!({
+            "binary": "/usr/bin/chromium",
+            "args": [
+                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+                "--autoplay-policy=no-user-gesture-required",
+                format!("--user-data-dir={}", profile.path().display()),
+                format!("--window-size={},{}", screen.width, screen.height),
+            ],
+            "mobileEmulation": { "deviceMetrics": { "width": screen.width, "height": screen.height, "pixelRatio": 1.0 } },
+        });
+        if screen.width >= 1000 {
+            options
+                .as_object_mut()
+                .expect("an object")
+                .remove("mobileEmulation");
+        }
+        if screen.scripts == Scripts::Off {
+            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
+        }
+        let mut capabilities = serde_json::Map::new();
+        capabilities.insert("goog:chromeOptions".to_owned(), options);
+        capabilities.insert("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" }));
+        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("Chromium starts (install Debian's chromium, or run `cargo xtask setup`)");
+        Self {
+            client,
+            driver,
+            _profile: profile,
+        }
+    }
+
+    /// Saves what the screen shows, for a person to look at.
+    ///
+    /// # Panics
+    /// When the browser is gone or the file can't be written.
+    pub async fn screenshot(&self, path: &std::path::Path) {
+        let png = self.client.screenshot().await.expect("a screenshot");
+        std::fs::write(path, png).expect("the file is writable");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Ending the driver ends its browser.
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

@@ -1,0 +1,268 @@
+//! The appliance as a child process.
+
+use std::{
+    fs,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::{program, until};
+
+/// Name and PIN of the owner that every test farm has.
+pub const OWNER: (&str, &str) = ("রহিমা", "2580");
+/// Name and PIN of its worker.
+pub const WORKER: (&str, &str) = ("করিম", "1470");
+
+/// How to start an [`Edge`].
+#[derive(Clone, Debug, Default)]
+pub struct EdgeOptions {
+    /// Farm time at the start, in milliseconds since 1970, and how fast it runs; the machine's clock when absent.
+    pub simulated: Option<(i64, f64)>,
+    /// Folder of the virtual farm's ports, if there is one.
+    pub farm: Option<PathBuf>,
+    /// More lines of configuration, by section: `("data", "max_megabytes = 64")`.
+    pub more: Vec<(&'static str, String)>,
+}
+
+/// The appliance, running in a temporary folder; killed when dropped.
+pub struct Edge {
+    /// Its folder: configuration, data, log.
+    pub dir: tempfile::TempDir,
+    /// Address of the pages.
+    pub web: SocketAddr,
+    /// Address of the MQTT door.
+    pub mqtt: SocketAddr,
+    /// A token of the JSON API that may write.
+    pub token: String,
+    child: Option<Child>,
+}
+
+impl Edge {
+    /// Sets the appliance up with an owner, a worker and a token, and starts it.
+    ///
+    /// # Panics
+    /// When it does not start; its log is printed.
+    pub fn start(options: &EdgeOptions) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (web, mqtt) = (free_address(), free_address());
+        fs::write(
+            dir.path().join("khamar.toml"),
+            configuration(dir.path(), web, mqtt, options),
+        )
+        .expect("its folder is writable");
+        let mut edge = Self {
+            dir,
+            web,
+            mqtt,
+            token: String::new(),
+            child: None,
+        };
+        edge.command(
+            &["staff", "add", "--name", OWNER.0, "--role", "owner"],
+            OWNER.1,
+        );
+        edge.command(
+            &["staff", "add", "--name", WORKER.0, "--role", "worker"],
+            WORKER.1,
+        );
+        edge.token = edge
+            .command(&["token", "add", "--name", "test", "--scope", "write"], "")
+            .trim()
+            .to_owned();
+        edge.spawn();
+        edge.wait_ready();
+        edge
+    }
+
+    /// Runs one of its subcommands with `input` on standard input; gives its standard output.
+    ///
+    /// # Panics
+    /// When the subcommand fails.
+    pub fn command(&self, args: &[&str], input: &str) -> String {
+        let mut child = self
+            .program(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("edge-node starts");
+        child
+            .stdin
+            .take()
+            .expect("piped")
+            .write_all(format!("{input}\n").as_bytes())
+            .expect("it reads its input");
+        let output = child.wait_with_output().expect("it ends");
+        assert!(
+            output.status.success(),
+            "edge-node {args:?}: {}",
+            output.status
+        );
+        String::from_utf8(output.stdout).expect("it prints UTF-8")
+    }
+
+    /// Starts the process without waiting for it.
+    ///
+    /// # Panics
+    /// When it can't be started or already runs.
+    pub fn spawn(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .expect("its folder is writable");
+        let again = log.try_clone().expect("a file can be cloned");
+        self.child = Some(
+            self.program(&["run"])
+                .stdin(Stdio::null())
+                .stdout(log)
+                .stderr(again)
+                .spawn()
+                .expect("edge-node starts"),
+        );
+    }
+
+    /// Waits until its pages answer.
+    ///
+    /// # Panics
+    /// When it ends instead, or after 20 s.
+    pub fn wait_ready(&mut self) {
+        let (web, log) = (self.web, self.log_path());
+        let child = self.child.as_mut().expect("it was spawned");
+        until("the appliance to be ready", 20, || {
+            if let Some(status) = child.try_wait().expect("its state can be asked") {
+                panic!(
+                    "edge-node ended ({status}):\n{}",
+                    fs::read_to_string(&log).unwrap_or_default()
+                );
+            }
+            std::net::TcpStream::connect_timeout(&web, Duration::from_secs(1)).ok()
+        });
+    }
+
+    /// Pulls the plug: SIGKILL.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it can be waited for");
+    }
+
+    /// Asks it to end (SIGTERM) and waits.
+    ///
+    /// # Panics
+    /// When it does not run or does not end.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .expect("it can be signalled");
+        let status = until("the appliance to stop", 20, || {
+            child.try_wait().expect("its state can be asked")
+        });
+        assert!(status.success(), "edge-node stopped with {status}");
+    }
+
+    /// An address of its pages: `url("/herd")`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.web)
+    }
+
+    /// Where its database is.
+    pub fn database(&self) -> PathBuf {
+        self.dir.path().join("data/farm.db")
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Its process number.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("edge-node.log")
+    }
+
+    fn program(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program("edge-node"));
+        command
+            .arg("--config")
+            .arg(self.dir.path().join("khamar.toml"))
+            .args(args);
+        command
+    }
+}
+
+impl Drop for Edge {
+    #[expect(clippy::print_stdout, reason = "a failing test shows what the appliance said")]
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself; a test that cares has asked before.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(30).collect();
+            println!(
+                "last lines of edge-node's log:\n{}",
+                tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+            );
+        }
+    }
+}
+
+fn configuration(dir: &Path, web: SocketAddr, mqtt: SocketAddr, options: &EdgeOptions) -> String {
+    let farm = options.farm.clone().unwrap_or_else(|| dir.join("no-farm"));
+    let mut sections = vec![
+        ("data", format!("dir = {:?}", dir.join("data"))),
+        ("web", format!("listen = [\"{web}\"]")),
+        (
+            "mqtt",
+            format!("listen = [\"{mqtt}\"]\nanonymous_from = [\"127.0.0.1\"]"),
+        ),
+        ("serial", format!("dirs = [{:?}]", farm.join("tty"))),
+        (
+            "onewire",
+            format!("root = {:?}\nevery_s = 1", farm.join("w1")),
+        ),
+        ("log", "level = \"info\"".to_owned()),
+        (
+            "clock",
+            options.simulated.map_or_else(
+                || "trust = \"system\"".to_owned(),
+                |(start, rate)| format!("simulated_start_ms = {start}\nsimulated_rate = {rate:?}"),
+            ),
+        ),
+    ];
+    for (section, lines) in &options.more {
+        match sections.iter_mut().find(|(name, _)| name == section) {
+            Some((_, text)) => *text = format!("{text}\n{lines}"),
+            None => sections.push((section, lines.clone())),
+        }
+    }
+    sections
+        .iter()
+        .map(|(name, lines)| format!("[{name}]\n{lines}\n"))
+        .collect()
+}
+
+/// An address on this machine that nobody listens on.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+}
