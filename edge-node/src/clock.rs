@@ -24,7 +24,7 @@ pub fn quality(trust: ClockTrust) -> ClockQuality {
     match trust {
         ClockTrust::System => ClockQuality::Synced,
         ClockTrust::Ntp if synchronised() => ClockQuality::Synced,
-        ClockTrust::Ntp => ClockQuality::Restored,
+        ClockTrust::Ntp => ClockQuality::Unknown,
     }
 }
 
