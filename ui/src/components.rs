@@ -1,0 +1,23 @@
+//! The parts that pages are made of: plain data that renders itself.
+//!
+//! Each part is a value with a few methods, used in `html!` by `(part)`. Invariants: a part works without JavaScript and with
+//! a keyboard; a state is said by icon and word, never by colour alone; a label belongs to each control.
+
+mod button;
+mod calendar;
+mod display;
+mod form;
+mod overlay;
+mod stall;
+mod table;
+
+pub use button::Button;
+pub use calendar::Calendar;
+pub use display::{
+    Badge, Breadcrumb, Card, EmptyState, Event, Meter, Quality, Stat, Tab, avatar, breadcrumbs,
+    facts, progress, quality_chip, section, tabs, time_ago, timeline, toast,
+};
+pub use form::{Choice, Field, Point, Select, Tiles, form_error, keypad};
+pub use overlay::{Confirm, Dialog, Sheet, search_results, undo_bar};
+pub use stall::{StallCard, StallState, parlour};
+pub use table::{Column, Direction, Row, Table};

@@ -1,0 +1,242 @@
+//! Tables of data: sortable by links, filtered by a GET form, paged by cursor, stacked on narrow screens.
+
+use maud::{Markup, Render, html};
+
+use crate::{Lang, icons::Icon, t};
+
+/// Which way a column is sorted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// Smallest first.
+    Up,
+    /// Largest first.
+    Down,
+}
+
+/// A column's head.
+#[derive(Clone, Debug)]
+pub struct Column {
+    label: String,
+    numeric: bool,
+    sort: Option<(String, Option<Direction>)>,
+}
+
+impl Column {
+    /// A column of words.
+    pub fn new(label: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            numeric: false,
+            sort: None,
+        }
+    }
+
+    /// A column of numbers: aligned to the right.
+    pub fn number(label: impl Into<String>) -> Self {
+        Self {
+            numeric: true,
+            ..Self::new(label)
+        }
+    }
+
+    /// Sortable: `href` is the same page sorted by this column (the other way, if it is already); `now` how it is sorted.
+    #[must_use]
+    pub fn sort(mut self, href: impl Into<String>, now: Option<Direction>) -> Self {
+        self.sort = Some((href.into(), now));
+        self
+    }
+}
+
+/// A row: its cells in the order of the columns.
+#[derive(Clone, Debug)]
+pub struct Row {
+    cells: Vec<Markup>,
+    href: Option<String>,
+    id: Option<String>,
+}
+
+impl Row {
+    /// A row of these cells; the first is its heading.
+    pub fn new(cells: Vec<Markup>) -> Self {
+        Self {
+            cells,
+            href: None,
+            id: None,
+        }
+    }
+
+    /// The heading cell leads to `href`.
+    #[must_use]
+    pub fn href(mut self, href: impl Into<String>) -> Self {
+        self.href = Some(href.into());
+        self
+    }
+
+    /// With an element id, so that live fragments can replace it.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+}
+
+/// A table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    lang: Lang,
+    caption: String,
+    columns: Vec<Column>,
+    rows: Vec<Row>,
+    filters: Option<Markup>,
+    previous: Option<String>,
+    next: Option<String>,
+    csv: Option<String>,
+    empty: Option<Markup>,
+}
+
+impl Table {
+    /// An empty table called `caption`.
+    pub fn new(lang: Lang, caption: impl Into<String>, columns: Vec<Column>) -> Self {
+        Self {
+            lang,
+            caption: caption.into(),
+            columns,
+            rows: Vec::new(),
+            filters: None,
+            previous: None,
+            next: None,
+            csv: None,
+            empty: None,
+        }
+    }
+
+    /// Its rows.
+    #[must_use]
+    pub fn rows(mut self, rows: Vec<Row>) -> Self {
+        self.rows = rows;
+        self
+    }
+
+    /// Fields of the filter form, which is a GET to the same page.
+    #[must_use]
+    pub fn filters(mut self, fields: Markup) -> Self {
+        self.filters = Some(fields);
+        self
+    }
+
+    /// Links to the pages before and after this one.
+    #[must_use]
+    pub fn pager(mut self, previous: Option<String>, next: Option<String>) -> Self {
+        self.previous = previous;
+        self.next = next;
+        self
+    }
+
+    /// A link to the same data as CSV.
+    #[must_use]
+    pub fn csv(mut self, href: impl Into<String>) -> Self {
+        self.csv = Some(href.into());
+        self
+    }
+
+    /// What to show when there are no rows.
+    #[must_use]
+    pub fn empty(mut self, empty: Markup) -> Self {
+        self.empty = Some(empty);
+        self
+    }
+
+    fn head(&self) -> Markup {
+        html! {
+            thead { tr {
+                @for column in &self.columns {
+                    @let now = column.sort.as_ref().and_then(|(_, now)| *now);
+                    th scope="col" class=[column.numeric.then_some("num")] aria-sort=[now.map(aria_sort)] {
+                        @if let Some((href, _)) = &column.sort {
+                            a href=(href) {
+                                (column.label)
+                                @match now {
+                                    Some(Direction::Up) => (Icon::Up.named(t::sorted_up(self.lang))),
+                                    Some(Direction::Down) => (Icon::Down.named(t::sorted_down(self.lang))),
+                                    None => {},
+                                }
+                            }
+                        } @else {
+                            (column.label)
+                        }
+                    }
+                }
+            } }
+        }
+    }
+
+    fn row(&self, row: &Row) -> Markup {
+        html! {
+            tr id=[row.id.as_deref()] {
+                @for (i, (column, cell)) in self.columns.iter().zip(&row.cells).enumerate() {
+                    @if i == 0 {
+                        th scope="row" {
+                            @if let Some(href) = &row.href { a href=(href) { (cell) } } @else { (cell) }
+                        }
+                    } @else {
+                        td class=[column.numeric.then_some("num")] data-label=(column.label) { (cell) }
+                    }
+                }
+            }
+        }
+    }
+
+    fn foot(&self) -> Markup {
+        html! {
+            @if self.previous.is_some() || self.next.is_some() || self.csv.is_some() {
+                div.table-foot {
+                    @if self.previous.is_some() || self.next.is_some() {
+                        nav.pager aria-label=(self.caption) {
+                            @if let Some(href) = &self.previous {
+                                a.button.secondary rel="prev" href=(href) { (Icon::Previous) (t::previous_page(self.lang)) }
+                            }
+                            @if let Some(href) = &self.next {
+                                a.button.secondary rel="next" href=(href) { (t::next_page(self.lang)) (Icon::Next) }
+                            }
+                        }
+                    }
+                    @if let Some(href) = &self.csv {
+                        a.button.quiet href=(href) download { (Icon::Download) (t::export_csv(self.lang)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Render for Table {
+    fn render(&self) -> Markup {
+        html! {
+            div.data {
+                @if let Some(filters) = &self.filters {
+                    form.filters method="get" role="search" aria-label=(self.caption) {
+                        (filters)
+                        button.button.secondary type="submit" { (t::apply_filters(self.lang)) }
+                    }
+                }
+                @if self.rows.is_empty() {
+                    @if let Some(empty) = &self.empty { (empty) } @else { p.nothing { (t::nothing_here(self.lang)) } }
+                } @else {
+                    table {
+                        caption { (self.caption) }
+                        (self.head())
+                        tbody { @for row in &self.rows { (self.row(row)) } }
+                    }
+                }
+                (self.foot())
+            }
+        }
+    }
+}
+
+fn aria_sort(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Up => "ascending",
+        Direction::Down => "descending",
+    }
+}

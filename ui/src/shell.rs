@@ -1,0 +1,567 @@
+//! The frame around every page: head, skip link, header, menu, flash, live region.
+//!
+//! On a phone the menu is a bar at the thumb, on a desk a rail at the side; it is the same list. The first four entries of
+//! the menu fit the bar, the others are behind "More". What the menu holds is given by the caller.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::{Lang, assets, components::avatar, icons::Icon, t};
+
+/// How bright the screens are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Theme {
+    /// As the device asks.
+    #[default]
+    Auto,
+    /// Dark on light.
+    Light,
+    /// Light on dark.
+    Dark,
+}
+
+impl Theme {
+    /// Every theme.
+    pub const ALL: &[Self] = &[Self::Auto, Self::Light, Self::Dark];
+
+    /// The name in cookies, forms and `data-theme`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    /// The theme called `key`.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|t| t.key() == key)
+    }
+
+    fn name(self, lang: Lang) -> &'static str {
+        match self {
+            Self::Auto => t::theme_auto(lang),
+            Self::Light => t::theme_light(lang),
+            Self::Dark => t::theme_dark(lang),
+        }
+    }
+
+    fn icon(self) -> Icon {
+        match self {
+            Self::Auto => Icon::Settings,
+            Self::Light => Icon::Sun,
+            Self::Dark => Icon::Moon,
+        }
+    }
+}
+
+/// An entry of the menu.
+#[derive(Clone, Debug)]
+pub struct NavItem {
+    /// Where it leads.
+    pub href: String,
+    /// What it says.
+    pub label: String,
+    /// Its picture.
+    pub icon: Icon,
+    /// How much waits there; nothing is shown for 0.
+    pub badge: u32,
+}
+
+impl NavItem {
+    /// An entry without a badge.
+    pub fn new(href: impl Into<String>, label: impl Into<String>, icon: Icon) -> Self {
+        Self {
+            href: href.into(),
+            label: label.into(),
+            icon,
+            badge: 0,
+        }
+    }
+
+    /// The entry with a badge.
+    #[must_use]
+    pub fn badge(mut self, count: u32) -> Self {
+        self.badge = count;
+        self
+    }
+}
+
+/// Who is logged in.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Name.
+    pub name: String,
+    /// Role, in words.
+    pub role: String,
+    /// Where the "log out" form is posted.
+    pub log_out: String,
+}
+
+/// What the last action did, said at the top of the next page.
+#[derive(Clone, Debug)]
+pub struct Flash {
+    /// How to take it.
+    pub tone: Tone,
+    /// What happened and what to do next.
+    pub text: String,
+    /// A link or a form beside it: undo, show.
+    pub action: Option<Markup>,
+}
+
+/// How a message is to be taken. Each has its own icon, so that colour is never alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tone {
+    /// Nothing special.
+    Neutral,
+    /// Worth knowing.
+    Info,
+    /// Done, all well.
+    Good,
+    /// Look at it soon.
+    Warn,
+    /// Act now.
+    Bad,
+}
+
+impl Tone {
+    /// Every tone.
+    pub const ALL: &[Self] = &[Self::Neutral, Self::Info, Self::Good, Self::Warn, Self::Bad];
+
+    /// The name in class attributes.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Neutral => "neutral",
+            Self::Info => "info",
+            Self::Good => "good",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+        }
+    }
+
+    /// The icon that says the same as the colour.
+    pub fn icon(self) -> Icon {
+        match self {
+            Self::Neutral | Self::Info => Icon::Info,
+            Self::Good => Icon::CheckRing,
+            Self::Warn => Icon::Warning,
+            Self::Bad => Icon::Stop,
+        }
+    }
+}
+
+/// The live stream that a page listens to; see `assets/live.js` for what it expects of the server.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Address of the stream: `/live?topics=parlour,tanks`.
+    pub url: String,
+    /// Sequence number of the newest event that the page already shows; the stream goes on after it.
+    pub from: u64,
+}
+
+/// The farm's time, when it is not the device's: relative times on the page tick by it.
+#[derive(Clone, Copy, Debug)]
+pub struct PageClock {
+    /// Milliseconds since 1970 when the page was made.
+    pub now_ms: i64,
+    /// How much faster than a wall clock it runs: 1.0 but for demonstrations.
+    pub rate: f64,
+}
+
+/// A page: build it with [`Page::new`] and the methods, then [`Page::render`].
+#[derive(Clone, Debug)]
+pub struct Page {
+    lang: Lang,
+    title: String,
+    brand: String,
+    theme: Theme,
+    path: String,
+    preferences: Option<String>,
+    nav: Vec<NavItem>,
+    user: Option<User>,
+    alerts: Option<(u32, String)>,
+    search: Option<String>,
+    live: Option<Live>,
+    clock: Option<PageClock>,
+    flash: Option<Flash>,
+    wide: bool,
+    body: Markup,
+}
+
+impl Page {
+    /// An empty page.
+    pub fn new(lang: Lang, title: impl Into<String>) -> Self {
+        Self {
+            lang,
+            title: title.into(),
+            brand: t::khamar(lang).into(),
+            theme: Theme::Auto,
+            path: "/".into(),
+            preferences: None,
+            nav: Vec::new(),
+            user: None,
+            alerts: None,
+            search: None,
+            live: None,
+            clock: None,
+            flash: None,
+            wide: false,
+            body: html! {},
+        }
+    }
+
+    /// The farm's name, shown as the brand.
+    #[must_use]
+    pub fn brand(mut self, name: impl Into<String>) -> Self {
+        self.brand = name.into();
+        self
+    }
+
+    /// The theme that the user chose.
+    #[must_use]
+    pub fn theme(mut self, theme: Theme) -> Self {
+        self.theme = theme;
+        self
+    }
+
+    /// The page's own path and query: marks the entry of the menu and is where the preference form returns to.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Shows the switches for language and theme, which post `lang` or `theme`, and `next`, to `action`.
+    #[must_use]
+    pub fn preferences(mut self, action: impl Into<String>) -> Self {
+        self.preferences = Some(action.into());
+        self
+    }
+
+    /// The menu, most used first.
+    #[must_use]
+    pub fn nav(mut self, items: Vec<NavItem>) -> Self {
+        self.nav = items;
+        self
+    }
+
+    /// Who is logged in.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// How many alerts are open and where they are listed.
+    #[must_use]
+    pub fn alerts(mut self, count: u32, href: impl Into<String>) -> Self {
+        self.alerts = Some((count, href.into()));
+        self
+    }
+
+    /// The search page, opened by Ctrl+K; it answers `GET ?q=`.
+    #[must_use]
+    pub fn search(mut self, href: impl Into<String>) -> Self {
+        self.search = Some(href.into());
+        self
+    }
+
+    /// The stream whose fragments replace parts of this page.
+    #[must_use]
+    pub fn live(mut self, url: impl Into<String>, from: u64) -> Self {
+        self.live = Some(Live {
+            url: url.into(),
+            from,
+        });
+        self
+    }
+
+    /// The farm's time at which the page was made.
+    #[must_use]
+    pub fn clock(mut self, now_ms: i64, rate: f64) -> Self {
+        self.clock = Some(PageClock { now_ms, rate });
+        self
+    }
+
+    /// What the last action did.
+    #[must_use]
+    pub fn flash(mut self, flash: Option<Flash>) -> Self {
+        self.flash = flash;
+        self
+    }
+
+    /// Lets the content use the whole width of a large screen.
+    #[must_use]
+    pub fn wide(mut self) -> Self {
+        self.wide = true;
+        self
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn body(mut self, body: Markup) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// The whole document.
+    pub fn render(&self) -> Markup {
+        let lang = self.lang;
+        html! {
+            (DOCTYPE)
+            html lang=(lang.tag()) data-theme=(self.theme.key())
+                data-now=[self.clock.map(|c| c.now_ms)] data-rate=[self.clock.map(|c| c.rate)] {
+                (self.head())
+                body.bare[self.nav.is_empty()] data-live=[self.live.as_ref().map(|l| &l.url)]
+                    data-live-from=[self.live.as_ref().map(|l| l.from)]
+                    data-search=[self.search.as_deref()] {
+                    a.skip href="#main" { (t::skip_to_content(lang)) }
+                    (self.header())
+                    @if !self.nav.is_empty() { (self.menu()) }
+                    main #main.wide[self.wide] tabindex="-1" {
+                        div #flash { @if let Some(flash) = &self.flash { (flash_bar(flash)) } }
+                        (self.body)
+                    }
+                    div #toasts.toasts role="status" aria-live="polite" {}
+                    dialog #overlay.sheet aria-label=(&self.title) {}
+                }
+            }
+        }
+    }
+
+    fn head(&self) -> Markup {
+        html! {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover";
+                meta name="color-scheme" content=(match self.theme {
+                    Theme::Auto => "light dark",
+                    Theme::Light => "light",
+                    Theme::Dark => "dark",
+                });
+                meta name="theme-color" content="#1B5E20";
+                title { (self.title) " · " (self.brand) }
+                link rel="stylesheet" href=(assets::url("app.css"));
+                link rel="icon" type="image/svg+xml" href=(assets::url("icon.svg"));
+                link rel="manifest" href=(assets::url("manifest.json"));
+                script defer src=(assets::url("live.js")) {}
+            }
+        }
+    }
+
+    fn header(&self) -> Markup {
+        let lang = self.lang;
+        html! {
+            header.top {
+                a.brand href="/" {
+                    img src=(assets::url("icon.svg")) alt="" width="32" height="32";
+                    span { (self.brand) }
+                }
+                @if self.live.is_some() {
+                    p #connection.connection role="status" data-live-text=(t::live(lang))
+                        data-wait-text=(t::connecting(lang)) data-off-text=(t::offline_since(lang, "{}")) {}
+                    button #sound.tool type="button" hidden data-on=(t::unmute(lang)) data-off=(t::mute(lang)) {
+                        (Icon::Bell) span {}
+                    }
+                }
+                div.tools {
+                    @if let Some(href) = &self.search {
+                        a.tool.search-tool href=(href) data-palette aria-label=(t::search(lang)) {
+                            (Icon::Search) span { (t::search(lang)) } kbd { "Ctrl K" }
+                        }
+                    }
+                    @if let Some((count, href)) = &self.alerts { (alert_bell(lang, *count, href)) }
+                    @if let Some(action) = &self.preferences { (self.switches(action)) }
+                    @if let Some(user) = &self.user { (user_menu(lang, user)) }
+                }
+            }
+        }
+    }
+
+    fn switches(&self, action: &str) -> Markup {
+        let (lang, other) = (self.lang, self.lang.other());
+        let next_theme = match self.theme {
+            Theme::Auto => Theme::Dark,
+            Theme::Dark => Theme::Light,
+            Theme::Light => Theme::Auto,
+        };
+        html! {
+            form.switches method="post" action=(action) {
+                input type="hidden" name="next" value=(self.path);
+                button.tool name="theme" value=(next_theme.key()) data-theme-switch
+                    title={ (t::theme(lang)) ": " (self.theme.name(lang)) }
+                    aria-label={ (t::theme(lang)) ": " (self.theme.name(lang)) } {
+                    (self.theme.icon())
+                }
+                button.tool.lang name="lang" value=(other.tag()) lang=(other.tag())
+                    aria-label={ (t::language(lang)) ": " (other.name()) } { (other.name()) }
+            }
+        }
+    }
+
+    fn menu(&self) -> Markup {
+        let lang = self.lang;
+        let (front, rest) = self.nav.split_at(self.nav.len().min(IN_BAR));
+        let rest_badge: u32 = rest.iter().map(|i| i.badge).sum();
+        let rest_active = rest.iter().any(|i| self.is_current(i));
+        html! {
+            nav.menu aria-label=(t::main_menu(lang)) {
+                ul {
+                    @for item in front { (self.menu_item(item)) }
+                    @for item in rest { (self.menu_item(item)) }
+                    @if !rest.is_empty() {
+                        li.more {
+                            details {
+                                summary.current[rest_active] {
+                                    (Icon::Menu) span { (t::more(lang)) }
+                                    (badge_count(lang, rest_badge))
+                                }
+                                ul { @for item in rest { (self.menu_item(item)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn menu_item(&self, item: &NavItem) -> Markup {
+        html! {
+            li {
+                a href=(item.href) aria-current=[self.is_current(item).then_some("page")] {
+                    (item.icon) span { (item.label) } (badge_count(self.lang, item.badge))
+                }
+            }
+        }
+    }
+
+    /// The entry whose path is the longest beginning of the page's own.
+    fn is_current(&self, item: &NavItem) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let covers = |i: &&NavItem| {
+            path == i.href
+                || path
+                    .strip_prefix(i.href.trim_end_matches('/'))
+                    .is_some_and(|rest| rest.starts_with('/') && i.href != "/")
+        };
+        self.nav
+            .iter()
+            .filter(covers)
+            .max_by_key(|i| i.href.len())
+            .is_some_and(|i| i.href == item.href)
+    }
+}
+
+/// Entries that fit the bar of a phone beside "More".
+const IN_BAR: usize = 4;
+
+/// The bell with the number of open alerts; live pages replace it by its id `alert-bell`.
+pub fn alert_bell(lang: Lang, count: u32, href: &str) -> Markup {
+    let label = match count {
+        0 => t::no_alerts(lang).to_owned(),
+        n => t::alerts(lang, n),
+    };
+    html! {
+        a #alert-bell.tool.bell.ringing[count > 0] href=(href) aria-label=(label) title=(label) {
+            (Icon::Bell) (badge_count(lang, count))
+        }
+    }
+}
+
+/// What the last action did, as a bar: also sent alone, in the element with id `flash`.
+pub fn flash_bar(flash: &Flash) -> Markup {
+    html! {
+        div.flash.(flash.tone.key()) role=(if flash.tone == Tone::Bad { "alert" } else { "status" }) {
+            (flash.tone.icon())
+            p { (flash.text) }
+            @if let Some(action) = &flash.action { (action) }
+        }
+    }
+}
+
+fn user_menu(lang: Lang, user: &User) -> Markup {
+    html! {
+        details.user {
+            summary aria-label={ (user.name) ", " (user.role) } { (avatar(&user.name)) }
+            div.menu-card {
+                p { strong { (user.name) } br; (user.role) }
+                form method="post" action=(user.log_out) {
+                    button.button.secondary { (Icon::LogOut) (t::log_out(lang)) }
+                }
+            }
+        }
+    }
+}
+
+fn badge_count(lang: Lang, count: u32) -> Markup {
+    html! {
+        @if count > 0 { b.count { (crate::fmt::int(lang, count.into())) } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(path: &str) -> Page {
+        Page::new(Lang::En, "Herd").path(path).nav(vec![
+            NavItem::new("/", "Today", Icon::Clock),
+            NavItem::new("/herd", "Herd", Icon::Herd).badge(3),
+            NavItem::new("/herd/new", "New", Icon::Plus),
+        ])
+    }
+
+    #[test]
+    fn exactly_the_nearest_entry_is_current() {
+        for (path, current) in [
+            ("/", Some("/")),
+            ("/herd", Some("/herd")),
+            ("/herd?sort=name", Some("/herd")),
+            ("/herd/12", Some("/herd")),
+            ("/herd/new", Some("/herd/new")),
+            ("/herdsman", None),
+        ] {
+            let page = page(path);
+            let found: Vec<&str> = page
+                .nav
+                .iter()
+                .filter(|i| page.is_current(i))
+                .map(|i| i.href.as_str())
+                .collect();
+            assert_eq!(found, Vec::from_iter(current), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_nothing_inline_and_asks_only_its_own_origin() {
+        let html = page("/herd")
+            .preferences("/preferences")
+            .live("/live?topics=herd", 7)
+            .alerts(2, "/inbox")
+            .search("/search")
+            .body(html! { p { "body" } })
+            .render()
+            .into_string();
+        for forbidden in [
+            " style=",
+            "<style",
+            " onclick",
+            "javascript:",
+            "http://",
+            "https://",
+            "<script>",
+        ] {
+            assert!(!html.contains(forbidden), "{forbidden}");
+        }
+        assert!(html.contains("data-live-from=\"7\""));
+        assert!(html.contains("<html lang=\"en\""));
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let html = Page::new(Lang::Bn, "<b>")
+            .brand("\"><script>")
+            .render()
+            .into_string();
+        assert!(!html.contains("<b>") && !html.contains("\"><script>"));
+    }
+}

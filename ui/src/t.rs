@@ -1,0 +1,87 @@
+//! The texts of the design system itself and the few words that every page shares.
+
+crate::texts! {
+    litres_of(litres) = "{litres} L" / "{litres} লি";
+    litre = "L" / "লি";
+    just_now = "just now" / "এইমাত্র";
+    seconds_ago(n) = "{n} second ago" | "{n} seconds ago" / "{n} সেকেন্ড আগে";
+    minutes_ago(n) = "{n} minute ago" | "{n} minutes ago" / "{n} মিনিট আগে";
+    hours_ago(n) = "{n} hour ago" | "{n} hours ago" / "{n} ঘণ্টা আগে";
+    days_ago(n) = "{n} day ago" | "{n} days ago" / "{n} দিন আগে";
+    in_seconds(n) = "in {n} second" | "in {n} seconds" / "{n} সেকেন্ডের মধ্যে";
+    in_minutes(n) = "in {n} minute" | "in {n} minutes" / "{n} মিনিটের মধ্যে";
+    in_hours(n) = "in {n} hour" | "in {n} hours" / "{n} ঘণ্টার মধ্যে";
+    in_days(n) = "in {n} day" | "in {n} days" / "{n} দিনের মধ্যে";
+    short_days(n) = "{n} d" / "{n} দিন";
+    short_hours(n) = "{n} h" / "{n} ঘ";
+    short_minutes(n) = "{n} min" / "{n} মি";
+    short_seconds(n) = "{n} s" / "{n} সে";
+
+    khamar = "Khamar" / "খামার";
+    skip_to_content = "Skip to content" / "মূল অংশে যান";
+    main_menu = "Main menu" / "মূল মেনু";
+    more = "More" / "আরও";
+    language = "Language" / "ভাষা";
+    theme = "Theme" / "রং";
+    theme_light = "Light" / "আলো";
+    theme_dark = "Dark" / "আঁধার";
+    theme_auto = "Automatic" / "স্বয়ংক্রিয়";
+    log_out = "Log out" / "বেরিয়ে যান";
+    alerts(n) = "{n} alert" | "{n} alerts" / "{n}টি সতর্কতা";
+    no_alerts = "No alerts" / "সতর্কতা নেই";
+    mute = "Mute the alarm" / "শব্দ বন্ধ";
+    unmute = "Sound on" / "শব্দ চালু";
+    live = "Live" / "সরাসরি";
+    connecting = "Connecting" / "যুক্ত হচ্ছে";
+    offline_since(time) = "Offline, showing values from {time}" / "সংযোগ নেই, {time}-এর মান দেখাচ্ছে";
+
+    search = "Search" / "খুঁজুন";
+    search_hint = "Cow, tank, device or page" / "গরু, ট্যাংক, যন্ত্র বা পাতা";
+    save = "Save" / "সংরক্ষণ করুন";
+    cancel = "Cancel" / "বাতিল";
+    close = "Close" / "বন্ধ করুন";
+    back = "Back" / "ফিরে যান";
+    undo = "Undo" / "ফিরিয়ে নিন";
+    edit = "Edit" / "বদলান";
+    delete = "Delete" / "মুছুন";
+    yes = "Yes" / "হ্যাঁ";
+    no = "No" / "না";
+    optional = "optional" / "ঐচ্ছিক";
+    show = "Show" / "দেখুন";
+    apply_filters = "Apply" / "প্রয়োগ করুন";
+    export_csv = "Download CSV" / "CSV নামান";
+    next_page = "Next" / "পরের পাতা";
+    previous_page = "Previous" / "আগের পাতা";
+    first_page = "First" / "প্রথম পাতা";
+    sorted_up = "sorted, smallest first" / "ছোট থেকে বড়";
+    sorted_down = "sorted, largest first" / "বড় থেকে ছোট";
+    nothing_found = "Nothing found. Try a number or fewer letters." / "কিছু পাওয়া যায়নি। নম্বর বা কম অক্ষর দিয়ে খুঁজুন।";
+    nothing_here = "Nothing here yet" / "এখানে এখনো কিছু নেই";
+    next_month = "Next month" / "পরের মাস";
+    previous_month = "Previous month" / "আগের মাস";
+    today = "Today" / "আজ";
+    digits = "Digits" / "অঙ্ক";
+    clear = "Clear" / "মুছে দিন";
+
+    quality_good = "Good" / "ঠিক আছে";
+    quality_stale = "Old" / "পুরোনো";
+    quality_bad = "Doubtful" / "সন্দেহজনক";
+    quality_missing = "No value" / "মান নেই";
+
+    chart_table = "Show as a table" / "ছক আকারে দেখুন";
+    no_data = "No data in this period" / "এই সময়ে কোনো তথ্য নেই";
+
+    add_to_cart = "Add to cart" / "ঝুড়িতে রাখুন";
+    checkout = "Check out" / "দাম মেটান";
+    milk_recording = "Milk recording" / "দুধের হিসাব";
+    vaccination_due = "Vaccination due" / "টিকার সময় হয়েছে";
+    daily_summary = "Daily summary" / "আজকের সারাংশ";
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn texts_are_right_in_both_languages() {
+        assert_eq!(crate::i18n::faults(super::ALL), Vec::<String>::new());
+    }
+}
