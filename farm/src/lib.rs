@@ -1,1 +1,21 @@
 //! A dairy farm's records and facts: schema, commands, queries and rules over one SQLite file.
+//!
+//! [`Farm`] is the handle. Commands are free functions that take a [`Tx`] (`animals::register(tx, cmd)`), queries free
+//! functions that take a connection (`animals::list(conn, &filter)`); rules are pure functions. Invariants: facts are only
+//! appended, projections are derived from them; records keep the form that cell-by-cell merging needs; a value that is
+//! missing is never 0.
+
+pub mod clock;
+pub mod devices;
+pub mod live;
+pub mod places;
+mod sql;
+mod store;
+pub mod text;
+
+pub use clock::FarmClock;
+pub use live::{Live, LiveValue};
+pub use store::{
+    Actor, Change, Event, EventLog, FactId, Farm, Follower, NotAFactId, OpenError, Options, Resume,
+    StoreError, Tx,
+};

@@ -1,0 +1,255 @@
+//! Readers, meters, probes and nodes, described in data.
+
+use farm_model::{Device, DeviceId, DeviceKind, Link, PlaceId, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::{
+    sql,
+    store::{Change, StoreError, Tx, store_error},
+    text::{Name, Slug},
+};
+
+/// Why a device was not saved.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// Another device has the slug.
+    #[error("a device is called {0} already: choose another short name, or edit that one")]
+    SlugTaken(Slug),
+    /// No such device.
+    #[error("this device is not known: go back to the list and choose another")]
+    Unknown,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_error!(DeviceError);
+
+/// What a person says of a device.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DeviceForm {
+    /// Short ASCII name, one per farm.
+    pub slug: Slug,
+    /// What people call it.
+    pub name: Name,
+    /// What it is for.
+    pub kind: DeviceKind,
+    /// How it is reached.
+    pub link: Link,
+    /// Where it stands.
+    pub place: Option<PlaceId>,
+    /// Seconds within which it should be heard.
+    pub expect_every_s: Option<u32>,
+}
+
+/// Adds a device, enabled.
+///
+/// # Errors
+/// When another device has the slug.
+pub fn add(tx: &mut Tx<'_>, form: &DeviceForm) -> Result<DeviceId, DeviceError> {
+    if find(tx.conn(), form.slug.as_str())?.is_some() {
+        return Err(DeviceError::SlugTaken(form.slug.clone()));
+    }
+    let id = DeviceId::new();
+    tx.conn().execute(
+        "INSERT INTO device (id, slug, name, kind, link, place, expect_every_s, enabled, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)",
+        params![
+            id.as_bytes(),
+            form.slug.as_str(),
+            form.name.as_str(),
+            form.kind.key(),
+            sql::to_json(&form.link),
+            form.place.as_ref().map(PlaceId::as_bytes),
+            form.expect_every_s,
+            tx.wall().0
+        ],
+    )?;
+    tx.audit("device.add", &id.to_string(), None)?;
+    tx.tell(Change::Device { device: id });
+    Ok(id)
+}
+
+/// Changes a device.
+///
+/// # Errors
+/// When there is no such device, or another one has the slug.
+pub fn edit(tx: &mut Tx<'_>, id: DeviceId, form: &DeviceForm) -> Result<(), DeviceError> {
+    if find(tx.conn(), form.slug.as_str())?.is_some_and(|d| d.id != id) {
+        return Err(DeviceError::SlugTaken(form.slug.clone()));
+    }
+    let n = tx.conn().execute(
+        "UPDATE device SET slug = ?2, name = ?3, kind = ?4, link = ?5, place = ?6, expect_every_s = ?7 WHERE id = ?1",
+        params![
+            id.as_bytes(),
+            form.slug.as_str(),
+            form.name.as_str(),
+            form.kind.key(),
+            sql::to_json(&form.link),
+            form.place.as_ref().map(PlaceId::as_bytes),
+            form.expect_every_s
+        ],
+    )?;
+    if n == 0 {
+        return Err(DeviceError::Unknown);
+    }
+    tx.audit("device.edit", &id.to_string(), None)?;
+    tx.tell(Change::Device { device: id });
+    Ok(())
+}
+
+/// Starts or stops the drivers of a device.
+///
+/// # Errors
+/// When there is no such device.
+pub fn set_enabled(tx: &mut Tx<'_>, id: DeviceId, enabled: Enabled) -> Result<(), DeviceError> {
+    let on = enabled == Enabled::Yes;
+    let n = tx.conn().execute(
+        "UPDATE device SET enabled = ?2 WHERE id = ?1",
+        params![id.as_bytes(), on],
+    )?;
+    if n == 0 {
+        return Err(DeviceError::Unknown);
+    }
+    let action = if on {
+        "device.enable"
+    } else {
+        "device.disable"
+    };
+    tx.audit(action, &id.to_string(), None)?;
+    tx.tell(Change::Device { device: id });
+    Ok(())
+}
+
+/// Whether drivers run for a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Enabled {
+    /// They run.
+    Yes,
+    /// They do not.
+    No,
+}
+
+/// The device called `form.slug`, made from `form` when there is none: a new topic needs no configuration.
+///
+/// # Errors
+/// When the database fails.
+pub fn ensure(tx: &mut Tx<'_>, form: &DeviceForm) -> Result<DeviceId, DeviceError> {
+    match find(tx.conn(), form.slug.as_str())? {
+        Some(device) => Ok(device.id),
+        None => add(tx, form),
+    }
+}
+
+/// Adds the devices whose slugs are new and edits those whose slugs are known; others stay as they are.
+///
+/// # Errors
+/// When the database fails.
+pub fn import(tx: &mut Tx<'_>, forms: &[DeviceForm]) -> Result<Vec<DeviceId>, DeviceError> {
+    forms
+        .iter()
+        .map(|form| match find(tx.conn(), form.slug.as_str())? {
+            Some(device) => edit(tx, device.id, form).map(|()| device.id),
+            None => add(tx, form),
+        })
+        .collect()
+}
+
+const COLUMNS: &str = "d.id, d.slug, d.name, d.kind, d.link, d.place, d.expect_every_s, d.enabled";
+
+/// All devices by name.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(conn: &Connection) -> Result<Vec<Device>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM device d ORDER BY d.slug, d.id"
+    ))?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// One device.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &Connection, id: DeviceId) -> Result<Option<Device>, StoreError> {
+    let device = conn
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM device d WHERE d.id = ?1"))?
+        .query_row([id.as_bytes()], read)
+        .optional()?;
+    Ok(device.flatten())
+}
+
+/// The device called `slug`; the oldest when a merge made two.
+///
+/// # Errors
+/// When the database fails.
+pub fn find(conn: &Connection, slug: &str) -> Result<Option<Device>, StoreError> {
+    let device = conn
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM device d WHERE d.slug = ?1 ORDER BY d.id LIMIT 1"
+        ))?
+        .query_row([slug], read)
+        .optional()?;
+    Ok(device.flatten())
+}
+
+/// A device and what was heard of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DeviceRow {
+    /// The device.
+    pub device: Device,
+    /// When anything of it was last heard.
+    pub heard_at: Option<UnixMillis>,
+    /// Messages refused so far, all reasons together.
+    pub rejects: i64,
+}
+
+/// All devices with what was heard of each.
+///
+/// # Errors
+/// When the database fails.
+pub fn overview(conn: &Connection) -> Result<Vec<DeviceRow>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS}, s.heard_at, (SELECT coalesce(sum(n), 0) FROM reject_count WHERE source = d.slug)
+         FROM device d LEFT JOIN device_state s ON s.device = d.id ORDER BY d.slug, d.id"
+    ))?;
+    let rows = statement.query_map([], |row| {
+        Ok(read(row)?.map(|device| (device, row.get::<_, Option<i64>>(8), row.get(9))))
+    })?;
+    let mut overview = Vec::new();
+    for row in rows {
+        if let Some((device, heard_at, rejects)) = row? {
+            overview.push(DeviceRow {
+                device,
+                heard_at: heard_at?.map(UnixMillis),
+                rejects: rejects?,
+            });
+        }
+    }
+    Ok(overview)
+}
+
+/// A row whose kind or link this program does not know is of a newer site; it is left out.
+fn read(row: &Row<'_>) -> rusqlite::Result<Option<Device>> {
+    let (Some(kind), Ok(link)) = (
+        DeviceKind::from_key(&sql::text(row, 3)?),
+        serde_json::from_str(&sql::text(row, 4)?),
+    ) else {
+        return Ok(None);
+    };
+    Ok(Some(Device {
+        id: sql::id(row, 0)?,
+        slug: sql::text(row, 1)?,
+        name: sql::text(row, 2)?,
+        kind,
+        link,
+        place: sql::id_opt(row, 5)?,
+        expect_every_s: row.get(6)?,
+        enabled: row.get::<_, Option<bool>>(7)?.unwrap_or(true),
+    }))
+}

@@ -1,0 +1,141 @@
+//! What is true right now, in memory: the newest value of each series, and the parlour. Loaded at open, updated after
+//! each commit; a page that shows "now" asks here, not the disk.
+
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+};
+
+use farm_model::{
+    DeviceId, Milli, PlaceId, Quality, Quantity, UnixMillis, live::Parlour, observation::Flaw,
+};
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use crate::store::{Change, StoreError};
+
+/// The newest value of a series.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct LiveValue {
+    /// Who measured.
+    pub device: DeviceId,
+    /// What.
+    pub quantity: Quantity,
+    /// Where the device stood.
+    pub place: Option<PlaceId>,
+    /// The value; `None` exactly when it is missing.
+    pub value: Option<Milli>,
+    /// How far it can be trusted.
+    pub quality: Quality,
+    /// What is wrong with it.
+    pub flaw: Option<Flaw>,
+    /// When it was measured.
+    pub at: UnixMillis,
+}
+
+impl LiveValue {
+    /// Milliseconds from the measurement to `now`, never negative.
+    pub fn age_ms(&self, now: UnixMillis) -> i64 {
+        now.since(self.at).max(0)
+    }
+
+    pub(crate) fn change(self) -> Change {
+        Change::Reading {
+            device: self.device,
+            place: self.place,
+            quantity: self.quantity,
+            value: self.value,
+            quality: self.quality,
+            at: self.at,
+        }
+    }
+}
+
+/// Newest values and the parlour.
+#[derive(Debug)]
+pub struct Live {
+    values: RwLock<HashMap<(DeviceId, Quantity), LiveValue>>,
+    parlour: watch::Sender<Parlour>,
+}
+
+impl Live {
+    pub(crate) fn load(conn: &Connection) -> Result<Self, StoreError> {
+        let mut statement = conn.prepare(
+            "SELECT s.device, s.quantity, d.place, r.value, r.quality, r.flaw, r.at
+             FROM series s
+             JOIN reading r ON r.series = s.id
+                AND (r.at, r.seq) = (SELECT at, seq FROM reading WHERE series = s.id ORDER BY at DESC, seq DESC LIMIT 1)
+             LEFT JOIN device d ON d.id = s.device",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut values = HashMap::new();
+        while let Some(row) = rows.next()? {
+            let Some(quantity) = Quantity::from_code(row.get(1)?) else {
+                continue;
+            };
+            let value = LiveValue {
+                device: DeviceId::from_bytes(row.get(0)?),
+                quantity,
+                place: row.get::<_, Option<[u8; 16]>>(2)?.map(PlaceId::from_bytes),
+                value: row.get::<_, Option<i64>>(3)?.map(Milli),
+                quality: Quality::from_code(row.get(4)?),
+                flaw: row.get::<_, Option<i64>>(5)?.and_then(Flaw::from_code),
+                at: UnixMillis(row.get(6)?),
+            };
+            values.insert((value.device, quantity), value);
+        }
+        Ok(Self {
+            values: RwLock::new(values),
+            parlour: watch::Sender::new(Parlour::default()),
+        })
+    }
+
+    /// The newest value of a series.
+    pub fn value(&self, device: DeviceId, quantity: Quantity) -> Option<LiveValue> {
+        self.values
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&(device, quantity))
+            .copied()
+    }
+
+    /// All newest values, by device and quantity.
+    pub fn values(&self) -> Vec<LiveValue> {
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = values.values().copied().collect();
+        all.sort_by_key(|v| (v.device, v.quantity));
+        all
+    }
+
+    /// Keeps `value` if it is newest; returns whether it was.
+    pub(crate) fn put(&self, value: LiveValue) -> bool {
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let slot = values
+            .entry((value.device, value.quantity))
+            .or_insert(value);
+        let newer = value.at >= slot.at;
+        if newer {
+            *slot = value;
+        }
+        newer
+    }
+
+    /// The parlour as it is now.
+    pub fn parlour(&self) -> Parlour {
+        self.parlour.borrow().clone()
+    }
+
+    /// Follows the parlour.
+    pub fn watch_parlour(&self) -> watch::Receiver<Parlour> {
+        self.parlour.subscribe()
+    }
+
+    /// Says how the parlour is now. Whoever feeds the milking engine calls it, after the commit.
+    pub fn set_parlour(&self, parlour: Parlour) {
+        self.parlour.send_if_modified(|old| {
+            let changed = *old != parlour;
+            *old = parlour;
+            changed
+        });
+    }
+}

@@ -1,0 +1,281 @@
+//! One SQLite file: a writer thread that commits in groups, a pool of readers, and what happened, told afterwards.
+//!
+//! [`Farm`] is the handle that everything else holds. Invariants: one thread writes; a command is answered only when it
+//! is on disk; a file of a newer version is not touched; nothing here blocks the async runtime.
+
+mod error;
+mod events;
+mod open;
+mod readers;
+mod tx;
+mod writer;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use farm_model::{Clock, SystemClock};
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+
+pub(crate) use self::{error::store_error, readers::Readers, tx::After, writer::Job};
+pub use self::{
+    error::{OpenError, StoreError},
+    events::{Change, Event, EventLog, Follower, Resume},
+    tx::{Actor, FactId, NotAFactId, Tx},
+};
+use crate::{clock::FarmClock, live::Live};
+
+/// How a farm's file is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// The machine's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Connections that read.
+    pub readers: usize,
+    /// Commands that may wait for the writer; those beyond wait to be let in.
+    pub queue: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new(0, farm_model::ClockQuality::Unknown)),
+            readers: 4,
+            queue: 1024,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("readers", &self.readers)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the writer and the handles share.
+pub(crate) struct Shared {
+    pub(crate) path: PathBuf,
+    pub(crate) clock: Arc<FarmClock>,
+    pub(crate) boot: u32,
+    pub(crate) events: Arc<EventLog>,
+    pub(crate) live: Live,
+    pub(crate) commits: AtomicU64,
+}
+
+impl Shared {
+    /// After a commit: newest values first, then events, then calls.
+    fn publish(&self, after: Vec<After>) {
+        if after.is_empty() {
+            return;
+        }
+        let mut changes = Vec::new();
+        let mut calls = Vec::new();
+        for item in after {
+            match item {
+                After::Tell(change) => changes.push(change),
+                After::Newest(value) => {
+                    if self.live.put(value) {
+                        changes.push(value.change());
+                    }
+                }
+                After::Call(call) => calls.push(call),
+            }
+        }
+        self.events.publish(self.clock.now().wall, changes);
+        for call in calls {
+            if catch_unwind(AssertUnwindSafe(call)).is_err() {
+                tracing::error!("what was to follow a commit panicked");
+            }
+        }
+    }
+}
+
+/// A farm: cheap to clone, closed when the last clone is dropped.
+#[derive(Clone)]
+pub struct Farm {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Readers,
+    shared: Arc<Shared>,
+}
+
+impl Farm {
+    /// Opens the farm in the file at `path`, making it and its folder when there is none.
+    ///
+    /// # Errors
+    /// When the file is of a newer version (it is then left untouched), is no farm, or cannot be used.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "options are built for one call"
+    )]
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let opened = open::open(path, &options)?;
+        let shared = Arc::clone(&opened.shared);
+        let (jobs, queue) = mpsc::channel(options.queue.max(1));
+        let writer = thread::Builder::new()
+            .name("farm-writer".into())
+            .spawn(move || opened.run(queue))
+            .map_err(OpenError::Thread)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                jobs: Some(jobs),
+                writer: Mutex::new(Some(writer)),
+                readers: Readers::new(path, options.readers.max(1)),
+                shared,
+            }),
+        })
+    }
+
+    /// Runs `command` in a transaction and resolves when it is durable, or undone. Waits while the writer's queue is full.
+    ///
+    /// # Errors
+    /// What the command returns; or a [`StoreError`] when it panicked or its group could not be committed.
+    pub async fn write<T, E>(
+        &self,
+        actor: Actor,
+        command: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (job, result) = Job::new(actor, command);
+        self.jobs()
+            .send(job)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        result.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// [`Farm::write`] for threads outside the async runtime; panics inside it.
+    ///
+    /// # Errors
+    /// As [`Farm::write`].
+    pub fn write_blocking<T, E>(
+        &self,
+        actor: Actor,
+        command: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (job, result) = Job::new(actor, command);
+        self.jobs()
+            .blocking_send(job)
+            .map_err(|_| StoreError::Closed)?;
+        result.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs `query` on a read-only connection, in one consistent snapshot.
+    ///
+    /// # Errors
+    /// What the query returns; or a [`StoreError`] when it panicked or no connection could be had.
+    pub async fn read<T, E>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.inner.readers.read(query).await
+    }
+
+    /// [`Farm::read`] for threads outside the async runtime.
+    ///
+    /// # Errors
+    /// As [`Farm::read`].
+    pub fn read_blocking<T, E>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError>,
+    {
+        self.inner.readers.read_blocking(query)
+    }
+
+    /// The newest values and the parlour, in memory.
+    pub fn live(&self) -> &Live {
+        &self.inner.shared.live
+    }
+
+    /// The log of changes.
+    pub fn events(&self) -> &Arc<EventLog> {
+        &self.inner.shared.events
+    }
+
+    /// The clock that everything on the farm should use.
+    pub fn clock(&self) -> &Arc<FarmClock> {
+        &self.inner.shared.clock
+    }
+
+    /// How many times this file has been opened, this time included.
+    pub fn boot(&self) -> u32 {
+        self.inner.shared.boot
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.inner.shared.path
+    }
+
+    /// Groups committed, or failed, since the start.
+    pub fn commits(&self) -> u64 {
+        self.inner.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Commands that wait for the writer now.
+    pub fn waiting(&self) -> usize {
+        let jobs = self.jobs();
+        jobs.max_capacity() - jobs.capacity()
+    }
+
+    fn jobs(&self) -> &mpsc::Sender<Job> {
+        self.inner
+            .jobs
+            .as_ref()
+            .expect("taken only when the last handle is dropped")
+    }
+}
+
+impl std::fmt::Debug for Farm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Farm")
+            .field("path", &self.inner.shared.path)
+            .field("boot", &self.inner.shared.boot)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.jobs = None;
+        let writer = self
+            .writer
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writer) = writer
+            && writer.thread().id() != thread::current().id()
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer thread had panicked");
+        }
+    }
+}

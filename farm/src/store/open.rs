@@ -1,0 +1,172 @@
+//! Opening the file: its version is looked at before anything is written; then migrations, boot number, next fact.
+
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock, atomic::AtomicU64},
+    time::Duration,
+};
+
+use farm_model::UnixMillis;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite_migration::{M, Migrations};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{
+    EventLog, OpenError, Options, Shared, StoreError,
+    tx::Memory,
+    writer::{Job, Writer},
+};
+use crate::{clock::FarmClock, live::Live};
+
+/// `khmr` in ASCII: says that a SQLite file is a farm.
+const APPLICATION_ID: i64 = 0x6b68_6d72;
+
+/// Migrations only grow: a landed one is never edited.
+const VERSIONS: &[&str] = &[include_str!("../schema/v1.sql")];
+
+static MIGRATIONS: LazyLock<Migrations<'static>> =
+    LazyLock::new(|| Migrations::new(VERSIONS.iter().map(|sql| M::up(sql)).collect()));
+
+/// An opened file, ready for its writer thread.
+pub(super) struct Opened {
+    writer: Writer,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Opened {
+    pub(super) fn run(self, jobs: mpsc::Receiver<Job>) {
+        self.writer.run(jobs);
+    }
+}
+
+pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    look(path)?;
+    let mut conn = Connection::open(path)?;
+    conn.busy_timeout(Duration::from_secs(5))?;
+    conn.set_prepared_statement_cache_capacity(256);
+    conn.execute_batch(
+        "PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA recursive_triggers = OFF;
+         PRAGMA wal_autocheckpoint = 1000;
+         PRAGMA journal_size_limit = 16777216;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -8192;",
+    )?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    MIGRATIONS
+        .to_latest(&mut conn)
+        .map_err(|e| OpenError::Migration(Box::new(e)))?;
+    let (boot, last_seen) = start(&mut conn, options.clock.now().wall)?;
+    let next_seq = next_seq(&conn)?;
+    let live = Live::load(&conn)?;
+    let shared = Arc::new(Shared {
+        path: path.to_owned(),
+        clock: Arc::new(FarmClock::new(
+            Arc::clone(&options.clock),
+            boot,
+            UnixMillis(last_seen),
+        )),
+        boot,
+        events: Arc::new(EventLog::new(rand::random())),
+        live,
+        commits: AtomicU64::new(0),
+    });
+    let memory = Memory {
+        next_seq,
+        ..Memory::default()
+    };
+    Ok(Opened {
+        writer: Writer {
+            conn,
+            memory,
+            shared: Arc::clone(&shared),
+            saved_clock: last_seen,
+        },
+        shared,
+    })
+}
+
+/// The schema version that this program writes.
+pub(crate) fn known_version() -> i64 {
+    VERSIONS.len() as i64
+}
+
+/// Refuses a file of a newer version or of something else, without writing to it.
+fn look(path: &Path) -> Result<(), OpenError> {
+    if !path.metadata().is_ok_and(|m| m.len() > 0) {
+        return Ok(());
+    }
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    conn.busy_timeout(Duration::from_secs(5))?;
+    let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let application: i64 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && tables > 0 {
+        return Err(OpenError::NotAFarm {
+            path: path.to_owned(),
+        });
+    }
+    if found > known_version() {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known: known_version(),
+        });
+    }
+    Ok(())
+}
+
+/// Counts this boot and finds the last moment that the file has seen.
+fn start(conn: &mut Connection, now: UnixMillis) -> Result<(u32, i64), StoreError> {
+    let tx = conn.transaction()?;
+    let seen: Option<i64> = tx
+        .query_row("SELECT last_wall FROM local", [], |row| row.get(0))
+        .optional()?;
+    if seen.is_none() {
+        tx.execute(
+            "INSERT INTO local (one, boot, last_wall, created_at) VALUES (1, 0, ?1, ?1)",
+            [now.0],
+        )?;
+        tx.execute(
+            "INSERT INTO site (ordinal, id) VALUES (0, ?1)",
+            params![Uuid::now_v7().as_bytes()],
+        )?;
+    }
+    let boot: i64 = tx.query_row(
+        "UPDATE local SET boot = boot + 1 RETURNING boot",
+        [],
+        |row| row.get(0),
+    )?;
+    let newest_fact: Option<i64> = tx.query_row(
+        "SELECT max(at) FROM (
+            SELECT at FROM (SELECT at FROM milking WHERE site = 0 ORDER BY seq DESC LIMIT 1)
+            UNION ALL SELECT at FROM (SELECT at FROM audit WHERE site = 0 ORDER BY seq DESC LIMIT 1)
+            UNION ALL SELECT at FROM (SELECT at FROM animal_event WHERE site = 0 ORDER BY seq DESC LIMIT 1))",
+        [],
+        |row| row.get(0),
+    )?;
+    tx.commit()?;
+    let last = seen.unwrap_or(0).max(newest_fact.unwrap_or(0));
+    Ok((u32::try_from(boot).unwrap_or(u32::MAX), last))
+}
+
+fn next_seq(conn: &Connection) -> Result<i64, StoreError> {
+    let newest: i64 = conn.query_row(
+        "SELECT max(
+            coalesce((SELECT max(seq) FROM milking WHERE site = 0), 0),
+            coalesce((SELECT max(seq) FROM animal_event WHERE site = 0), 0),
+            coalesce((SELECT max(seq) FROM audit WHERE site = 0), 0))",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(newest + 1)
+}

@@ -1,0 +1,202 @@
+//! What a command works with: the connection inside its savepoint, the moment, who acts, and what to tell afterwards.
+
+use std::{collections::HashMap, fmt};
+
+use farm_model::{Clock, DeviceId, Quantity, StaffId, Stamp, UnixMillis};
+use rusqlite::{Connection, params};
+
+use super::{StoreError, events::Change};
+use crate::live::LiveValue;
+
+/// Who is responsible for a change; written into facts and the audit.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Actor {
+    /// The appliance itself.
+    System,
+    /// A person who logged in.
+    Staff(StaffId),
+    /// A device.
+    Device(DeviceId),
+    /// The holder of the API token of this name.
+    Token(String),
+    /// Someone at the command line.
+    CommandLine,
+}
+
+impl Actor {
+    /// The member of staff, if it is one.
+    pub fn staff(&self) -> Option<StaffId> {
+        match self {
+            Self::Staff(id) => Some(*id),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    /// The form that is stored: `staff:` and an identity, `token:` and a name, `system`, …
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("system"),
+            Self::Staff(id) => write!(f, "staff:{id}"),
+            Self::Device(id) => write!(f, "device:{id}"),
+            Self::Token(name) => write!(f, "token:{name}"),
+            Self::CommandLine => f.write_str("command-line"),
+        }
+    }
+}
+
+impl Actor {
+    /// The actor stored as `text`; anything unknown is the system.
+    pub fn from_stored(text: &str) -> Self {
+        if text == "command-line" {
+            return Self::CommandLine;
+        }
+        match text.split_once(':') {
+            Some(("staff", id)) => id.parse().map_or(Self::System, Self::Staff),
+            Some(("device", id)) => id.parse().map_or(Self::System, Self::Device),
+            Some(("token", name)) => Self::Token(name.to_owned()),
+            _ => Self::System,
+        }
+    }
+}
+
+/// Identity of a fact: the site that wrote it (0 is this one) and its number there.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
+)]
+pub struct FactId {
+    /// Ordinal of the site in the table `site`.
+    pub site: i64,
+    /// Number of the fact, increasing per site.
+    pub seq: i64,
+}
+
+impl fmt::Display for FactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.site, self.seq)
+    }
+}
+
+impl std::str::FromStr for FactId {
+    type Err = NotAFactId;
+
+    fn from_str(s: &str) -> Result<Self, NotAFactId> {
+        let (site, seq) = s.split_once('-').ok_or(NotAFactId)?;
+        Ok(Self {
+            site: site.parse().map_err(|_| NotAFactId)?,
+            seq: seq.parse().map_err(|_| NotAFactId)?,
+        })
+    }
+}
+
+/// The text is no fact's identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a fact is named by two numbers with a dash between them, such as 0-42")]
+pub struct NotAFactId;
+
+/// What the writer remembers between commands; whatever a rollback could make untrue is dropped by one.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) next_seq: i64,
+    pub(crate) series: HashMap<(DeviceId, Quantity), i64>,
+}
+
+/// What happens after the commit.
+pub(crate) enum After {
+    Tell(Change),
+    Newest(LiveValue),
+    Call(Box<dyn FnOnce() + Send>),
+}
+
+/// A command's transaction: a savepoint of the group that the writer commits.
+pub struct Tx<'a> {
+    pub(crate) conn: &'a Connection,
+    pub(crate) memory: &'a mut Memory,
+    pub(crate) after: &'a mut Vec<After>,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) now: Stamp,
+    pub(crate) actor: Actor,
+}
+
+impl<'a> Tx<'a> {
+    /// The connection, for queries and statements of this transaction.
+    pub fn conn(&self) -> &'a Connection {
+        self.conn
+    }
+
+    /// When the command began.
+    pub fn now(&self) -> Stamp {
+        self.now
+    }
+
+    /// The wall time of [`Tx::now`].
+    pub fn wall(&self) -> UnixMillis {
+        self.now.wall
+    }
+
+    /// The farm's clock.
+    pub fn clock(&self) -> &'a dyn Clock {
+        self.clock
+    }
+
+    /// Who acts.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The identity of the next fact.
+    pub fn next_fact(&mut self) -> FactId {
+        let seq = self.memory.next_seq;
+        self.memory.next_seq += 1;
+        FactId { site: 0, seq }
+    }
+
+    /// Tells followers of the event log, once this is committed.
+    pub fn tell(&mut self, change: Change) {
+        self.after.push(After::Tell(change));
+    }
+
+    /// Runs `f` on the writer thread once this is committed; it must be quick and must not wait for the farm.
+    pub fn after_commit(&mut self, f: impl FnOnce() + Send + 'static) {
+        self.after.push(After::Call(Box::new(f)));
+    }
+
+    /// Writes an audit entry.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn audit(
+        &mut self,
+        action: &str,
+        subject: &str,
+        detail: Option<&serde_json::Value>,
+    ) -> Result<FactId, StoreError> {
+        let id = self.next_fact();
+        self.conn
+            .prepare_cached(
+                "INSERT INTO audit (site, seq, at, clock, actor, action, subject, detail)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                id.site,
+                id.seq,
+                self.now.wall.0,
+                self.now.clock as u8,
+                self.actor.to_string(),
+                action,
+                subject,
+                detail.map(ToString::to_string),
+            ])?;
+        Ok(id)
+    }
+}
+
+impl fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tx")
+            .field("now", &self.now)
+            .field("actor", &self.actor)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+//! The one thread that writes: runs commands, each in a savepoint, many under one durable commit.
+//!
+//! Invariant: a caller hears success only after the commit that holds its command returned; if that commit fails, every
+//! member of the group hears the failure and nothing of the group is kept. A panic undoes and ends one command only.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use farm_model::Clock;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Shared, StoreError,
+    tx::{Actor, After, Memory, Tx},
+};
+
+/// Commands under one commit at most.
+const GROUP: usize = 512;
+/// How long a group may gather while commands keep coming.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often the newest wall time is written, for the next start.
+const SAVE_CLOCK_MS: i64 = 60_000;
+
+/// Tells the caller how its command ended, once the group's end is known.
+type Resolve = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// A command, given its transaction or the reason why there is none. Returns whether its savepoint is to be kept.
+type Run = Box<dyn FnOnce(Result<&mut Tx<'_>, StoreError>) -> (bool, Resolve) + Send>;
+
+/// A command and who gave it.
+pub(crate) struct Job {
+    actor: Actor,
+    run: Run,
+}
+
+impl Job {
+    /// A job that runs `command`, and where its result will arrive.
+    pub(crate) fn new<T, E>(
+        actor: Actor,
+        command: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> (Self, oneshot::Receiver<Result<T, E>>)
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (tell, result) = oneshot::channel();
+        let run: Run = Box::new(move |tx| {
+            let outcome = match tx {
+                Ok(tx) => catch_unwind(AssertUnwindSafe(|| command(tx)))
+                    .unwrap_or_else(|_| Err(StoreError::Panicked.into())),
+                Err(error) => Err(error.into()),
+            };
+            let keep = outcome.is_ok();
+            let resolve: Resolve = Box::new(move |commit| {
+                // A caller that no longer waits has lost interest; its command counts all the same.
+                let _ =
+                    tell.send(outcome.and_then(|value| commit.map(|()| value).map_err(E::from)));
+            });
+            (keep, resolve)
+        });
+        (Self { actor, run }, result)
+    }
+}
+
+/// The writer's side of the farm.
+pub(crate) struct Writer {
+    pub(crate) conn: Connection,
+    pub(crate) memory: Memory,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) saved_clock: i64,
+}
+
+impl Writer {
+    /// Runs until every sender is gone, then closes the file in order.
+    pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.blocking_recv() {
+            self.group(first, &mut jobs);
+        }
+        if let Err(error) = self
+            .conn
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        {
+            tracing::warn!(%error, "the last checkpoint failed; the next start will do it");
+        }
+    }
+
+    fn group(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>) {
+        let started = Instant::now();
+        let seq_before = self.memory.next_seq;
+        let mut group = Group::default();
+        if let Err(error) = self.conn.execute_batch("BEGIN IMMEDIATE") {
+            let (_, resolve) = (first.run)(Err(error.into()));
+            resolve(Ok(()));
+            return;
+        }
+        let mut next = Some(first);
+        while let Some(job) = next.take() {
+            self.member(job, &mut group);
+            if group.broken.is_none() && group.members.len() < GROUP && started.elapsed() < GATHER {
+                next = jobs.try_recv().ok();
+            }
+        }
+        let end = match group.broken.take() {
+            Some(error) => Err(error),
+            None => self.commit(&mut group),
+        };
+        if let Err(error) = &end {
+            tracing::error!(%error, members = group.members.len(), "a group of commands was not committed");
+            if !self.conn.is_autocommit()
+                && let Err(error) = self.conn.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%error, "rolling back failed");
+            }
+            self.forget(seq_before);
+            group.after.clear();
+        }
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
+        self.shared.publish(group.after);
+        for resolve in group.members {
+            resolve(end.clone());
+        }
+    }
+
+    fn member(&mut self, job: Job, group: &mut Group) {
+        let seq_before = self.memory.next_seq;
+        let kept = group.after.len();
+        if let Err(error) = self.conn.execute_batch("SAVEPOINT command") {
+            group.fail(job, error.into());
+            return;
+        }
+        let clock: &dyn Clock = &*self.shared.clock;
+        let mut tx = Tx {
+            conn: &self.conn,
+            memory: &mut self.memory,
+            after: &mut group.after,
+            clock,
+            now: clock.now(),
+            actor: job.actor,
+        };
+        let (keep, resolve) = (job.run)(Ok(&mut tx));
+        group.members.push(resolve);
+        if self.conn.is_autocommit() {
+            // SQLite itself gave up the whole transaction, as it does on a full disk.
+            group.broken = Some(StoreError::Undone);
+            return;
+        }
+        let end = if keep {
+            "RELEASE command"
+        } else {
+            self.forget(seq_before);
+            group.after.truncate(kept);
+            "ROLLBACK TO command; RELEASE command"
+        };
+        if let Err(error) = self.conn.execute_batch(end) {
+            group.broken = Some(error.into());
+        }
+    }
+
+    fn commit(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        let wall = self.shared.clock.now().wall.0;
+        let due = (wall - self.saved_clock).abs() >= SAVE_CLOCK_MS;
+        if due {
+            self.conn
+                .prepare_cached("UPDATE local SET last_wall = ?1")?
+                .execute([wall])?;
+        }
+        self.conn.execute_batch("COMMIT")?;
+        if due {
+            self.saved_clock = wall;
+        }
+        group.broken = None;
+        Ok(())
+    }
+
+    /// Forgets what a rollback made untrue.
+    fn forget(&mut self, next_seq: i64) {
+        self.memory.next_seq = next_seq;
+        self.memory.series.clear();
+    }
+}
+
+/// Commands that share a commit.
+#[derive(Default)]
+struct Group {
+    members: Vec<Resolve>,
+    after: Vec<After>,
+    broken: Option<StoreError>,
+}
+
+impl Group {
+    /// A job that could not even begin.
+    fn fail(&mut self, job: Job, error: StoreError) {
+        let (_, resolve) = (job.run)(Err(error.clone()));
+        self.members.push(resolve);
+        self.broken = Some(error);
+    }
+}
