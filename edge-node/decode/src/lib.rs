@@ -1,1 +1,7 @@
 //! Decoders, one per device dialect: bytes in, typed values out, no I/O.
+//!
+//! Whatever a port, a bus, a kernel file or a broker hands over is turned here into the nouns of `farm-model`, or into
+//! a reject that says why. Invariants: any bytes may come in and nothing panics; what is buffered or kept as evidence
+//! is bounded; time is a value that the caller passes; a value that is missing is never zero.
+
+pub mod rfid;

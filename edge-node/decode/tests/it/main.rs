@@ -1,0 +1,4 @@
+//! What the decoders promise, seen from outside.
+
+mod rfid;
+mod rfid_laws;
