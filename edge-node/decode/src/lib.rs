@@ -4,4 +4,5 @@
 //! a reject that says why. Invariants: any bytes may come in and nothing panics; what is buffered or kept as evidence
 //! is bounded; time is a value that the caller passes; a value that is missing is never zero.
 
+pub mod modbus;
 pub mod rfid;

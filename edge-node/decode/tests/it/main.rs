@@ -1,4 +1,6 @@
 //! What the decoders promise, seen from outside.
 
+mod auto_decoder;
+mod modbus;
 mod rfid;
 mod rfid_laws;
