@@ -5,10 +5,13 @@
 //! appended, projections are derived from them; records keep the form that cell-by-cell merging needs; a value that is
 //! missing is never 0.
 
+pub mod backup;
 pub mod clock;
 pub mod devices;
 pub mod live;
 pub mod places;
+pub mod readings;
+pub mod retention;
 mod sql;
 mod store;
 pub mod text;

@@ -60,29 +60,9 @@ pub struct Live {
 
 impl Live {
     pub(crate) fn load(conn: &Connection) -> Result<Self, StoreError> {
-        let mut statement = conn.prepare(
-            "SELECT s.device, s.quantity, d.place, r.value, r.quality, r.flaw, r.at
-             FROM series s
-             JOIN reading r ON r.series = s.id
-                AND (r.at, r.seq) = (SELECT at, seq FROM reading WHERE series = s.id ORDER BY at DESC, seq DESC LIMIT 1)
-             LEFT JOIN device d ON d.id = s.device",
-        )?;
-        let mut rows = statement.query([])?;
         let mut values = HashMap::new();
-        while let Some(row) = rows.next()? {
-            let Some(quantity) = Quantity::from_code(row.get(1)?) else {
-                continue;
-            };
-            let value = LiveValue {
-                device: DeviceId::from_bytes(row.get(0)?),
-                quantity,
-                place: row.get::<_, Option<[u8; 16]>>(2)?.map(PlaceId::from_bytes),
-                value: row.get::<_, Option<i64>>(3)?.map(Milli),
-                quality: Quality::from_code(row.get(4)?),
-                flaw: row.get::<_, Option<i64>>(5)?.and_then(Flaw::from_code),
-                at: UnixMillis(row.get(6)?),
-            };
-            values.insert((value.device, quantity), value);
+        for value in crate::readings::newest(conn)? {
+            values.insert((value.device, value.quantity), value);
         }
         Ok(Self {
             values: RwLock::new(values),

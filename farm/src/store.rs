@@ -24,7 +24,13 @@ use farm_model::{Clock, SystemClock};
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-pub(crate) use self::{error::store_error, readers::Readers, tx::After, writer::Job};
+pub(crate) use self::{
+    error::store_error,
+    open::{known_version, look},
+    readers::Readers,
+    tx::After,
+    writer::Job,
+};
 pub use self::{
     error::{OpenError, StoreError},
     events::{Change, Event, EventLog, Follower, Resume},

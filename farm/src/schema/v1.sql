@@ -153,6 +153,26 @@ CREATE TABLE series (
     UNIQUE (device, quantity)
 ) STRICT;
 
+-- Readings as they arrive, in the order of arrival: appended, so that a commit writes few pages. Compaction moves them
+-- into `reading` and sums them into `rollup`. `seq` numbers this site's readings and is never used twice.
+CREATE TABLE reading_log (
+    seq INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    value INTEGER,
+    quality INTEGER NOT NULL,
+    flaw INTEGER,
+    clock INTEGER NOT NULL,
+    raw BLOB
+) STRICT;
+
+-- Up to which reading the log has been compacted.
+CREATE TABLE compaction (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    upto INTEGER NOT NULL
+) STRICT;
+INSERT INTO compaction (one, upto) VALUES (1, 0);
+
 CREATE TABLE reading (
     series INTEGER NOT NULL,
     at INTEGER NOT NULL,

@@ -67,6 +67,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         .map_err(|e| OpenError::Migration(Box::new(e)))?;
     let (boot, last_seen) = start(&mut conn, options.clock.now().wall)?;
     let next_seq = next_seq(&conn)?;
+    let next_reading = crate::readings::next_seq(&conn)?;
     let live = Live::load(&conn)?;
     let shared = Arc::new(Shared {
         path: path.to_owned(),
@@ -82,6 +83,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
     });
     let memory = Memory {
         next_seq,
+        next_reading,
         ..Memory::default()
     };
     Ok(Opened {
@@ -101,7 +103,7 @@ pub(crate) fn known_version() -> i64 {
 }
 
 /// Refuses a file of a newer version or of something else, without writing to it.
-fn look(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn look(path: &Path) -> Result<(), OpenError> {
     if !path.metadata().is_ok_and(|m| m.len() > 0) {
         return Ok(());
     }

@@ -99,7 +99,15 @@ pub struct NotAFactId;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) next_seq: i64,
+    pub(crate) next_reading: i64,
     pub(crate) series: HashMap<(DeviceId, Quantity), i64>,
+}
+
+impl Memory {
+    /// The numbers that a rollback gives back.
+    pub(crate) fn numbers(&self) -> (i64, i64) {
+        (self.next_seq, self.next_reading)
+    }
 }
 
 /// What happens after the commit.

@@ -90,7 +90,7 @@ impl Writer {
 
     fn group(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>) {
         let started = Instant::now();
-        let seq_before = self.memory.next_seq;
+        let before = self.memory.numbers();
         let mut group = Group::default();
         if let Err(error) = self.conn.execute_batch("BEGIN IMMEDIATE") {
             let (_, resolve) = (first.run)(Err(error.into()));
@@ -115,7 +115,7 @@ impl Writer {
             {
                 tracing::error!(%error, "rolling back failed");
             }
-            self.forget(seq_before);
+            self.forget(before);
             group.after.clear();
         }
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
@@ -126,7 +126,7 @@ impl Writer {
     }
 
     fn member(&mut self, job: Job, group: &mut Group) {
-        let seq_before = self.memory.next_seq;
+        let before = self.memory.numbers();
         let kept = group.after.len();
         if let Err(error) = self.conn.execute_batch("SAVEPOINT command") {
             group.fail(job, error.into());
@@ -151,7 +151,7 @@ impl Writer {
         let end = if keep {
             "RELEASE command"
         } else {
-            self.forget(seq_before);
+            self.forget(before);
             group.after.truncate(kept);
             "ROLLBACK TO command; RELEASE command"
         };
@@ -177,8 +177,9 @@ impl Writer {
     }
 
     /// Forgets what a rollback made untrue.
-    fn forget(&mut self, next_seq: i64) {
+    fn forget(&mut self, (next_seq, next_reading): (i64, i64)) {
         self.memory.next_seq = next_seq;
+        self.memory.next_reading = next_reading;
         self.memory.series.clear();
     }
 }

@@ -1,0 +1,221 @@
+//! `edge-node doctor`: looks at everything that commonly goes wrong on a Pi, and says what to do.
+//!
+//! It changes nothing but one probe file in the data folder, and may run beside the appliance.
+
+use std::{
+    fmt, fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::{
+    clock,
+    config::{ClockTrust, Config},
+    lock::{DataLock, LockError},
+};
+
+/// How one thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// Works, with a catch.
+    Warning,
+    /// Does not work.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it is.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub seen: String,
+    /// What to do about it; empty when good.
+    pub advice: String,
+}
+
+impl Check {
+    fn good(name: &'static str, seen: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Good, seen: seen.into(), advice: String::new() }
+    }
+
+    fn warning(name: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Warning, seen: seen.into(), advice: advice.into() }
+    }
+
+    fn bad(name: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Bad, seen: seen.into(), advice: advice.into() }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.verdict {
+            Verdict::Good => "ok  ",
+            Verdict::Warning => "look",
+            Verdict::Bad => "BAD ",
+        };
+        write!(f, "{mark}  {:<12} {}", self.name, self.seen)?;
+        if !self.advice.is_empty() {
+            write!(f, "\n                   → {}", self.advice)?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at everything.
+pub fn examine(config: &Config) -> Vec<Check> {
+    let running = matches!(DataLock::take(&config.data.dir), Err(LockError::InUse(_)));
+    let mut checks = vec![clock_check(config)];
+    checks.extend(disk(&config.data.dir));
+    checks.push(database(&config.data.dir.join("farm.db")));
+    for address in &config.web.listen {
+        checks.push(listener("web", *address, running));
+    }
+    for address in config.mqtt.listen.iter().chain(&config.mqtt.websocket) {
+        checks.push(listener("mqtt", *address, running));
+    }
+    checks.push(serial(&config.serial.dirs));
+    checks.push(onewire(&config.onewire.root));
+    checks.extend(power());
+    checks
+}
+
+fn clock_check(config: &Config) -> Check {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::get(&config.farm.timezone).unwrap_or(jiff::tz::TimeZone::UTC));
+    let shown = now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+    if config.clock.simulated().is_some() {
+        return Check::warning("clock", "simulated", "set clock.simulated_rate to 0 on a farm");
+    }
+    if clock::quality(config.clock.trust).is_trusted() {
+        let why = if config.clock.trust == ClockTrust::System { "trusted by configuration" } else { "synchronised" };
+        return Check::good("clock", format!("{shown}, {why}"));
+    }
+    Check::warning(
+        "clock",
+        format!("{shown}, not synchronised"),
+        "withdrawal holds will not end until it is: connect a network with NTP, or fit a clock battery and set clock.trust = \"system\"",
+    )
+}
+
+fn disk(dir: &Path) -> Vec<Check> {
+    let probe = dir.join(".doctor");
+    let started = Instant::now();
+    let written = fs::create_dir_all(dir).and_then(|()| {
+        let file = fs::File::create(&probe)?;
+        std::io::Write::write_all(&mut &file, &[0; 4096])?;
+        file.sync_all()
+    });
+    let took = started.elapsed();
+    // Only a probe; what matters was measured.
+    let _ = fs::remove_file(&probe);
+    if let Err(e) = written {
+        return vec![Check::bad(
+            "disk",
+            format!("{} cannot be written: {e}", dir.display()),
+            format!("sudo chown -R khamar: {0}; sudo chmod 750 {0}", dir.display()),
+        )];
+    }
+    let speed = if took > Duration::from_millis(500) {
+        Check::warning("disk", format!("one durable write took {} ms", took.as_millis()), "the card is slow or worn: use a USB disk or a new card")
+    } else {
+        Check::good("disk", format!("one durable write took {:.1} ms", took.as_secs_f64() * 1000.0))
+    };
+    vec![speed, room(dir)]
+}
+
+fn room(dir: &Path) -> Check {
+    match rustix::fs::statvfs(dir) {
+        Ok(stat) => {
+            let (free, all) = (stat.f_bavail * stat.f_frsize / 1_000_000, stat.f_blocks * stat.f_frsize / 1_000_000);
+            let seen = format!("{free} MB free of {all} MB");
+            match free {
+                0..500 => Check::bad("room", seen, "free at least 500 MB, or lower data.max_megabytes and data.copies"),
+                500..2000 => Check::warning("room", seen, "keep 2 GB free: lower data.max_megabytes, or use a larger disk"),
+                _ => Check::good("room", seen),
+            }
+        }
+        Err(e) => Check::bad("room", format!("{}: {e}", dir.display()), "check that the disk is mounted"),
+    }
+}
+
+fn database(path: &Path) -> Check {
+    if !path.exists() {
+        return Check::good("database", "none yet: it is made at the first start");
+    }
+    match farm::backup::check(path) {
+        Ok(sound) => Check::good("database", format!("sound, {} MB", sound.bytes / 1_000_000)),
+        Err(e) => Check::bad("database", e.to_string(), "stop the appliance, keep the file, and put back the newest of the copies/ folder"),
+    }
+}
+
+fn listener(name: &'static str, address: SocketAddr, running: bool) -> Check {
+    let reach = if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address };
+    let answers = TcpStream::connect_timeout(&reach, Duration::from_secs(1)).is_ok();
+    match (running, answers) {
+        (true, true) => Check::good(name, format!("{address} answers")),
+        (true, false) => Check::bad(name, format!("{address} does not answer though the appliance runs"), "sudo journalctl -u edge-node -n 50"),
+        (false, _) => match TcpListener::bind(address) {
+            Ok(_) => Check::good(name, format!("{address} is free")),
+            Err(e) => Check::bad(name, format!("{address} cannot be used: {e}"), format!("find who has it with: sudo ss -ltnp 'sport = :{}'", address.port())),
+        },
+    }
+}
+
+fn serial(dirs: &[PathBuf]) -> Check {
+    let ports: Vec<PathBuf> = dirs
+        .iter()
+        .filter_map(|dir| fs::read_dir(dir).ok())
+        .flatten()
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .collect();
+    if ports.is_empty() {
+        let looked = dirs.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", ");
+        return Check::good("serial", format!("no port in {looked}"));
+    }
+    let closed: Vec<String> = ports
+        .iter()
+        .filter(|port| rustix::fs::access(port.as_path(), rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK).is_err())
+        .map(|port| port.display().to_string())
+        .collect();
+    if closed.is_empty() {
+        Check::good("serial", format!("{} ports, all usable", ports.len()))
+    } else {
+        Check::bad("serial", format!("not permitted: {}", closed.join(", ")), "sudo usermod -aG dialout khamar, then restart the appliance")
+    }
+}
+
+fn onewire(root: &Path) -> Check {
+    let Ok(entries) = fs::read_dir(root) else {
+        return Check::good("1-wire", format!("{} is not there; for DS18B20 probes add dtoverlay=w1-gpio to /boot/firmware/config.txt", root.display()));
+    };
+    let probes = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| ["10-", "22-", "28-", "3b-", "3B-", "42-"].iter().any(|family| name.starts_with(family)))
+        .count();
+    if probes == 0 {
+        Check::warning("1-wire", "the bus is there, no probe answers", "check the 4.7 kΩ resistor between data and 3.3 V, and the wiring")
+    } else {
+        Check::good("1-wire", format!("{probes} probes"))
+    }
+}
+
+/// The Pi's own complaint about its power supply, where there is one to ask.
+fn power() -> Option<Check> {
+    let out = std::process::Command::new("vcgencmd").arg("get_throttled").output().ok()?;
+    let text = String::from_utf8_lossy(&out.stdout);
+    let flags = u32::from_str_radix(text.trim().strip_prefix("throttled=0x")?, 16).ok()?;
+    Some(match flags {
+        0 => Check::good("power", "never too low"),
+        f if f & 1 != 0 => Check::bad("power", "the voltage is too low now", "use the Pi's own power supply and a short cable"),
+        _ => Check::warning("power", "the voltage has been too low since the start", "use the Pi's own power supply and a short cable"),
+    })
+}

@@ -1,0 +1,159 @@
+//! Copies of the farm's file, made while it is in use, and a look at whether a file is sound.
+//!
+//! Invariant: a copy has its final name only when it is whole and on disk.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::{OpenError, StoreError, known_version};
+
+/// Beginning and end of a daily copy's name; the local date stands between.
+const DAILY: (&str, &str) = ("farm-", ".db");
+
+/// Why a copy could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The database could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The copy could not be written.
+    #[error("the copy {path} cannot be written: check the folder and the room on its disk")]
+    Write {
+        /// The copy.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is something at that place.
+    #[error("{0} exists already: choose another name, or remove it first")]
+    Exists(PathBuf),
+}
+
+/// What a look at a file found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sound {
+    /// Its schema version.
+    pub version: i64,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// Copies the farm in the file `from` to the new file `to`, while others read and write it. Blocks.
+///
+/// # Errors
+/// When the database can't be read, `to` exists or can't be written; then there is no file `to`.
+pub fn copy(from: &Path, to: &Path) -> Result<u64, CopyError> {
+    if to.exists() {
+        return Err(CopyError::Exists(to.to_owned()));
+    }
+    let write = |source| CopyError::Write {
+        path: to.to_owned(),
+        source,
+    };
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(write)?;
+    }
+    let part = to.with_extension("part");
+    if part.exists() {
+        fs::remove_file(&part).map_err(write)?;
+    }
+    let conn = read_only(from)?;
+    conn.execute("VACUUM INTO ?1", [part.to_string_lossy()])
+        .map_err(StoreError::from)?;
+    let file = File::open(&part).map_err(write)?;
+    file.sync_all().map_err(write)?;
+    fs::rename(&part, to).map_err(write)?;
+    sync_folder(to).map_err(write)?;
+    Ok(file.metadata().map_err(write)?.len())
+}
+
+/// Makes the copy of the local date `date` in `folder` unless it is there, and removes all but the newest `keep`.
+/// Returns the copy, if one was made. Blocks.
+///
+/// # Errors
+/// As [`copy`]. Old copies are removed only after the new one is whole.
+pub fn daily(
+    from: &Path,
+    folder: &Path,
+    date: jiff::civil::Date,
+    keep: usize,
+) -> Result<Option<PathBuf>, CopyError> {
+    let to = folder.join(format!("{}{date}{}", DAILY.0, DAILY.1));
+    if to.exists() {
+        return Ok(None);
+    }
+    copy(from, &to)?;
+    let mut copies = copies(folder).map_err(|source| CopyError::Write {
+        path: folder.to_owned(),
+        source,
+    })?;
+    copies.truncate(copies.len().saturating_sub(keep.max(1)));
+    for old in copies {
+        fs::remove_file(&old).map_err(|source| CopyError::Write {
+            path: old.clone(),
+            source,
+        })?;
+    }
+    Ok(Some(to))
+}
+
+/// The daily copies in `folder`, oldest first; none when there is no such folder.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn copies(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut copies = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(DAILY.0) && name.ends_with(DAILY.1) {
+            copies.push(path);
+        }
+    }
+    copies.sort();
+    Ok(copies)
+}
+
+/// Looks at the farm in the file `path`, without writing to it: version, and SQLite's own check of every page. Blocks.
+///
+/// # Errors
+/// When it is no farm, of a newer version, or damaged.
+pub fn check(path: &Path) -> Result<Sound, OpenError> {
+    crate::store::look(path)?;
+    let conn = read_only(path)?;
+    let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(StoreError::unreadable("page", &verdict).into());
+    }
+    let version = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    debug_assert!(version <= known_version());
+    Ok(Sound {
+        version,
+        bytes: path.metadata().map_or(0, |m| m.len()),
+    })
+}
+
+fn read_only(path: &Path) -> Result<Connection, StoreError> {
+    let conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    conn.busy_timeout(Duration::from_secs(10))?;
+    Ok(conn)
+}
+
+/// A new name is on disk when its folder is.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}

@@ -1,0 +1,227 @@
+//! Taking in what drivers and clients observed.
+
+use std::collections::HashMap;
+
+use farm_model::{
+    Body, DeviceId, Flaw, Milli, Observation, PlaceId, Quality, Quantity, Stamp,
+    observation::MAX_RAW,
+};
+use rusqlite::{OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use super::series;
+use crate::{
+    live::LiveValue,
+    store::{After, Change, StoreError, Tx},
+};
+
+/// Redeliveries are known again among this many keyed observations.
+const KEYS_KEPT: i64 = 200_000;
+
+/// What became of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct IngestReport {
+    /// Stored.
+    pub stored: usize,
+    /// Not stored: the same device sent the same key before.
+    pub duplicates: usize,
+    /// Stored and flagged: not to be believed.
+    pub flagged: usize,
+}
+
+/// Stores a batch of observations.
+///
+/// Values outside physics are kept, flagged [`Flaw::OutOfPhysics`]. [`Body::Milked`] is not for this function but for
+/// the milkings' own; it is counted as stored when its key is new. Newest values and events follow the commit.
+///
+/// # Errors
+/// When the database fails; then nothing of the batch is stored.
+pub fn ingest(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<IngestReport, StoreError> {
+    let mut report = IngestReport::default();
+    let mut newest = HashMap::new();
+    for observation in observations {
+        if let Some(key) = &observation.key
+            && !is_new(tx, observation.device, key)?
+        {
+            report.duplicates += 1;
+            continue;
+        }
+        report.stored += 1;
+        match &observation.body {
+            Body::Measured {
+                quantity,
+                value,
+                quality,
+                flaw,
+            } => {
+                let reading = Reading::checked(*quantity, *value, *quality, *flaw);
+                report.flagged += usize::from(reading.quality == Quality::Bad);
+                append(tx, observation, *quantity, &reading)?;
+                remember(&mut newest, observation, *quantity, &reading);
+            }
+            Body::Identified { tag } => {
+                let tag_text = tag.to_string();
+                heard(tx, observation.device, observation.at, &tag_text)?;
+                let animal = tx
+                    .conn()
+                    .prepare_cached("SELECT animal FROM animal_tag WHERE tag = ?1 AND until_at IS NULL ORDER BY from_at DESC LIMIT 1")?
+                    .query_row([&tag_text], |row| row.get::<_, Option<[u8; 16]>>(0))
+                    .optional()?
+                    .flatten();
+                tx.tell(Change::Identified {
+                    device: observation.device,
+                    tag: tag.clone(),
+                    animal: animal.map(farm_model::AnimalId::from_bytes),
+                });
+            }
+            Body::Milked { .. } | Body::Heard | Body::Silent { .. } => {}
+        }
+    }
+    let mut places = HashMap::new();
+    for mut value in newest.into_values() {
+        value.place = place_of(tx, &mut places, value.device)?;
+        tx.after.push(After::Newest(value));
+    }
+    Ok(report)
+}
+
+/// A value with what is known of its quality.
+struct Reading {
+    value: Option<Milli>,
+    quality: Quality,
+    flaw: Option<Flaw>,
+}
+
+impl Reading {
+    /// Whoever sends it, a good value is one that physics allows, and a missing one has no value.
+    fn checked(
+        quantity: Quantity,
+        value: Option<Milli>,
+        quality: Quality,
+        flaw: Option<Flaw>,
+    ) -> Self {
+        match value {
+            None => Self {
+                value: None,
+                quality: Quality::Missing,
+                flaw,
+            },
+            Some(v) if quality == Quality::Good && !quantity.allows(v) => Self {
+                value,
+                quality: Quality::Bad,
+                flaw: Some(Flaw::OutOfPhysics),
+            },
+            Some(_) if quality == Quality::Missing => Self {
+                value,
+                quality: Quality::Bad,
+                flaw,
+            },
+            Some(_) => Self {
+                value,
+                quality,
+                flaw,
+            },
+        }
+    }
+}
+
+fn append(
+    tx: &mut Tx<'_>,
+    observation: &Observation,
+    quantity: Quantity,
+    reading: &Reading,
+) -> Result<(), StoreError> {
+    let series = series(tx, observation.device, quantity)?;
+    let seq = tx.memory.next_reading;
+    tx.memory.next_reading += 1;
+    let raw = &observation.raw[..observation.raw.len().min(MAX_RAW)];
+    tx.conn()
+        .prepare_cached(
+            "INSERT INTO reading_log (seq, series, at, value, quality, flaw, clock, raw) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            seq,
+            series,
+            observation.at.wall.0,
+            reading.value.map(|v| v.0),
+            reading.quality as u8,
+            reading.flaw.map(|f| f as u8),
+            observation.at.clock as u8,
+            (!raw.is_empty()).then_some(raw),
+        ])?;
+    Ok(())
+}
+
+fn remember(
+    newest: &mut HashMap<(DeviceId, Quantity), LiveValue>,
+    observation: &Observation,
+    quantity: Quantity,
+    reading: &Reading,
+) {
+    let value = LiveValue {
+        device: observation.device,
+        quantity,
+        place: None,
+        value: reading.value,
+        quality: reading.quality,
+        flaw: reading.flaw,
+        at: observation.at.wall,
+    };
+    let slot = newest.entry((value.device, quantity)).or_insert(value);
+    if value.at >= slot.at {
+        *slot = value;
+    }
+}
+
+fn place_of(
+    tx: &Tx<'_>,
+    known: &mut HashMap<DeviceId, Option<PlaceId>>,
+    device: DeviceId,
+) -> Result<Option<PlaceId>, StoreError> {
+    if let Some(place) = known.get(&device) {
+        return Ok(*place);
+    }
+    let place = tx
+        .conn()
+        .prepare_cached("SELECT place FROM device WHERE id = ?1")?
+        .query_row([device.as_bytes()], |row| row.get::<_, Option<[u8; 16]>>(0))
+        .optional()?
+        .flatten()
+        .map(PlaceId::from_bytes);
+    known.insert(device, place);
+    Ok(place)
+}
+
+fn heard(tx: &Tx<'_>, device: DeviceId, at: Stamp, tag: &str) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached(
+            "INSERT INTO device_state (device, heard_at, heard_boot, heard_mono, last_tag, last_tag_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?2)
+             ON CONFLICT (device) DO UPDATE SET heard_at = excluded.heard_at, heard_boot = excluded.heard_boot,
+                heard_mono = excluded.heard_mono, last_tag = excluded.last_tag, last_tag_at = excluded.last_tag_at",
+        )?
+        .execute(params![device.as_bytes(), at.wall.0, at.boot, at.mono as i64, tag])?;
+    Ok(())
+}
+
+/// Whether this key of this device is seen for the first time; remembers it if so.
+fn is_new(tx: &Tx<'_>, device: DeviceId, key: &str) -> Result<bool, StoreError> {
+    let mut hash = Sha256::new();
+    hash.update(device.as_bytes());
+    hash.update(key.as_bytes());
+    let hash = hash.finalize();
+    let inserted = tx
+        .conn()
+        .prepare_cached("INSERT INTO dedupe (key) VALUES (?1) ON CONFLICT DO NOTHING")?
+        .execute([&hash[..16]])?;
+    if inserted == 0 {
+        return Ok(false);
+    }
+    let newest = tx.conn().last_insert_rowid();
+    if newest % 1024 == 0 {
+        tx.conn()
+            .prepare_cached("DELETE FROM dedupe WHERE n <= ?1")?
+            .execute([newest - KEYS_KEPT])?;
+    }
+    Ok(true)
+}
