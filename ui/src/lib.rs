@@ -7,6 +7,7 @@
 //! chart shows is given to it.
 
 pub mod assets;
+pub mod chart;
 pub mod components;
 pub mod fmt;
 pub mod i18n;

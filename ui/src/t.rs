@@ -68,6 +68,12 @@ crate::texts! {
     quality_bad = "Doubtful" / "সন্দেহজনক";
     quality_missing = "No value" / "মান নেই";
 
+    chart_summary(name, last, unit, low, high) =
+        "{name}: now {last} {unit}, lowest {low}, highest {high}."
+        / "{name}: এখন {last} {unit}, সর্বনিম্ন {low}, সর্বোচ্চ {high}।";
+    bar_summary(best, most, worst, least, unit) =
+        "Most on {best}: {most} {unit}; least on {worst}: {least} {unit}."
+        / "সবচেয়ে বেশি {best}: {most} {unit}; সবচেয়ে কম {worst}: {least} {unit}।";
     chart_table = "Show as a table" / "ছক আকারে দেখুন";
     no_data = "No data in this period" / "এই সময়ে কোনো তথ্য নেই";
 
