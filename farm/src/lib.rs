@@ -5,14 +5,18 @@
 //! appended, projections are derived from them; records keep the form that cell-by-cell merging needs; a value that is
 //! missing is never 0.
 
+pub mod auth;
 pub mod backup;
 pub mod clock;
 pub mod devices;
 pub mod live;
 pub mod places;
+pub mod plan;
 pub mod readings;
 pub mod retention;
+pub mod settings;
 mod sql;
+pub mod staff;
 mod store;
 pub mod text;
 

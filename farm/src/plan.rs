@@ -1,0 +1,226 @@
+//! The farm's milking sessions: when each of a day begins and ends, in local time.
+
+use farm_model::{SessionId, SessionKey, UnixMillis};
+use jiff::{civil::Time, tz::TimeZone};
+use rusqlite::{Connection, params};
+
+use crate::{
+    sql,
+    store::{Change, StoreError, Tx, store_error},
+    text::Name,
+};
+
+/// Why the plan was not saved.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Nothing planned.
+    #[error("plan at least one session")]
+    Empty,
+    /// More than a day has.
+    #[error("plan at most eight sessions a day")]
+    TooMany,
+    /// Two sessions at once.
+    #[error("session {0} begins before the one before it has ended: move it")]
+    Overlap(u8),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_error!(PlanError);
+
+/// One session of each day.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct PlannedSession {
+    /// Identity.
+    pub id: SessionId,
+    /// Its number of the day, from 1.
+    pub number: u8,
+    /// What people call it.
+    pub name: String,
+    /// When it begins, local time.
+    pub starts: Time,
+    /// When it ends, local time; earlier than `starts` when that is after midnight.
+    pub ends: Time,
+}
+
+/// The sessions of a day, in their order.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Plan {
+    /// Sessions by number; never empty.
+    pub sessions: Vec<PlannedSession>,
+}
+
+impl Plan {
+    /// Morning and evening, as most farms milk, until somebody plans otherwise.
+    fn usual() -> Self {
+        let session = |number, name: &str, starts: i8, ends: i8| PlannedSession {
+            id: SessionId::from_bytes([number; 16]),
+            number,
+            name: name.into(),
+            starts: jiff::civil::time(starts, 0, 0, 0),
+            ends: jiff::civil::time(ends, 0, 0, 0),
+        };
+        Self {
+            sessions: vec![session(1, "সকাল", 4, 10), session(2, "বিকাল", 15, 21)],
+        }
+    }
+
+    /// The session that milk of this moment belongs to: the latest that has begun, perhaps on the day before.
+    pub fn session_at(&self, at: UnixMillis, tz: &TimeZone) -> SessionKey {
+        let local = at.timestamp().to_zoned(tz.clone());
+        let (date, time) = (local.date(), local.time());
+        // Cows may come a little early: half an hour before a session's time counts as that session.
+        let soon = time
+            .checked_add(jiff::Span::new().minutes(30))
+            .unwrap_or(Time::MAX);
+        let begun = self.sessions.iter().rev().find(|s| s.starts <= soon);
+        match begun {
+            Some(session) => SessionKey {
+                date,
+                number: session.number,
+            },
+            None => SessionKey {
+                date: date.yesterday().unwrap_or(date),
+                number: self.sessions.last().map_or(1, |s| s.number),
+            },
+        }
+    }
+
+    /// The session called `text`: its number, its name, or `morning`, `noon`, `evening`.
+    pub fn called(&self, text: &str) -> Option<u8> {
+        let text = crate::text::fold(text);
+        if let Ok(number) = text.parse::<u8>() {
+            return self
+                .sessions
+                .iter()
+                .any(|s| s.number == number)
+                .then_some(number);
+        }
+        if let Some(session) = self
+            .sessions
+            .iter()
+            .find(|s| crate::text::fold(&s.name) == text)
+        {
+            return Some(session.number);
+        }
+        let (first, last) = (self.sessions.first()?.number, self.sessions.last()?.number);
+        match text.as_str() {
+            "morning" | "am" => Some(first),
+            "evening" | "pm" => Some(last),
+            "noon" | "midday" if self.sessions.len() > 2 => Some(self.sessions[1].number),
+            _ => None,
+        }
+    }
+}
+
+/// The plan; the usual one when none was made.
+///
+/// # Errors
+/// When the database fails.
+pub fn load(conn: &Connection) -> Result<Plan, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, number, name, starts_min, ends_min FROM session_plan
+         WHERE coalesce(active, 1) = 1 AND number BETWEEN 1 AND 255 ORDER BY number, id",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(PlannedSession {
+            id: sql::id(row, 0)?,
+            number: row.get(1)?,
+            name: sql::text(row, 2)?,
+            starts: time_of(row.get::<_, Option<i64>>(3)?),
+            ends: time_of(row.get::<_, Option<i64>>(4)?),
+        })
+    })?;
+    let mut sessions: Vec<PlannedSession> = rows.collect::<Result<_, _>>()?;
+    sessions.dedup_by_key(|s| s.number);
+    if sessions.is_empty() {
+        return Ok(Plan::usual());
+    }
+    Ok(Plan { sessions })
+}
+
+/// Plans the sessions anew, numbered in the order given. What was milked keeps its session.
+///
+/// # Errors
+/// When there are none, more than eight, or two overlap.
+pub fn save(tx: &mut Tx<'_>, sessions: &[(Name, Time, Time)]) -> Result<(), PlanError> {
+    if sessions.is_empty() {
+        return Err(PlanError::Empty);
+    }
+    if sessions.len() > 8 {
+        return Err(PlanError::TooMany);
+    }
+    for (i, pair) in sessions.windows(2).enumerate() {
+        let (ends, next) = (pair[0].2, pair[1].1);
+        if next < ends || next <= pair[0].1 {
+            return Err(PlanError::Overlap(i as u8 + 2));
+        }
+    }
+    tx.conn()
+        .execute("UPDATE session_plan SET active = 0", [])?;
+    for (i, (name, starts, ends)) in sessions.iter().enumerate() {
+        tx.conn().execute(
+            "INSERT INTO session_plan (id, number, name, starts_min, ends_min, active) VALUES (?1, ?2, ?3, ?4, ?5, 1)",
+            params![
+                SessionId::new().as_bytes(),
+                i as i64 + 1,
+                name.as_str(),
+                minutes_of(*starts),
+                minutes_of(*ends)
+            ],
+        )?;
+    }
+    tx.audit("plan", "", None)?;
+    tx.tell(Change::Setting);
+    Ok(())
+}
+
+fn time_of(minutes: Option<i64>) -> Time {
+    let minutes = minutes.unwrap_or(0).rem_euclid(1440);
+    jiff::civil::time((minutes / 60) as i8, (minutes % 60) as i8, 0, 0)
+}
+
+fn minutes_of(time: Time) -> i64 {
+    i64::from(time.hour()) * 60 + i64::from(time.minute())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_belongs_to_the_session_that_began_last() {
+        let plan = Plan::usual();
+        let tz = TimeZone::fixed(jiff::tz::offset(6));
+        for (at, date, number) in [
+            ("2026-11-20T03:40+06", "2026-11-20", 1),
+            ("2026-11-20T03:20+06", "2026-11-19", 2),
+            ("2026-11-20T12:00+06", "2026-11-20", 1),
+            ("2026-11-20T23:59+06", "2026-11-20", 2),
+        ] {
+            let at: jiff::Timestamp = at.parse().unwrap();
+            let key = plan.session_at(UnixMillis(at.as_millisecond()), &tz);
+            assert_eq!(
+                (key.date.to_string().as_str(), key.number),
+                (date, number),
+                "{at}"
+            );
+        }
+    }
+
+    #[test]
+    fn sessions_are_found_by_what_people_and_topics_call_them() {
+        let plan = Plan::usual();
+        for (text, number) in [
+            ("1", Some(1)),
+            ("২", Some(2)),
+            ("morning", Some(1)),
+            ("Evening", Some(2)),
+            ("বিকাল", Some(2)),
+            ("noon", None),
+            ("9", None),
+        ] {
+            assert_eq!(plan.called(text), number, "{text}");
+        }
+    }
+}
