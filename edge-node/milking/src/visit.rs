@@ -1,0 +1,189 @@
+//! A visit under way, and what becomes of it when it ends.
+
+use farm_model::{Destination, DeviceId, Milli, Stall, Stamp, Visit, VisitId, milking::Finding};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    identity::{Identified, Milked},
+    meter::{MeterReading, Step},
+    schedule::Schedule,
+    span::{corrected, is_known},
+};
+
+/// A visit whose milk is flowing, or has just stopped.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct OpenVisit {
+    pub(crate) id: VisitId,
+    pub(crate) meter: DeviceId,
+    pub(crate) start: Stamp,
+    /// When milk was last seen to flow.
+    pub(crate) last_milk: Stamp,
+    pub(crate) yield_ml: i64,
+    /// Milk and time of the steps in which milk was seen to flow: what the average flow is made of.
+    flowed_ml: i64,
+    flowed_ms: i64,
+    peak_ml_min: Option<i64>,
+    conductivity: Mean,
+    fat: Mean,
+    snf: Mean,
+    pub(crate) gap: bool,
+    restarted: bool,
+}
+
+/// A mean weighted by yield.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Mean {
+    sum: i64,
+    weight: i64,
+}
+
+impl Mean {
+    /// Adds `value` for `ml` of milk; a value told without milk beside it still weighs a little.
+    fn add(&mut self, value: Option<Milli>, ml: i64) {
+        if let Some(Milli(value)) = value {
+            let weight = ml.max(1);
+            self.sum = self.sum.saturating_add(value.saturating_mul(weight));
+            self.weight += weight;
+        }
+    }
+
+    fn value(self) -> Option<Milli> {
+        (self.weight > 0).then(|| Milli(self.sum / self.weight))
+    }
+}
+
+impl OpenVisit {
+    /// A visit that begins at `at` with `yield_ml` of milk already there.
+    pub(crate) fn begin(id: VisitId, meter: DeviceId, at: Stamp, yield_ml: i64) -> Self {
+        Self {
+            id,
+            meter,
+            start: at,
+            last_milk: at,
+            yield_ml,
+            flowed_ml: 0,
+            flowed_ms: 0,
+            peak_ml_min: None,
+            conductivity: Mean::default(),
+            fat: Mean::default(),
+            snf: Mean::default(),
+            gap: false,
+            restarted: false,
+        }
+    }
+
+    /// Adds the milk of a step.
+    pub(crate) fn add(&mut self, step: &Step) {
+        self.yield_ml += step.milk_ml;
+        self.gap |= step.gap && step.milk_ml != 0;
+        self.restarted |= step.restarted;
+    }
+
+    /// Milk flows at `flow_ml_min` at `at`; `step` led there.
+    pub(crate) fn flows(&mut self, flow_ml_min: i64, at: Stamp, step: &Step) {
+        self.last_milk = at;
+        self.peak_ml_min = self.peak_ml_min.max(Some(flow_ml_min));
+        if !step.gap && step.anew.is_none() {
+            self.flowed_ml += step.milk_ml;
+            self.flowed_ms += step.elapsed_ms;
+        }
+    }
+
+    /// Notes what the milk is like.
+    pub(crate) fn note_quality(&mut self, reading: &MeterReading, ml: i64) {
+        self.conductivity.add(reading.conductivity, ml);
+        self.fat.add(reading.fat, ml);
+        self.snf.add(reading.snf, ml);
+    }
+
+    /// When the milk flowed.
+    pub(crate) fn milked(&self) -> Milked {
+        Milked {
+            from: self.start,
+            to: self.last_milk,
+        }
+    }
+
+    /// What a person should look at so far, but for who it is.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        [
+            (self.restarted, Finding::MeterRestarted),
+            (self.gap, Finding::Gap),
+        ]
+        .into_iter()
+        .filter_map(|(is, finding)| is.then_some(finding))
+        .collect()
+    }
+
+    /// The finished visit.
+    pub(crate) fn finish(self, stall: Stall, whose: Identified, schedule: &Schedule) -> Visit {
+        let findings = self.findings();
+        let flowed = (self.flowed_ms > 0).then(|| self.flowed_ml.max(0) * 60_000 / self.flowed_ms);
+        Visit {
+            avg_flow_ml_min: flowed,
+            peak_flow_ml_min: self.peak_ml_min,
+            conductivity: self.conductivity.value(),
+            fat: self.fat.value(),
+            snf: self.snf.value(),
+            ..Finished {
+                id: self.id,
+                meter: self.meter,
+                start: self.start,
+                end: self.last_milk,
+                yield_ml: self.yield_ml,
+                findings,
+            }
+            .into_visit(stall, whose, schedule)
+        }
+    }
+}
+
+/// The least that is known of a visit that is over.
+pub(crate) struct Finished {
+    pub(crate) id: VisitId,
+    pub(crate) meter: DeviceId,
+    pub(crate) start: Stamp,
+    pub(crate) end: Stamp,
+    pub(crate) yield_ml: i64,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Finished {
+    /// The visit, with its session, its destination and all findings in their order.
+    pub(crate) fn into_visit(self, stall: Stall, whose: Identified, schedule: &Schedule) -> Visit {
+        let start = corrected(self.start, self.end);
+        let withheld = !whose.withheld.is_empty();
+        let mut findings = self.findings;
+        findings.extend(whose.findings);
+        if withheld {
+            findings.push(Finding::Withdrawal);
+        }
+        if !is_known(self.end.clock) {
+            findings.push(Finding::ClockUnknown);
+        }
+        findings.sort_unstable();
+        findings.dedup();
+        Visit {
+            id: self.id,
+            start,
+            end: self.end,
+            session: schedule.session_at(start),
+            stall: Some(stall),
+            identity: whose.identity,
+            yield_ml: self.yield_ml.max(0),
+            avg_flow_ml_min: None,
+            peak_flow_ml_min: None,
+            conductivity: None,
+            fat: None,
+            snf: None,
+            destination: if withheld {
+                Destination::Withheld
+            } else {
+                Destination::Tank
+            },
+            findings,
+            meter: Some(self.meter),
+            recorded_by: None,
+        }
+    }
+}
