@@ -4,5 +4,15 @@
 //! a reject that says why. Invariants: any bytes may come in and nothing panics; what is buffered or kept as evidence
 //! is bounded; time is a value that the caller passes; a value that is missing is never zero.
 
+pub mod chirpstack;
+pub mod homeassistant;
+mod json;
 pub mod modbus;
+pub mod plausible;
 pub mod rfid;
+pub mod tank;
+pub mod topics;
+pub mod w1;
+
+pub use plausible::PlausibleTemperature;
+pub use tank::level_from_distance;

@@ -4,3 +4,6 @@ mod auto_decoder;
 mod modbus;
 mod rfid;
 mod rfid_laws;
+mod topics;
+mod uplinks;
+mod w1;
