@@ -1,0 +1,216 @@
+//! Topic filters: which topics they match, and whether one lies inside another. What a client may do is two lists of them.
+//!
+//! Invariant: deny by default. A filter that begins with a wildcard never reaches a topic that begins with `$`.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use mqtt_proto::TopicFilter;
+
+/// A topic filter: levels between slashes, `+` for any one level, `#` at the end for all that follow.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Filter(Arc<str>);
+
+/// Not a topic filter.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{0}` is not a topic filter: `+` must fill a level, `#` must be the last one")]
+pub struct InvalidFilter(String);
+
+impl FromStr for Filter {
+    type Err = InvalidFilter;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let (invalid, _) = TopicFilter::is_invalid(s);
+        if invalid {
+            return Err(InvalidFilter(s.to_owned()));
+        }
+        Ok(Self(s.into()))
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Filter({})", self.0)
+    }
+}
+
+impl Filter {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `topic` is among the topics it names.
+    pub fn matches(&self, topic: &str) -> bool {
+        if topic.starts_with('$') && self.begins_with_wildcard() {
+            return false;
+        }
+        let mut topic = topic.split('/');
+        for level in self.0.split('/') {
+            match (level, topic.next()) {
+                ("#", _) => return true,
+                ("+", Some(_)) => {}
+                (name, Some(part)) if name == part => {}
+                _ => return false,
+            }
+        }
+        topic.next().is_none()
+    }
+
+    /// Whether every topic that it matches is matched by `outer` too.
+    pub fn is_inside(&self, outer: &Self) -> bool {
+        if self.0.starts_with('$') && outer.begins_with_wildcard() {
+            return false;
+        }
+        let mut inner = self.0.split('/');
+        for level in outer.0.split('/') {
+            match (level, inner.next()) {
+                ("#", _) => return true,
+                (_, Some("#")) | (_, None) => return false,
+                ("+", Some(_)) => {}
+                (name, Some(part)) if name == part => {}
+                _ => return false,
+            }
+        }
+        inner.next().is_none()
+    }
+
+    fn begins_with_wildcard(&self) -> bool {
+        self.0.starts_with(['+', '#'])
+    }
+}
+
+/// What a client may do. The default is nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Permit {
+    /// Topics it may publish to.
+    pub publish: Vec<Filter>,
+    /// Topics it may subscribe to.
+    pub subscribe: Vec<Filter>,
+}
+
+impl Permit {
+    /// Whether it may publish to `topic`.
+    pub fn may_publish(&self, topic: &str) -> bool {
+        self.publish.iter().any(|allowed| allowed.matches(topic))
+    }
+
+    /// Whether it may subscribe to `filter`: one allowed filter must hold all of it.
+    pub fn may_subscribe(&self, filter: &Filter) -> bool {
+        self.subscribe
+            .iter()
+            .any(|allowed| filter.is_inside(allowed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filter(s: &str) -> Filter {
+        s.parse().unwrap()
+    }
+
+    #[test]
+    fn matches_by_level() {
+        let yes = [
+            ("farm/milk/+/+", "farm/milk/356000000000001/1"),
+            ("farm/#", "farm"),
+            ("farm/#", "farm/গরু/দুধ"),
+            ("#", "গরু"),
+            ("+", "গরু"),
+            ("+/+", "/a"),
+            ("$SYS/#", "$SYS/uptime"),
+        ];
+        for (f, topic) in yes {
+            assert!(filter(f).matches(topic), "{f} {topic}");
+        }
+        let no = [
+            ("farm/milk/+", "farm/milk"),
+            ("farm/milk/+", "farm/milk/1/2"),
+            ("+", "/a"),
+            ("#", "$SYS/uptime"),
+            ("+/uptime", "$SYS/uptime"),
+            ("farm", "farms"),
+        ];
+        for (f, topic) in no {
+            assert!(!filter(f).matches(topic), "{f} {topic}");
+        }
+    }
+
+    #[test]
+    fn inside_is_by_level_too() {
+        for (inner, outer) in [
+            ("a/b", "a/+"),
+            ("a/+", "a/#"),
+            ("a", "a/#"),
+            ("a/#", "a/#"),
+            ("#", "#"),
+        ] {
+            assert!(
+                filter(inner).is_inside(&filter(outer)),
+                "{inner} in {outer}"
+            );
+        }
+        for (inner, outer) in [
+            ("a/#", "a/+"),
+            ("#", "a/#"),
+            ("+/b", "a/b"),
+            ("$SYS/#", "#"),
+            ("a/#", "a"),
+            ("a/+/#", "a/b/#"),
+        ] {
+            assert!(
+                !filter(inner).is_inside(&filter(outer)),
+                "{inner} in {outer}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_filter() {
+        for text in ["", "a#", "a/#/b", "a+", "+a/b", "a\0"] {
+            assert!(text.parse::<Filter>().is_err(), "{text:?}");
+        }
+    }
+
+    fn any_filter() -> impl Strategy<Value = Filter> {
+        (prop::collection::vec("[abগ$]?|\\+", 1..5), any::<bool>()).prop_filter_map(
+            "not a filter",
+            |(mut levels, all)| {
+                if all {
+                    levels.push("#".to_owned());
+                }
+                levels.join("/").parse().ok()
+            },
+        )
+    }
+
+    fn any_topic() -> impl Strategy<Value = String> {
+        prop::collection::vec("[abগ$]?", 1..5).prop_map(|levels| levels.join("/"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_inside_matches_no_more(inner in any_filter(), outer in any_filter(), topic in any_topic()) {
+            if inner.is_inside(&outer) && inner.matches(&topic) {
+                prop_assert!(outer.matches(&topic));
+            }
+        }
+
+        #[test]
+        fn a_topic_matches_itself(topic in any_topic()) {
+            if let Ok(filter) = topic.parse::<Filter>() {
+                prop_assert!(filter.matches(&topic));
+                prop_assert!(filter.is_inside(&filter));
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Between frames and what they mean: one set of packets for MQTT 3.1, 3.1.1 and 5.
+//!
+//! The bytes are read and written by `mqtt-proto`; what it lets pass is judged by [`crate::rules`].
+
+mod decode;
+mod encode;
+
+pub(crate) use decode::{decode, decode_connect};
+pub(crate) use encode::{Encoder, Known, Negative, Refusal};
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mqtt_proto::{Pid, v5::RetainHandling};
+
+use crate::message::{Message, Qos};
+
+/// Which clothes a packet wears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Version {
+    /// MQTT 3.1 and 3.1.1.
+    V3,
+    /// MQTT 5.
+    V5,
+}
+
+/// The first packet of a connection.
+#[derive(Debug)]
+pub(crate) struct Connect {
+    pub(crate) version: Version,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) clean: bool,
+    /// Seconds; 0 for none.
+    pub(crate) keep_alive: u16,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) password: Option<Bytes>,
+    pub(crate) will: Option<Message>,
+    /// QoS 1 messages it takes before it acknowledges.
+    pub(crate) receive_max: u16,
+    /// Largest packet it takes.
+    pub(crate) max_packet: usize,
+    /// It wants reason strings.
+    pub(crate) problem_info: bool,
+    /// It asks for enhanced authentication.
+    pub(crate) wants_auth: bool,
+}
+
+/// A publish as it came.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    pub(crate) message: Message,
+    pub(crate) pid: Option<Pid>,
+    pub(crate) dup: bool,
+}
+
+/// One filter of a SUBSCRIBE.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) filter: Arc<str>,
+    pub(crate) shared: bool,
+    pub(crate) options: Options,
+}
+
+/// How a subscription wants its messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Options {
+    pub(crate) qos: Qos,
+    pub(crate) no_local: bool,
+    pub(crate) retain_as_published: bool,
+    pub(crate) retained: RetainHandling,
+}
+
+/// A packet from a client that has connected.
+#[derive(Debug)]
+pub(crate) enum Packet {
+    Publish(Inbound),
+    Puback(Pid),
+    Pubrel(Pid),
+    Subscribe(Pid, Vec<Wish>),
+    Unsubscribe(Pid, Vec<Arc<str>>),
+    Ping,
+    /// The client leaves; its will is wanted all the same if `with_will`.
+    Disconnect {
+        with_will: bool,
+    },
+}
+
+/// The answer to one filter of a SUBSCRIBE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Grant {
+    Qos(Qos),
+    NotAuthorized,
+    Invalid,
+    Quota,
+    SharedUnavailable,
+}

@@ -1,0 +1,261 @@
+//! Packets to bytes, in the client's version.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::BytesMut;
+use mqtt_proto::{
+    Pid, QosPid, TopicName, v3,
+    v5::{
+        self, ConnackProperties, ConnectReasonCode, DisconnectReasonCode, PubackReasonCode,
+        PubrecReasonCode,
+    },
+};
+
+use super::{Grant, Version};
+use crate::{
+    message::{Message, Qos},
+    rules::Fault,
+};
+
+/// Writes packets for one client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encoder {
+    pub(crate) version: Version,
+    /// The client wants reason strings.
+    pub(crate) problem_info: bool,
+    /// Largest packet it takes.
+    pub(crate) max_packet: usize,
+}
+
+/// Why a publish has no success to tell of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Negative {
+    pub(crate) code: PubackReasonCode,
+    pub(crate) text: Arc<str>,
+}
+
+/// Why a CONNECT is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    Version,
+    ClientId,
+    Credentials,
+    NotAuthorized,
+    Unavailable,
+    AuthMethod,
+    Fault(DisconnectReasonCode),
+}
+
+impl Encoder {
+    /// CONNACK with success.
+    pub(crate) fn welcome(&self, out: &mut BytesMut, properties: ConnackProperties) {
+        match self.version {
+            Version::V3 => self.v3(
+                out,
+                &v3::Connack::new(false, v3::ConnectReturnCode::Accepted).into(),
+            ),
+            Version::V5 => {
+                let mut connack = v5::Connack::new(false, ConnectReasonCode::Success);
+                connack.properties = properties;
+                self.v5(out, &connack.into());
+            }
+        }
+    }
+
+    /// CONNACK with a refusal.
+    pub(crate) fn refuse(&self, out: &mut BytesMut, refusal: Refusal, text: &str) {
+        match self.version {
+            Version::V3 => {
+                use v3::ConnectReturnCode as R;
+                let code = match refusal {
+                    Refusal::Version => R::UnacceptableProtocolVersion,
+                    Refusal::ClientId => R::IdentifierRejected,
+                    Refusal::Credentials => R::BadUserNameOrPassword,
+                    Refusal::NotAuthorized => R::NotAuthorized,
+                    Refusal::Unavailable => R::ServerUnavailable,
+                    // MQTT 3.1.1 has no code for these: the connection is closed without an answer.
+                    Refusal::AuthMethod | Refusal::Fault(_) => return,
+                };
+                self.v3(out, &v3::Connack::new(false, code).into());
+            }
+            Version::V5 => {
+                use ConnectReasonCode as R;
+                let code = match refusal {
+                    Refusal::Version => R::UnsupportedProtocolVersion,
+                    Refusal::ClientId => R::ClientIdentifierNotValid,
+                    Refusal::Credentials => R::BadUserNameOrPassword,
+                    Refusal::NotAuthorized => R::NotAuthorized,
+                    Refusal::Unavailable => R::ServerUnavailable,
+                    Refusal::AuthMethod => R::BadAuthMethod,
+                    Refusal::Fault(code) => R::from_u8(code as u8).unwrap_or(R::UnspecifiedError),
+                };
+                let mut connack = v5::Connack::new(false, code);
+                connack.properties.reason_string = Some(text.into());
+                self.v5(out, &connack.into());
+            }
+        }
+    }
+
+    /// PUBACK; MQTT 3.1.1 knows only success.
+    pub(crate) fn puback(&self, out: &mut BytesMut, pid: Pid, negative: Option<&Negative>) {
+        match self.version {
+            Version::V3 => self.v3(out, &v3::Packet::Puback(pid)),
+            Version::V5 => {
+                let mut puback = v5::Puback::new_success(pid);
+                if let Some(negative) = negative {
+                    puback.reason_code = negative.code;
+                    puback.properties.reason_string = self.reason(&negative.text);
+                }
+                self.v5(out, &puback.into());
+            }
+        }
+    }
+
+    /// PUBREC; MQTT 3.1.1 knows only success.
+    pub(crate) fn pubrec(&self, out: &mut BytesMut, pid: Pid, negative: Option<&Negative>) {
+        match self.version {
+            Version::V3 => self.v3(out, &v3::Packet::Pubrec(pid)),
+            Version::V5 => {
+                let mut pubrec = v5::Pubrec::new_success(pid);
+                if let Some(negative) = negative {
+                    let code = PubrecReasonCode::from_u8(negative.code as u8);
+                    pubrec.reason_code = code.unwrap_or(PubrecReasonCode::UnspecifiedError);
+                    pubrec.properties.reason_string = self.reason(&negative.text);
+                }
+                self.v5(out, &pubrec.into());
+            }
+        }
+    }
+
+    /// PUBCOMP; `known` says whether the identifier was waiting for it.
+    pub(crate) fn pubcomp(&self, out: &mut BytesMut, pid: Pid, known: Known) {
+        match (self.version, known) {
+            (Version::V3, _) => self.v3(out, &v3::Packet::Pubcomp(pid)),
+            (Version::V5, Known::Yes) => self.v5(out, &v5::Pubcomp::new_success(pid).into()),
+            (Version::V5, Known::No) => {
+                self.v5(
+                    out,
+                    &v5::Pubcomp::new(pid, v5::PubcompReasonCode::PacketIdentifierNotFound).into(),
+                );
+            }
+        }
+    }
+
+    /// SUBACK.
+    pub(crate) fn suback(&self, out: &mut BytesMut, pid: Pid, grants: &[Grant]) {
+        match self.version {
+            Version::V3 => {
+                use v3::SubscribeReturnCode as R;
+                let codes = grants.iter().map(|grant| match grant {
+                    Grant::Qos(Qos::AtMostOnce) => R::MaxLevel0,
+                    Grant::Qos(_) => R::MaxLevel1,
+                    _ => R::Failure,
+                });
+                self.v3(out, &v3::Suback::new(pid, codes.collect()).into());
+            }
+            Version::V5 => {
+                use v5::SubscribeReasonCode as R;
+                let codes = grants.iter().map(|grant| match grant {
+                    Grant::Qos(Qos::AtMostOnce) => R::GrantedQoS0,
+                    Grant::Qos(_) => R::GrantedQoS1,
+                    Grant::NotAuthorized => R::NotAuthorized,
+                    Grant::Invalid => R::TopicFilterInvalid,
+                    Grant::Quota => R::QuotaExceeded,
+                    Grant::SharedUnavailable => R::SharedSubscriptionNotSupported,
+                });
+                self.v5(out, &v5::Suback::new(pid, codes.collect()).into());
+            }
+        }
+    }
+
+    /// UNSUBACK, one answer for each filter.
+    pub(crate) fn unsuback(&self, out: &mut BytesMut, pid: Pid, known: &[Known]) {
+        match self.version {
+            Version::V3 => self.v3(out, &v3::Packet::Unsuback(pid)),
+            Version::V5 => {
+                use v5::UnsubscribeReasonCode as R;
+                let codes = known.iter().map(|known| match known {
+                    Known::Yes => R::Success,
+                    Known::No => R::NoSubscriptionExisted,
+                });
+                self.v5(out, &v5::Unsuback::new(pid, codes.collect()).into());
+            }
+        }
+    }
+
+    /// PINGRESP.
+    pub(crate) fn pong(&self, out: &mut BytesMut) {
+        out.extend_from_slice(&[0xd0, 0]);
+    }
+
+    /// DISCONNECT with a reason; MQTT 3.1.1 has none, the connection just closes.
+    pub(crate) fn disconnect(&self, out: &mut BytesMut, fault: &Fault) {
+        if self.version == Version::V5 {
+            let mut disconnect = v5::Disconnect::new(fault.code);
+            disconnect.properties.reason_string = Some(fault.text.as_str().into());
+            self.v5(out, &disconnect.into());
+        }
+    }
+
+    /// PUBLISH to a subscriber; `None` if it is too large for the client or its time has passed.
+    pub(crate) fn publish(
+        &self,
+        out: &mut BytesMut,
+        message: &Message,
+        pid: Option<Pid>,
+    ) -> Option<()> {
+        let topic = TopicName::try_from(Arc::clone(&message.topic)).ok()?;
+        let qos_pid = pid.map_or(QosPid::Level0, QosPid::Level1);
+        let bytes = match self.version {
+            Version::V3 => {
+                let mut publish = v3::Publish::new(qos_pid, topic, message.payload.clone());
+                publish.retain = message.retain;
+                v3::Packet::from(publish).encode()
+            }
+            Version::V5 => {
+                let mut publish = v5::Publish::new(qos_pid, topic, message.payload.clone());
+                publish.retain = message.retain;
+                if let Some(properties) = &message.properties {
+                    publish.properties = (**properties).clone();
+                }
+                if let Some(expires) = message.expires {
+                    let left = expires.checked_duration_since(Instant::now())?;
+                    publish.properties.message_expiry_interval = u32::try_from(left.as_secs()).ok();
+                }
+                v5::Packet::from(publish).encode()
+            }
+        };
+        let bytes = bytes.ok()?;
+        let bytes = bytes.as_ref();
+        if bytes.len() > self.max_packet {
+            return None;
+        }
+        out.extend_from_slice(bytes);
+        Some(())
+    }
+
+    fn reason(&self, text: &Arc<str>) -> Option<Arc<str>> {
+        self.problem_info.then(|| Arc::clone(text))
+    }
+
+    fn v3(&self, out: &mut BytesMut, packet: &v3::Packet) {
+        let bytes = packet
+            .encode()
+            .expect("our own packets are within the standard's limits");
+        out.extend_from_slice(bytes.as_ref());
+    }
+
+    fn v5(&self, out: &mut BytesMut, packet: &v5::Packet) {
+        let bytes = packet
+            .encode()
+            .expect("our own packets are within the standard's limits");
+        out.extend_from_slice(bytes.as_ref());
+    }
+}
+
+/// Whether the door knew what a packet speaks of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Known {
+    Yes,
+    No,
+}

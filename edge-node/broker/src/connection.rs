@@ -1,0 +1,206 @@
+//! One client from its first byte to its last: log-in, the exchange of packets, the end.
+//!
+//! One task owns the connection and waits for whatever comes first: bytes, room to write, the gate, a message for it, a clock.
+//! Invariants: it reads on while the gate is behind, so that pings are answered, and stops only when the publishes that
+//! wait have filled the window; the client's silence is not counted while the door does not listen.
+
+mod session;
+mod welcome;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::watch,
+    time::{Duration, Instant, sleep_until, timeout},
+};
+
+use self::session::Session;
+use crate::{
+    acks::Settled,
+    config::DoorConfig,
+    gate::Gate,
+    message::Message,
+    router::{Attachment, Eviction, Router, Take},
+    rules::Fault,
+    stats::{Counters, Reason},
+};
+use mqtt_proto::v5::DisconnectReasonCode as Code;
+
+/// How much a connection reads at a time, in bytes.
+const READ: usize = 8 * 1024;
+/// Bytes that may wait to be written before the connection takes on more work.
+const WRITE_LIMIT: usize = 64 * 1024;
+/// How long a client is given to take the last bytes.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) config: DoorConfig,
+    pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// How a connection ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Ending {
+    /// The client said so.
+    Left { with_will: bool },
+    /// The network did.
+    Broken,
+    /// The door did, for this reason.
+    Fault(Fault),
+    /// The door itself closes.
+    Closing,
+}
+
+impl From<Fault> for Ending {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Eviction> for Ending {
+    fn from(eviction: Eviction) -> Self {
+        Self::Fault(match eviction {
+            Eviction::TakenOver => Fault::new(
+                Reason::TakenOver,
+                Code::SessionTakenOver,
+                "another connection uses this client identifier: give each client its own",
+            ),
+            Eviction::TooSlow => Fault::new(
+                Reason::SlowSubscriber,
+                Code::QuotaExceeded,
+                "messages came faster than this client took them: subscribe to less, or at QoS 0",
+            ),
+        })
+    }
+}
+
+/// Serves one client until it, the network or the door ends it.
+pub(crate) async fn serve<S>(
+    shared: Arc<Shared>,
+    mut io: S,
+    peer: SocketAddr,
+    mut closing: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut input = BytesMut::with_capacity(READ);
+    let welcomed = tokio::select! {
+        welcomed = welcome::welcome(&shared, &mut io, &mut input, peer) => welcomed,
+        _ = closing.wait_for(|&closing| closing) => None,
+    };
+    let Some((mut session, mut attachment)) = welcomed else {
+        // What was written is the refusal; a client that sends on must still be able to read it.
+        farewell(&mut io).await;
+        return;
+    };
+    let ending = exchange(
+        &mut session,
+        &mut attachment,
+        &mut io,
+        &mut input,
+        &mut closing,
+    )
+    .await;
+    session.log(&ending);
+    if ending == Ending::Closing {
+        let _ = timeout(
+            session.shared.config.drain_timeout,
+            session.settle_and_answer(),
+        )
+        .await;
+    }
+    session.say_goodbye(&ending);
+    if matches!(ending, Ending::Fault(_) | Ending::Closing) {
+        let _ = timeout(FAREWELL, io.write_all(&session.output)).await;
+        farewell(&mut io).await;
+    }
+    drop(io);
+    session.end(&ending).await;
+    drop(attachment);
+}
+
+/// Closes for writing, then reads what is left, so that the last packet is not lost to a reset.
+async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) {
+    let _ = io.shutdown().await;
+    let mut rest = [0; 1024];
+    let _ = timeout(FAREWELL, async {
+        while matches!(io.read(&mut rest).await, Ok(1..)) {}
+    })
+    .await;
+}
+
+/// What a connection waits for.
+enum Event {
+    Read(std::io::Result<usize>),
+    Wrote(std::io::Result<usize>),
+    Settled(Option<Settled>),
+    Message(Result<Message, Eviction>),
+    Closing,
+    Deadline,
+}
+
+async fn exchange<S>(
+    session: &mut Session,
+    attachment: &mut Attachment,
+    io: &mut S,
+    input: &mut BytesMut,
+    closing: &mut watch::Receiver<bool>,
+) -> Ending
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut reader, mut writer) = tokio::io::split(io);
+    loop {
+        if let Err(ending) = session.take_packets(input) {
+            return ending;
+        }
+        session.send_backlog();
+        let reads = session.is_listening();
+        let take = if session.has_room_to_deliver() {
+            Take::Messages
+        } else {
+            Take::OnlyTheEnd
+        };
+        if reads {
+            input.reserve(READ);
+        }
+        let deadline = session.deadline();
+        let event = tokio::select! {
+            read = reader.read_buf(input), if reads => Event::Read(read),
+            wrote = writer.write_buf(&mut session.output), if !session.output.is_empty() => Event::Wrote(wrote),
+            settled = session.acks.next(), if !session.acks.is_empty() => Event::Settled(settled),
+            message = attachment.next(take) => Event::Message(message),
+            _ = closing.wait_for(|&closing| closing) => Event::Closing,
+            () = sleep_until(deadline) => Event::Deadline,
+        };
+        let done = match event {
+            Event::Read(Ok(1..)) => Ok(()),
+            Event::Wrote(Ok(1..)) => {
+                session.wrote();
+                Ok(())
+            }
+            Event::Read(_) | Event::Wrote(_) => Err(Ending::Broken),
+            Event::Settled(settled) => settled.map_or(Ok(()), |settled| session.settled(settled)),
+            Event::Message(Ok(message)) => {
+                session.deliver(&message);
+                while session.has_room_to_deliver()
+                    && let Some(message) = attachment.try_next()
+                {
+                    session.deliver(&message);
+                }
+                Ok(())
+            }
+            Event::Message(Err(eviction)) => Err(eviction.into()),
+            Event::Closing => Err(Ending::Closing),
+            Event::Deadline => session.check_clocks(Instant::now()),
+        };
+        if let Err(ending) = done {
+            return ending;
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The log-in: the first packet in time, in a version that is spoken, from someone the gate lets in.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::BytesMut;
+use mqtt_proto::v5::{ConnackProperties, DisconnectReasonCode as Code};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+
+use super::{READ, Session, Shared};
+use crate::{
+    acl::Permit,
+    codec::{Connect, Encoder, Refusal, Version, decode_connect},
+    frame::{self, Frame},
+    gate::{Denied, Login},
+    router::Attachment,
+    rules::{Fault, check_topic},
+    stats::Reason,
+};
+
+/// Reads the CONNECT, asks the gate, answers; `None` if the client stays outside.
+pub(super) async fn welcome<S>(
+    shared: &Arc<Shared>,
+    io: &mut S,
+    input: &mut BytesMut,
+    peer: SocketAddr,
+) -> Option<(Session, Attachment)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut output = BytesMut::new();
+    let entered = enter(shared, io, input, peer).await;
+    let entered = match entered {
+        Ok((mut session, attachment, properties)) => {
+            session.encoder.welcome(&mut session.output, properties);
+            return Some((session, attachment));
+        }
+        Err(refused) => refused,
+    };
+    shared.counters.refuse(entered.fault.reason);
+    tracing::info!(%peer, reason = entered.fault.reason.key(), "MQTT client not let in: {}", entered.fault);
+    if let Some(encoder) = entered.encoder {
+        encoder.refuse(&mut output, entered.refusal, &entered.fault.text);
+        let _ = timeout(super::FAREWELL, io.write_all(&output)).await;
+    }
+    None
+}
+
+/// Why a client stays outside, and how it is told.
+struct Refused {
+    encoder: Option<Encoder>,
+    refusal: Refusal,
+    fault: Fault,
+}
+
+fn plain(version: Version) -> Encoder {
+    Encoder {
+        version,
+        problem_info: true,
+        max_packet: usize::MAX,
+    }
+}
+
+async fn enter<S>(
+    shared: &Arc<Shared>,
+    io: &mut S,
+    input: &mut BytesMut,
+    peer: SocketAddr,
+) -> Result<(Session, Attachment, ConnackProperties), Refused>
+where
+    S: AsyncRead + Unpin,
+{
+    let silent = |fault| Refused {
+        encoder: None,
+        refusal: Refusal::Fault(Code::ProtocolError),
+        fault,
+    };
+    let first = timeout(
+        shared.config.connect_timeout,
+        first_frame(io, input, shared.config.max_packet),
+    )
+    .await;
+    let frame = match first {
+        Ok(Ok(frame)) => frame,
+        Ok(Err(fault)) => return Err(silent(fault)),
+        Err(_) => {
+            let text = "no CONNECT in time";
+            return Err(silent(Fault::new(
+                Reason::ConnectTimeout,
+                Code::ProtocolError,
+                text,
+            )));
+        }
+    };
+    let mut connect = decode_connect(&frame).map_err(|bad| Refused {
+        encoder: bad.version.map(plain),
+        refusal: bad.refusal,
+        fault: bad.fault,
+    })?;
+    let encoder = Encoder {
+        version: connect.version,
+        problem_info: connect.problem_info,
+        max_packet: connect.max_packet,
+    };
+    let refuse = |(refusal, fault)| Refused {
+        encoder: Some(encoder),
+        refusal,
+        fault,
+    };
+    let mut properties = what_is_available(shared);
+    name_client(&mut connect, &mut properties).map_err(refuse)?;
+    let permit = ask_gate(shared, &connect, peer).await.map_err(refuse)?;
+    check_will(shared, &connect, &permit).map_err(refuse)?;
+    let attached = shared
+        .router
+        .attach(
+            &connect.client_id,
+            connect.user.as_ref(),
+            shared.config.connect_timeout,
+        )
+        .await;
+    let attachment = attached.map_err(|in_use| {
+        let text = format!("{in_use}: choose another");
+        refuse((
+            Refusal::ClientId,
+            Fault::new(Reason::Login, Code::NotAuthorized, text),
+        ))
+    })?;
+    shared.counters.logins.fetch_add(1, Ordering::Relaxed);
+    let session = Session::new(Arc::clone(shared), attachment.id, encoder, connect, permit);
+    Ok((session, attachment, properties))
+}
+
+async fn first_frame<S: AsyncRead + Unpin>(
+    io: &mut S,
+    input: &mut BytesMut,
+    max: usize,
+) -> Result<Frame, Fault> {
+    loop {
+        // Nothing but a CONNECT is worth waiting for.
+        if input.first().is_some_and(|first| first >> 4 != 1) {
+            return Err(Fault::protocol("the first packet must be a CONNECT"));
+        }
+        match frame::next(input, max) {
+            Ok(Some(frame)) => return Ok(frame),
+            Ok(None) => {}
+            Err(error) => return Err(error.into()),
+        }
+        input.reserve(READ);
+        if !matches!(io.read_buf(input).await, Ok(1..)) {
+            return Err(Fault::malformed(
+                "the connection closed before its CONNECT was whole",
+            ));
+        }
+    }
+}
+
+fn what_is_available(shared: &Shared) -> ConnackProperties {
+    ConnackProperties {
+        session_expiry_interval: Some(0),
+        receive_max: Some(shared.config.window),
+        max_packet_size: u32::try_from(shared.config.max_packet).ok(),
+        subscription_id_available: Some(false),
+        shared_subscription_available: Some(false),
+        ..ConnackProperties::default()
+    }
+}
+
+/// Gives a client without a name one, where its version allows that.
+fn name_client(
+    connect: &mut Connect,
+    properties: &mut ConnackProperties,
+) -> Result<(), (Refusal, Fault)> {
+    if connect.wants_auth {
+        let text = "enhanced authentication is not spoken here: use a user name and password";
+        return Err((
+            Refusal::AuthMethod,
+            Fault::new(Reason::Login, Code::NotAuthorized, text),
+        ));
+    }
+    if !connect.client_id.is_empty() {
+        return Ok(());
+    }
+    if connect.version == Version::V3 && !connect.clean {
+        let text = "a client without an identifier cannot ask for a lasting session";
+        return Err((
+            Refusal::ClientId,
+            Fault::new(Reason::Login, Code::ProtocolError, text),
+        ));
+    }
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    connect.client_id = format!("auto-{:x}-{number}", now.as_micros()).into();
+    properties.assigned_client_id = Some(Arc::clone(&connect.client_id));
+    Ok(())
+}
+
+async fn ask_gate(
+    shared: &Shared,
+    connect: &Connect,
+    peer: SocketAddr,
+) -> Result<Permit, (Refusal, Fault)> {
+    let login = Login {
+        client_id: Arc::clone(&connect.client_id),
+        user: connect.user.clone(),
+        password: connect.password.clone(),
+        peer,
+    };
+    let answer = timeout(shared.config.login_timeout, shared.gate.authenticate(login)).await;
+    let denied = match answer {
+        Ok(Ok(permit)) => return Ok(permit),
+        Ok(Err(denied)) => denied,
+        Err(_) => Denied::Unavailable,
+    };
+    let refusal = match denied {
+        Denied::BadCredentials => Refusal::Credentials,
+        Denied::NotAuthorized => Refusal::NotAuthorized,
+        Denied::Unavailable => Refusal::Unavailable,
+    };
+    Err((
+        refusal,
+        Fault::new(Reason::Login, Code::NotAuthorized, denied.to_string()),
+    ))
+}
+
+fn check_will(shared: &Shared, connect: &Connect, permit: &Permit) -> Result<(), (Refusal, Fault)> {
+    let Some(will) = &connect.will else {
+        return Ok(());
+    };
+    let denied = |reason, text: String| {
+        (
+            Refusal::NotAuthorized,
+            Fault::new(reason, Code::NotAuthorized, text),
+        )
+    };
+    check_topic(&will.topic)
+        .map_err(|error| denied(Reason::TopicInvalid, format!("will: {error}")))?;
+    if !permit.may_publish(&will.topic) {
+        let text = format!("this client may not publish its will to `{}`", will.topic);
+        return Err(denied(Reason::NotAuthorized, text));
+    }
+    if will.retain && !will.payload.is_empty() && !shared.router.has_room_to_retain(&will.topic) {
+        return Err(denied(
+            Reason::Quota,
+            "no room for one more retained topic".to_owned(),
+        ));
+    }
+    Ok(())
+}

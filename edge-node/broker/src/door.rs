@@ -1,0 +1,154 @@
+//! The door as a whole: opens its sockets, speaks for the appliance, closes.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::{
+    config::DoorConfig,
+    connection::Shared,
+    gate::Gate,
+    listener::listen,
+    message::{Message, Qos},
+    router::Router,
+    rules::{InvalidTopic, check_topic},
+    stats::{Counters, Stats},
+};
+
+/// Where the door listens, with the ports that the system chose.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Addresses {
+    /// MQTT over TCP.
+    pub tcp: Vec<SocketAddr>,
+    /// MQTT over WebSocket.
+    pub websocket: Vec<SocketAddr>,
+}
+
+/// The open door. Dropping it closes it without waiting.
+pub struct Door {
+    shared: Arc<Shared>,
+    addresses: Addresses,
+    places: Arc<Semaphore>,
+    listeners: Vec<JoinHandle<()>>,
+    closing: watch::Sender<bool>,
+}
+
+impl Door {
+    /// Opens the door: loads retained values from the gate, then listens.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on; the message names it.
+    pub async fn start(config: DoorConfig, gate: Arc<dyn Gate>) -> io::Result<Self> {
+        let mut sockets = Vec::new();
+        for &address in &config.listen {
+            sockets.push(bind(address).await?);
+        }
+        let mut addresses = Addresses::default();
+        for socket in &sockets {
+            addresses.tcp.push(socket.local_addr()?);
+        }
+        let counters = Arc::new(Counters::default());
+        let retained = gate.retained().await;
+        let router = Arc::new(Router::new(&config, Arc::clone(&counters), retained));
+        let places = Arc::new(Semaphore::new(config.max_connections));
+        let shared = Arc::new(Shared {
+            config,
+            gate,
+            router,
+            counters,
+        });
+        let (closing, listens) = watch::channel(false);
+        let listeners = sockets
+            .into_iter()
+            .map(|socket| {
+                tokio::spawn(listen(
+                    socket,
+                    Arc::clone(&shared),
+                    Arc::clone(&places),
+                    listens.clone(),
+                ))
+            })
+            .collect();
+        Ok(Self {
+            shared,
+            addresses,
+            places,
+            listeners,
+            closing,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Publishes a message of the appliance itself, at QoS 1; with `Retain::Yes` an empty payload clears the topic.
+    ///
+    /// # Errors
+    /// If `topic` is not one that can be published to.
+    pub fn publish(
+        &self,
+        topic: &str,
+        payload: impl Into<Bytes>,
+        retain: Retain,
+    ) -> Result<(), InvalidTopic> {
+        check_topic(topic)?;
+        let message = Message {
+            topic: topic.into(),
+            payload: payload.into(),
+            qos: Qos::AtLeastOnce,
+            retain: retain == Retain::Yes,
+            properties: None,
+            expires: None,
+        };
+        self.shared.router.publish(&message, None);
+        Ok(())
+    }
+
+    /// The counters now.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.snapshot(self.shared.router.kept())
+    }
+
+    /// Closes the door: no new connections; each client gets the acknowledgements that are due, then is sent away.
+    pub async fn shutdown(self) {
+        self.closing.send_replace(true);
+        for listener in self.listeners {
+            // A listener that panicked is closed too.
+            let _ = listener.await;
+        }
+        let all = u32::try_from(self.shared.config.max_connections).unwrap_or(u32::MAX);
+        let patience = self.shared.config.drain_timeout + Duration::from_secs(2);
+        if timeout(patience, self.places.acquire_many(all))
+            .await
+            .is_err()
+        {
+            tracing::warn!("some MQTT connections did not end in time");
+        }
+    }
+}
+
+/// Whether a message becomes its topic's retained value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retain {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen for MQTT on {address}: {error}"),
+        )
+    })
+}
