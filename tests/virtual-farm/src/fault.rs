@@ -1,0 +1,319 @@
+//! Faults to order: `KIND[:ARGUMENT]@TIME[+DURATION]`.
+//!
+//! `TIME` is `now`, `+90s` after the order, a local time of day `05:30` (the next one), or an RFC 3339 time.
+//! `DURATION` is a number with `ms`, `s`, `m`, `h` or `d`; without it the fault stays. All are in the farm's time.
+
+use std::{fmt, str::FromStr};
+
+use crate::sim::schedule::{DAY_MS, LOCAL_OFFSET_MS};
+
+/// What can go wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `reader-noise[:STALL]`: random bytes between and within a reader's frames.
+    ReaderNoise(Option<u16>),
+    /// `crc-failures[:PERCENT]`: this share of frames (50 when not said) of readers and slaves has a flipped bit.
+    CrcFailures(u8),
+    /// `stuck-meter:STALL`: the meter's registers stay as they are.
+    StuckMeter(u16),
+    /// `dead-slave:UNIT`: the Modbus unit does not answer.
+    DeadSlave(u8),
+    /// `meter-restart:STALL`: the meter loses its counters once, at the time given.
+    MeterRestart(u16),
+    /// `flapping-probe[:NAME]`: 85 °C, bad checksums, empty files and all zeros take turns.
+    FlappingProbe(Option<String>),
+    /// `sick-cow:NUMBER`: her yield drops by 35 %, her milk's conductivity rises.
+    SickCow(u32),
+    /// `warm-tank:TANK`: the tank's cooling fails.
+    WarmTank(u8),
+    /// `missing-tag:NUMBER`: her tag cannot be read.
+    MissingTag(u32),
+    /// `swapped-tags:A,B`: each of the two wears the other's tag.
+    SwappedTags(u32, u32),
+    /// `two-tags[:STALL]`: a second cow's tag is read at the stall too.
+    TwoTags(Option<u16>),
+    /// `vanish-port:PORT`: the port `reader-1` … or `modbus` is unplugged.
+    VanishPort(String),
+    /// `milk-without-cow:STALL`: once, when the stall is next empty, milk flows with nobody there.
+    MilkWithoutCow(u16),
+}
+
+impl FromStr for Kind {
+    type Err = FaultError;
+
+    fn from_str(text: &str) -> Result<Self, FaultError> {
+        let (name, argument) = match text.split_once(':') {
+            Some((name, argument)) => (name, Some(argument)),
+            None => (text, None),
+        };
+        let bad = || FaultError::Argument(text.to_owned());
+        let needed = || argument.filter(|a| !a.is_empty()).ok_or_else(bad);
+        Ok(match name {
+            "reader-noise" => Self::ReaderNoise(argument.map(|a| number(a, text)).transpose()?),
+            "crc-failures" => Self::CrcFailures(argument.map_or(Ok(50), |a| number(a, text))?),
+            "stuck-meter" => Self::StuckMeter(number(needed()?, text)?),
+            "dead-slave" => Self::DeadSlave(number(needed()?, text)?),
+            "meter-restart" => Self::MeterRestart(number(needed()?, text)?),
+            "flapping-probe" => Self::FlappingProbe(argument.map(str::to_owned)),
+            "sick-cow" => Self::SickCow(number(needed()?, text)?),
+            "warm-tank" => Self::WarmTank(number(needed()?, text)?),
+            "missing-tag" => Self::MissingTag(number(needed()?, text)?),
+            "swapped-tags" => {
+                let (a, b) = needed()?.split_once(',').ok_or_else(bad)?;
+                Self::SwappedTags(number(a, text)?, number(b, text)?)
+            }
+            "two-tags" => Self::TwoTags(argument.map(|a| number(a, text)).transpose()?),
+            "vanish-port" => Self::VanishPort(needed()?.to_owned()),
+            "milk-without-cow" => Self::MilkWithoutCow(number(needed()?, text)?),
+            _ => return Err(FaultError::Kind(name.to_owned())),
+        })
+    }
+}
+
+fn number<N: FromStr>(text: &str, whole: &str) -> Result<N, FaultError> {
+    text.parse()
+        .map_err(|_| FaultError::Argument(whole.to_owned()))
+}
+
+/// A fault and the time it lasts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// What goes wrong.
+    pub kind: Kind,
+    /// From when, in the farm's milliseconds.
+    pub from: i64,
+    /// Until when; `None` when it stays.
+    pub until: Option<i64>,
+}
+
+impl Fault {
+    /// Reads an order given at `now`.
+    ///
+    /// # Errors
+    /// When the kind, its argument or a time is not one described in this module.
+    pub fn parse(text: &str, now: i64) -> Result<Self, FaultError> {
+        let (kind, when) = text.split_once('@').unwrap_or((text, "now"));
+        let (time, duration) = match when.rsplit_once('+') {
+            Some((time, duration)) if !time.is_empty() && parse_duration(duration).is_ok() => {
+                (time, Some(duration))
+            }
+            _ => (when, None),
+        };
+        let from = parse_time(time, now)?;
+        let until = duration.map(parse_duration).transpose()?.map(|d| from + d);
+        Ok(Self {
+            kind: kind.parse()?,
+            from,
+            until,
+        })
+    }
+
+    fn is_active(&self, at: i64) -> bool {
+        at >= self.from && self.until.is_none_or(|until| at < until)
+    }
+}
+
+fn parse_time(text: &str, now: i64) -> Result<i64, FaultError> {
+    let bad = || FaultError::Time(text.to_owned());
+    if text == "now" {
+        return Ok(now);
+    }
+    if let Some(offset) = text.strip_prefix('+') {
+        return Ok(now + parse_duration(offset)?);
+    }
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time.as_millisecond());
+    }
+    let time: jiff::civil::Time = text.parse().map_err(|_| bad())?;
+    let of_day =
+        (i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second()))
+            * 1000;
+    let midnight = now - (now + LOCAL_OFFSET_MS).rem_euclid(DAY_MS);
+    let today = midnight + of_day;
+    Ok(if today < now { today + DAY_MS } else { today })
+}
+
+fn parse_duration(text: &str) -> Result<i64, FaultError> {
+    let bad = || FaultError::Time(text.to_owned());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+    let (count, unit) = text.split_at(digits);
+    let scale = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => DAY_MS,
+        _ => return Err(bad()),
+    };
+    count
+        .parse::<i64>()
+        .ok()
+        .and_then(|n| n.checked_mul(scale))
+        .ok_or_else(bad)
+}
+
+/// The faults ordered so far.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Adds an order.
+    pub fn order(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    /// Ends every fault.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Kinds that are in force at `at`.
+    pub fn active(&self, at: i64) -> impl Iterator<Item = &Kind> {
+        self.0
+            .iter()
+            .filter(move |f| f.is_active(at))
+            .map(|f| &f.kind)
+    }
+
+    /// Whether `test` holds for a fault in force at `at`.
+    pub fn any(&self, at: i64, test: impl Fn(&Kind) -> bool) -> bool {
+        self.active(at).any(test)
+    }
+
+    /// Takes out the single events that are due.
+    pub fn take_events(&mut self, at: i64) -> Vec<Kind> {
+        self.take(|f| matches!(f.kind, Kind::MeterRestart(_)) && f.from <= at)
+    }
+
+    /// Takes out the first order of milk without a cow that is due at `stall`, an empty one.
+    pub fn take_milk_without_cow(&mut self, stall: u16, at: i64) -> bool {
+        let due = |f: &Fault| f.kind == Kind::MilkWithoutCow(stall) && f.from <= at;
+        match self.0.iter().position(due) {
+            Some(index) => {
+                self.0.remove(index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn take(&mut self, due: impl Fn(&Fault) -> bool) -> Vec<Kind> {
+        self.0.extract_if(.., |f| due(f)).map(|f| f.kind).collect()
+    }
+}
+
+/// Why an order is not understood.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FaultError {
+    /// No fault is called so.
+    Kind(String),
+    /// The argument is missing or wrong.
+    Argument(String),
+    /// A time or duration is wrong.
+    Time(String),
+}
+
+impl fmt::Display for FaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind(name) => write!(
+                f,
+                "no fault is called {name:?}; try reader-noise, crc-failures, stuck-meter, dead-slave, meter-restart, flapping-probe, sick-cow, warm-tank, missing-tag, swapped-tags, two-tags, vanish-port or milk-without-cow"
+            ),
+            Self::Argument(text) => write!(f, "{text:?} lacks its argument or has a wrong one"),
+            Self::Time(text) => write!(
+                f,
+                "{text:?} is no time; write now, +90s, 05:30 or RFC 3339, then perhaps +10m"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FaultError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_read() {
+        let now = "2026-11-20T05:00:00+06:00"
+            .parse::<jiff::Timestamp>()
+            .unwrap()
+            .as_millisecond();
+        for (text, kind, from, until) in [
+            ("stuck-meter:3@now+10m", Kind::StuckMeter(3), 0, Some(600)),
+            ("crc-failures", Kind::CrcFailures(50), 0, None),
+            (
+                "reader-noise:2@+90s+1h",
+                Kind::ReaderNoise(Some(2)),
+                90,
+                Some(3690),
+            ),
+            (
+                "swapped-tags:101,104@+90s",
+                Kind::SwappedTags(101, 104),
+                90,
+                None,
+            ),
+            (
+                "sick-cow:107@05:30+2d",
+                Kind::SickCow(107),
+                1800,
+                Some(1800 + 172_800),
+            ),
+            ("warm-tank:1@04:00+500ms", Kind::WarmTank(1), 82_800, None),
+            (
+                "vanish-port:modbus@2026-11-20T05:01:00+06:00+5s",
+                Kind::VanishPort("modbus".into()),
+                60,
+                Some(65),
+            ),
+        ] {
+            let fault = Fault::parse(text, now).unwrap();
+            let until = until.map_or(fault.until.filter(|_| text.ends_with("ms")), |u| {
+                Some(now + u * 1000)
+            });
+            assert_eq!(
+                fault,
+                Fault {
+                    kind,
+                    from: now + from * 1000,
+                    until
+                },
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_says_why() {
+        assert_eq!(
+            Fault::parse("earthquake@now", 0),
+            Err(FaultError::Kind("earthquake".into()))
+        );
+        assert_eq!(
+            Fault::parse("stuck-meter@now", 0),
+            Err(FaultError::Argument("stuck-meter".into()))
+        );
+        assert_eq!(
+            Fault::parse("swapped-tags:1@now", 0),
+            Err(FaultError::Argument("swapped-tags:1".into()))
+        );
+        assert_eq!(
+            Fault::parse("sick-cow:1@later", 0),
+            Err(FaultError::Time("later".into()))
+        );
+    }
+
+    #[test]
+    fn a_fault_lasts_as_long_as_it_was_ordered_to() {
+        let mut faults = Faults::default();
+        faults.order(Fault::parse("dead-slave:2@+1s+2s", 0).unwrap());
+        let dead = |at| faults.any(at, |k| *k == Kind::DeadSlave(2));
+        assert_eq!(
+            [999, 1000, 2999, 3000].map(dead),
+            [false, true, true, false]
+        );
+    }
+}
