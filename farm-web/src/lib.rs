@@ -1,1 +1,31 @@
-//! The farm's pages, live events and JSON API as an axum router over a farm handle.
+//! The farm's pages, live events and JSON API, as an axum router over a [`farm::Farm`].
+//!
+//! The same router serves the farm's own appliance and the hub's replica of it; what only the appliance has (ports, the
+//! ingest pipeline) is behind the borders [`Hardware`] and [`Ingest`]. Invariants: every route states who may use it; a
+//! page is a function of data, works without JavaScript and asks for nothing outside its own origin; a 2xx is sent only
+//! when what it confirms is on disk.
+
+mod access;
+mod api;
+mod app;
+mod auth;
+mod border;
+mod csrf;
+mod error;
+mod lang;
+mod live;
+mod pages;
+mod present;
+mod router;
+mod status;
+pub mod words;
+
+pub use access::{Needs, RouteEntry};
+pub use app::{App, Cookies, Options};
+pub use border::{
+    DriverHealth, DriverState, Hardware, HardwareError, Ingest, NoHardware, Probe, Refused, Report,
+    SerialPort, StoreIngest, Words,
+};
+pub use error::{Error, Reason};
+pub use router::{route_table, router};
+pub use status::install_metrics;

@@ -1,0 +1,211 @@
+//! Who may use which route.
+//!
+//! Every route is added together with what it [`Needs`]; one guard looks a request's matched route up and refuses what is not
+//! there. Invariant: a route without an entry answers 403 to everyone, so forgetting is safe.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    handler::Handler,
+    http::Method,
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::{MethodFilter, MethodRouter},
+};
+use farm::auth::Scope;
+use farm_model::staff::Role;
+
+use crate::{
+    app::Web,
+    auth::{Caller, Shown},
+    error::{Error, Reason},
+};
+
+/// What a request must show to use a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Needs {
+    /// Nothing: the log-in page, the health checks.
+    Nothing,
+    /// A log-in of at least this role.
+    Role(Role),
+    /// An API token, or a log-in of any role.
+    Read,
+    /// An API token that may send observations, or a log-in of at least a manager.
+    Observe,
+    /// An API token that may manage, or a log-in of at least a manager.
+    Manage,
+    /// A client on this machine, an API token, or a log-in of at least a manager: figures of the machine itself.
+    Figures,
+}
+
+impl Needs {
+    /// Whether `caller` may.
+    ///
+    /// # Errors
+    /// [`Reason::NotLoggedIn`] when nobody is known, [`Reason::Forbidden`] when the one who is known may not.
+    pub(crate) fn check(self, caller: &Caller) -> Result<(), Error> {
+        let allowed = match (self, caller) {
+            (Self::Nothing, _) | (Self::Figures, Caller::Local) => true,
+            (_, Caller::Nobody | Caller::Local) => return Err(Reason::NotLoggedIn.into()),
+            (Self::Role(role), Caller::Staff(me)) => me.role >= role,
+            (Self::Role(_), Caller::Program(_)) => false,
+            (Self::Read, _) | (Self::Figures, Caller::Program(_)) => true,
+            (Self::Figures | Self::Observe | Self::Manage, Caller::Staff(me)) => {
+                me.role >= Role::Manager
+            }
+            (Self::Observe, Caller::Program(token)) => token.scope >= Scope::Observe,
+            (Self::Manage, Caller::Program(token)) => token.scope >= Scope::Manage,
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(Reason::Forbidden.into())
+        }
+    }
+}
+
+/// One entry of the route table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RouteEntry {
+    /// HTTP method.
+    pub method: Method,
+    /// Path as axum matches it: `/animals/{id}`.
+    pub path: &'static str,
+    /// Who may.
+    pub needs: Needs,
+}
+
+/// Routes and their needs, gathered module by module.
+pub(crate) struct Routes {
+    router: Router<Web>,
+    table: Vec<RouteEntry>,
+}
+
+impl Routes {
+    pub(crate) fn new() -> Self {
+        Self {
+            router: Router::new(),
+            table: Vec::new(),
+        }
+    }
+
+    /// Adds a page or a fragment.
+    pub(crate) fn get<H, T>(self, needs: Needs, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Web>,
+        T: 'static,
+    {
+        self.on(Method::GET, MethodFilter::GET, needs, path, handler)
+    }
+
+    /// Adds what a form sends.
+    pub(crate) fn post<H, T>(self, needs: Needs, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Web>,
+        T: 'static,
+    {
+        self.on(Method::POST, MethodFilter::POST, needs, path, handler)
+    }
+
+    fn on<H, T>(
+        mut self,
+        method: Method,
+        filter: MethodFilter,
+        needs: Needs,
+        path: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Web>,
+        T: 'static,
+    {
+        self.table.push(RouteEntry {
+            method,
+            path,
+            needs,
+        });
+        self.router = self
+            .router
+            .route(path, MethodRouter::new().on(filter, handler));
+        self
+    }
+
+    /// Adds routes that another builder made, with their entries.
+    pub(crate) fn merge(mut self, router: Router<Web>, entries: Vec<RouteEntry>) -> Self {
+        self.router = self.router.merge(router);
+        self.table.extend(entries);
+        self
+    }
+
+    pub(crate) fn into_parts(self) -> (Router<Web>, Vec<RouteEntry>) {
+        (self.router, self.table)
+    }
+}
+
+/// The route table as the guard looks it up; a hundred entries, so a scan is quicker than a hash of two strings.
+#[derive(Clone)]
+pub(crate) struct Table(Arc<[RouteEntry]>);
+
+impl Table {
+    pub(crate) fn new(entries: Vec<RouteEntry>) -> Self {
+        Self(entries.into())
+    }
+
+    fn needs(&self, method: &Method, path: &str) -> Result<Needs, Error> {
+        let method = if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        let mut reason = Reason::Forbidden;
+        for entry in self.0.iter().filter(|e| e.path == path) {
+            if entry.method == *method {
+                return Ok(entry.needs);
+            }
+            reason = Reason::MethodNotAllowed;
+        }
+        Err(reason.into())
+    }
+}
+
+/// Finds out who calls, refuses who may not, and tells the handler who it is.
+pub(crate) async fn guard(
+    State((web, table)): State<(Web, Table)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
+        return Error::from(Reason::NotFound).into_response();
+    };
+    let mut response = match admit(&web, &table, &path, &request).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    };
+    // For the figures, which are taken further out.
+    response.extensions_mut().insert(path);
+    response
+}
+
+fn admit<'a>(
+    web: &'a Web,
+    table: &Table,
+    path: &MatchedPath,
+    request: &Request,
+) -> impl Future<Output = Result<Caller, Error>> + Send + use<'a> {
+    let needs = table.needs(request.method(), path.as_str());
+    let shown = Shown::by(request);
+    async move {
+        let needs = needs?;
+        if needs == Needs::Nothing {
+            return Ok(Caller::Nobody);
+        }
+        let caller = Caller::of(web, shown).await?;
+        needs.check(&caller)?;
+        Ok(caller)
+    }
+}

@@ -1,0 +1,116 @@
+//! The JSON API: everything a program on the farm may read, and how devices, animals and history are put in.
+//!
+//! `openapi.json` is made from the handlers themselves, so that neither can drift. A caller shows `Authorization: Bearer …`;
+//! the pages' own session works too, so that the API can be tried in a browser. Errors are problem JSON.
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    http::Method,
+    response::{IntoResponse, Response},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    access::{Needs, RouteEntry},
+    app::Web,
+};
+
+mod batch;
+mod devices;
+mod observations;
+mod places;
+mod readings;
+mod sessions;
+
+/// Largest body, in bytes: a season's history in one request.
+const BODY_LIMIT: usize = 32 * 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Khamar",
+        description = "The farm's own interface for programs. Send `Authorization: Bearer <token>`; the owner makes tokens on the Staff page."
+    ),
+    security(("token" = [])),
+    modifiers(&BearerToken)
+)]
+struct Document;
+
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", scheme);
+    }
+}
+
+/// The API's routes and who may use them.
+pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
+    let (router, document) = documented();
+    drop(document);
+    let router = router
+        .route("/api/v1/openapi.json", axum::routing::get(openapi))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    let entry = |method, path, needs| RouteEntry {
+        method,
+        path,
+        needs,
+    };
+    let get = |path| entry(Method::GET, path, Needs::Read);
+    let post = |path| entry(Method::POST, path, Needs::Manage);
+    let table = vec![
+        entry(Method::GET, "/api/v1/openapi.json", Needs::Nothing),
+        get("/api/v1/places"),
+        post("/api/v1/places"),
+        get("/api/v1/devices"),
+        post("/api/v1/devices"),
+        get("/api/v1/sessions"),
+        post("/api/v1/sessions"),
+        get("/api/v1/readings"),
+        get("/api/v1/alerts"),
+        entry(Method::POST, "/api/v1/observations", Needs::Observe),
+    ];
+    (router, table)
+}
+
+fn documented() -> (Router<Web>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(places::list, places::save))
+        .routes(routes!(devices::list, devices::save))
+        .routes(routes!(sessions::list, sessions::save))
+        .routes(routes!(readings::list))
+        .routes(routes!(observations::submit))
+        .split_for_parts()
+}
+
+async fn openapi(State(web): State<Web>) -> Response {
+    let (_, mut document) = documented();
+    web.options.version.clone_into(&mut document.info.version);
+    Json(document).into_response()
+}
+
+/// A list in an answer.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub(crate) struct Items<T> {
+    /// The things.
+    pub(crate) items: Vec<T>,
+}
+
+/// A page of a longer list.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub(crate) struct Page<T> {
+    /// The things.
+    pub(crate) items: Vec<T>,
+    /// Ask again with `cursor=` this for more; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<String>,
+}

@@ -1,0 +1,119 @@
+//! What the router is built from, and what every handler shares.
+
+use std::{ops::Deref, sync::Arc};
+
+use farm::Farm;
+use farm_model::StaffId;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::broadcast;
+
+use crate::{
+    border::{Hardware, Ingest},
+    live::{Artist, Hub},
+};
+
+/// The parts that the program gives to [`router`](crate::router()).
+#[derive(Clone)]
+pub struct App {
+    /// The farm.
+    pub farm: Farm,
+    /// Ports and drivers, or [`NoHardware`](crate::NoHardware).
+    pub hardware: Arc<dyn Hardware>,
+    /// Where observations that come over HTTP go.
+    pub ingest: Arc<dyn Ingest>,
+    /// What differs from one installation to the next.
+    pub options: Options,
+}
+
+/// What differs from one installation to the next.
+#[derive(Clone)]
+pub struct Options {
+    /// Whether cookies may travel over plain HTTP.
+    pub cookies: Cookies,
+    /// Version of the program, shown to people and programs.
+    pub version: &'static str,
+    /// The one-time code that the first owner must type, printed by the program when the farm has no staff yet.
+    pub setup_code: Option<String>,
+    /// Renders `/metrics`, if the program installed a recorder.
+    pub metrics: Option<PrometheusHandle>,
+    /// What `/readyz` asks besides the database.
+    pub ready: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cookies: Cookies::AnyTransport,
+            version: env!("CARGO_PKG_VERSION"),
+            setup_code: None,
+            metrics: None,
+            ready: None,
+        }
+    }
+}
+
+/// Over which transport session cookies may travel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cookies {
+    /// Plain HTTP too: a farm's own network.
+    AnyTransport,
+    /// HTTPS only: the hub, or a farm with certificates.
+    HttpsOnly,
+}
+
+/// What every handler shares.
+#[derive(Clone)]
+pub(crate) struct Web(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) farm: Farm,
+    pub(crate) hardware: Arc<dyn Hardware>,
+    pub(crate) ingest: Arc<dyn Ingest>,
+    pub(crate) options: Options,
+    hub: Arc<Hub>,
+    revoked: broadcast::Sender<StaffId>,
+}
+
+impl Deref for Web {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Web {
+    pub(crate) fn new(app: App) -> Self {
+        let App {
+            farm,
+            hardware,
+            ingest,
+            options,
+        } = app;
+        let artist = Artist::new(farm.clone(), Arc::clone(&hardware));
+        Self(Arc::new(Shared {
+            hub: Arc::new(Hub::new(u64::from(farm.boot()) << 32, Arc::new(artist))),
+            farm,
+            hardware,
+            ingest,
+            options,
+            revoked: broadcast::channel(64).0,
+        }))
+    }
+
+    /// The live boards.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Follows whose sessions end.
+    pub(crate) fn revocations(&self) -> broadcast::Receiver<StaffId> {
+        self.revoked.subscribe()
+    }
+
+    /// Tells open streams that sessions of `staff` ended.
+    pub(crate) fn revoke(&self, staff: StaffId) {
+        // Fails only when no stream is open.
+        let _ = self.revoked.send(staff);
+    }
+}

@@ -1,0 +1,106 @@
+//! The language and theme of a request: the `lang` cookie, else Bengali; the `theme` cookie, else as the device asks.
+//!
+//! `Accept-Language` is not asked: phones sold in Bangladesh say English, their owners do not.
+
+use std::convert::Infallible;
+
+use axum::{
+    extract::{Form, FromRequestParts},
+    http::{HeaderMap, header, request::Parts},
+    response::{AppendHeaders, IntoResponse, Redirect, Response},
+};
+use axum_extra::extract::CookieJar;
+use serde::Deserialize;
+use ui::{Lang, shell::Theme};
+
+/// Name of the cookie.
+pub(crate) const COOKIE: &str = "lang";
+
+/// The language to answer in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Speak(pub(crate) Lang);
+
+impl Speak {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self(
+            CookieJar::from_headers(headers)
+                .get(COOKIE)
+                .and_then(|cookie| Lang::from_tag(cookie.value()))
+                .unwrap_or_default(),
+        )
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Speak {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+/// Name of the cookie that holds the theme.
+const THEME: &str = "theme";
+
+/// The theme that was chosen at this device.
+pub(crate) fn theme_of(headers: &HeaderMap) -> Theme {
+    CookieJar::from_headers(headers)
+        .get(THEME)
+        .and_then(|cookie| Theme::from_key(cookie.value()))
+        .unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Choice {
+    lang: Option<String>,
+    theme: Option<String>,
+    #[serde(default)]
+    next: String,
+}
+
+/// Changes language or theme and goes back to where one was.
+pub(crate) async fn choose(Form(choice): Form<Choice>) -> Response {
+    let lang = choice.lang.as_deref().and_then(Lang::from_tag);
+    let theme = choice.theme.as_deref().and_then(Theme::from_key);
+    let chosen = [
+        lang.map(|l| (COOKIE, l.tag())),
+        theme.map(|t| (THEME, t.key())),
+    ];
+    let cookies: Vec<_> = chosen
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| {
+            let cookie =
+                format!("{name}={value}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly");
+            (header::SET_COOKIE, cookie)
+        })
+        .collect();
+    (AppendHeaders(cookies), Redirect::to(own_path(&choice.next))).into_response()
+}
+
+/// `path` if it stays on this site, else the start page: a log-in must not lead elsewhere.
+pub(crate) fn own_path(path: &str) -> &str {
+    let stays = path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains(['\\', '\r', '\n', '\t']);
+    if stays { path } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_in_leads_nowhere_else() {
+        for (path, own) in [
+            ("/herd?group=a", "/herd?group=a"),
+            ("", "/"),
+            ("https://evil.test", "/"),
+            ("//evil.test", "/"),
+            ("/\\evil.test", "/"),
+            ("/a\r\nSet-Cookie: x", "/"),
+        ] {
+            assert_eq!(own_path(path), own, "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Draws topics by the same functions that draw the pages.
+
+use std::sync::Arc;
+
+use farm::Farm;
+use futures_util::future::BoxFuture;
+use ui::Lang;
+
+use super::{Draw, Fragment, Topic};
+use crate::{border::Hardware, error::Error};
+
+/// Draws from the farm as it is now.
+pub(crate) struct Artist {
+    farm: Farm,
+    hardware: Arc<dyn Hardware>,
+}
+
+impl Artist {
+    pub(crate) fn new(farm: Farm, hardware: Arc<dyn Hardware>) -> Self {
+        Self { farm, hardware }
+    }
+
+    async fn fragments(&self, topic: Topic, lang: Lang) -> Result<Vec<Fragment>, Error> {
+        let farm = &self.farm;
+        match topic {
+            Topic::Alerts => Ok(Vec::new()),
+            Topic::Parlour => Ok(Vec::new()),
+            Topic::Record => Ok(Vec::new()),
+            Topic::Today => Ok(Vec::new()),
+            Topic::Tanks => Ok(Vec::new()),
+            Topic::Sensors => Ok(Vec::new()),
+            Topic::Inbox => Ok(Vec::new()),
+            Topic::Devices => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Draw for Artist {
+    fn draw(&self, topic: Topic, lang: Lang) -> BoxFuture<'_, Option<Vec<Fragment>>> {
+        Box::pin(async move {
+            match self.fragments(topic, lang).await {
+                Ok(fragments) => Some(fragments),
+                Err(error) => {
+                    error.log("LIVE", topic.key());
+                    None
+                }
+            }
+        })
+    }
+}

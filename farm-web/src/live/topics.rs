@@ -1,0 +1,77 @@
+//! What can be followed live, who may, and which change of the farm touches which topic.
+
+use farm::Change;
+use farm_model::staff::Role;
+
+macro_rules! topics {
+    ($($(#[$doc:meta])* $name:ident = $key:literal, $role:ident;)*) => {
+        /// Something that a page follows.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub(crate) enum Topic { $($(#[$doc])* $name,)* }
+
+        impl Topic {
+            /// Every topic.
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The name in addresses.
+            pub(crate) fn key(self) -> &'static str {
+                match self { $(Self::$name => $key,)* }
+            }
+
+            /// The least role that may follow it; the same as that of the page it belongs to.
+            pub(crate) fn needs(self) -> Role {
+                match self { $(Self::$name => Role::$role,)* }
+            }
+        }
+    };
+}
+
+topics! {
+    /// The bell in every page's head, and the list of open alerts.
+    Alerts = "alerts", Worker;
+    /// The stalls.
+    Parlour = "parlour", Worker;
+    /// The newest tag read and who is not yet milked.
+    Record = "record", Worker;
+    /// Figures of the day.
+    Today = "today", Manager;
+    /// Tanks.
+    Tanks = "tanks", Worker;
+    /// Newest values.
+    Sensors = "sensors", Worker;
+    /// What waits for a decision.
+    Inbox = "inbox", Manager;
+    /// State of devices.
+    Devices = "devices", Manager;
+}
+
+impl Topic {
+    /// The topic called `key`.
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|t| t.key() == key)
+    }
+
+    /// The topics that `change` touches.
+    pub(crate) fn touched_by(change: &Change) -> &'static [Self] {
+        match change {
+            Change::Reading { place: Some(_), .. } => &[Self::Sensors, Self::Tanks],
+            Change::Reading { place: None, .. } => &[Self::Sensors],
+            Change::Identified { .. } => &[Self::Record],
+            Change::Milking { .. } => &[Self::Record, Self::Today, Self::Tanks, Self::Inbox],
+            Change::Animal { .. } => &[Self::Parlour, Self::Record, Self::Inbox, Self::Today],
+            Change::Device { .. } | Change::Place { .. } => {
+                &[Self::Devices, Self::Sensors, Self::Tanks, Self::Parlour]
+            }
+            Change::Alert { .. } => &[
+                Self::Alerts,
+                Self::Inbox,
+                Self::Today,
+                Self::Parlour,
+                Self::Tanks,
+            ],
+            Change::Quarantine { .. } => &[Self::Devices],
+            Change::Setting => Self::ALL,
+            Change::Staff { .. } => &[],
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What every page of someone logged in knows: who looks, in which language, at what time, and what waits.
+
+use axum::{
+    extract::FromRequestParts,
+    http::request::Parts,
+    response::{IntoResponse, Redirect, Response},
+};
+use farm::settings::{self, Settings};
+use farm_model::{Clock as _, Stamp, UnixMillis, VisitId, staff::Role};
+use jiff::{Zoned, tz::TimeZone};
+use ui::{
+    Lang,
+    icons::Icon,
+    shell::{Flash, NavItem, Page, Theme, Tone, User},
+};
+
+use crate::{
+    app::Web,
+    auth::Me,
+    error::Error,
+    lang::{Speak, theme_of},
+    live::Topic,
+    words::{self, t},
+};
+
+/// What every page knows.
+pub(crate) struct Ctx {
+    pub(crate) web: Web,
+    pub(crate) me: Me,
+    pub(crate) lang: Lang,
+    pub(crate) now: Stamp,
+    pub(crate) settings: Settings,
+    theme: Theme,
+    path: String,
+    done: Option<Done>,
+    /// Number of the newest live event before the page's data was read.
+    from: u64,
+    open_alerts: u32,
+    waiting: u32,
+}
+
+impl FromRequestParts<Web> for Ctx {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Error> {
+        let me = Me::from_request_parts(parts, web).await?;
+        let Speak(lang) = Speak::of(&parts.headers);
+        let from = web.hub().newest();
+        let (settings, open) = web
+            .farm
+            .read(|conn| Ok::<_, farm::StoreError>((settings::load(conn)?, Vec::<()>::new())))
+            .await?;
+        let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+        Ok(Self {
+            web: web.clone(),
+            me,
+            lang,
+            now: web.farm.clock().now(),
+            settings,
+            theme: theme_of(&parts.headers),
+            path: path.to_owned(),
+            done: Done::of_query(parts.uri.query().unwrap_or("")),
+            from,
+            open_alerts: open.len() as u32,
+            waiting: 0,
+        })
+    }
+}
+
+impl Ctx {
+    /// The farm's time zone.
+    pub(crate) fn tz(&self) -> TimeZone {
+        self.settings.tz()
+    }
+
+    /// A moment in the farm's own time.
+    pub(crate) fn local(&self, at: UnixMillis) -> Zoned {
+        at.timestamp().to_zoned(self.tz())
+    }
+
+    /// Today, on the farm.
+    pub(crate) fn today(&self) -> jiff::civil::Date {
+        self.local(self.now.wall).date()
+    }
+
+    /// A page in the product's frame that follows `topics` besides the bell.
+    pub(crate) fn page(&self, title: &str, topics: &[Topic]) -> Page {
+        let lang = self.lang;
+        let mut keys = vec![Topic::Alerts.key()];
+        keys.extend(topics.iter().map(|t| t.key()));
+        let brand = match self.settings.name.as_str() {
+            "" => t::product(lang),
+            name => name,
+        };
+        Page::new(lang, title)
+            .brand(brand)
+            .theme(self.theme)
+            .path(&self.path)
+            .preferences("/preferences")
+            .nav(self.menu())
+            .user(User {
+                name: self.me.name.clone(),
+                role: words::role(lang, self.me.role).to_owned(),
+                log_out: "/logout".to_owned(),
+            })
+            .alerts(self.open_alerts, "/alerts")
+            .search("/search")
+            .live(format!("/live?topics={}", keys.join(",")), self.from)
+            .clock(self.now.wall.0, self.web.farm.clock().rate())
+            .flash(self.done.as_ref().map(|done| done.flash(lang)))
+    }
+
+    fn menu(&self) -> Vec<NavItem> {
+        let lang = self.lang;
+        let manager = self.me.role >= Role::Manager;
+        let mut items = vec![
+            NavItem::new("/", t::home(lang), Icon::Chart),
+            NavItem::new("/parlour", t::parlour(lang), Icon::Parlour),
+        ];
+        if manager {
+            items.push(NavItem::new("/inbox", t::inbox(lang), Icon::Inbox).badge(self.waiting));
+        } else {
+            items.push(NavItem::new("/record", t::record_milk(lang), Icon::Bucket));
+        }
+        items.push(NavItem::new("/herd", t::herd(lang), Icon::Herd));
+        if manager {
+            items.push(NavItem::new("/record", t::record_milk(lang), Icon::Bucket));
+        }
+        items.push(NavItem::new("/milkings", t::milkings(lang), Icon::Drop));
+        items.push(NavItem::new("/tanks", t::tanks(lang), Icon::Tank));
+        items.push(NavItem::new("/sensors", t::sensors(lang), Icon::Sensor));
+        items.push(NavItem::new("/alerts", t::alerts(lang), Icon::Bell));
+        if manager {
+            items.push(NavItem::new("/devices", t::devices(lang), Icon::Device));
+        }
+        if self.me.role == Role::Owner {
+            items.push(NavItem::new("/staff", t::staff(lang), Icon::Staff));
+        }
+        if manager {
+            items.push(NavItem::new("/settings", t::settings(lang), Icon::Settings));
+        }
+        items.push(NavItem::new("/about", t::about(lang), Icon::Info));
+        items
+    }
+}
+
+/// What the last action did; it travels in the address as `done=`, so that nothing has to be remembered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Done {
+    /// Something was saved.
+    Saved,
+    /// A milking was recorded; it can be undone.
+    Milked(VisitId),
+    /// A milking was voided; it can be brought back.
+    Voided(VisitId),
+    /// Something was brought back.
+    Undone,
+}
+
+impl Done {
+    fn of_query(query: &str) -> Option<Self> {
+        let value = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("done="))?;
+        match value.split_once('.') {
+            None if value == "saved" => Some(Self::Saved),
+            None if value == "undone" => Some(Self::Undone),
+            Some(("milked", id)) => id.parse().ok().map(Self::Milked),
+            Some(("voided", id)) => id.parse().ok().map(Self::Voided),
+            _ => None,
+        }
+    }
+
+    fn key(&self) -> String {
+        match self {
+            Self::Saved => "saved".to_owned(),
+            Self::Undone => "undone".to_owned(),
+            Self::Milked(id) => format!("milked.{id}"),
+            Self::Voided(id) => format!("voided.{id}"),
+        }
+    }
+
+    /// Goes to `path`, which then says what was done.
+    pub(crate) fn then(&self, path: &str) -> Response {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        Redirect::to(&format!("{path}{joint}done={}", self.key())).into_response()
+    }
+
+    fn flash(&self, lang: Lang) -> Flash {
+        use ui::components::undo_bar;
+        let (tone, text, action) = match self {
+            Self::Saved => (Tone::Good, t::saved(lang), None),
+            Self::Undone => (Tone::Info, t::undone(lang), None),
+            Self::Milked(id) => (
+                Tone::Good,
+                t::milk_saved(lang),
+                Some(undo_bar(
+                    lang,
+                    &format!("/milkings/{id}/void"),
+                    &[("next", "/record")],
+                )),
+            ),
+            Self::Voided(id) => (
+                Tone::Info,
+                t::milk_voided(lang),
+                Some(undo_bar(
+                    lang,
+                    &format!("/milkings/{id}/restore"),
+                    &[("next", "/milkings")],
+                )),
+            ),
+        };
+        Flash {
+            tone,
+            text: text.to_owned(),
+            action,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Writes errors out, in the form and language that the caller understands.
+
+use axum::{
+    Json,
+    extract::Request,
+    http::{HeaderMap, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Redirect, Response},
+};
+use maud::{Markup, html};
+use ui::{Lang, icons::Icon, shell};
+
+use crate::{
+    error::{Error, Problem, Reason},
+    lang::{Speak, theme_of},
+    words::{self, t},
+};
+
+/// Replaces an error by a page or by problem JSON, and logs it.
+pub(crate) async fn present(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let uri = request.uri().clone();
+    let headers = request.headers().clone();
+    let mut response = next.run(request).await;
+    let Some(error) = error_of(&mut response) else {
+        return response;
+    };
+    error.log(method.as_str(), uri.path());
+    let mut answer = if wants_json(uri.path(), &headers) {
+        problem(&error)
+    } else if error.reason == Reason::NotLoggedIn {
+        let path = uri.path_and_query().map_or("/", |p| p.as_str());
+        let next = if method == Method::GET { path } else { "/" };
+        Redirect::to(&format!("/login?next={}", encode(next))).into_response()
+    } else {
+        page(&error, &headers)
+    };
+    if error.reason == Reason::Busy {
+        answer
+            .headers_mut()
+            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    }
+    answer
+}
+
+/// The error that a handler or a layer left, if the response is one.
+fn error_of(response: &mut Response) -> Option<Error> {
+    if let Some(error) = response.extensions_mut().remove::<Error>() {
+        return Some(error);
+    }
+    let reason = match response.status() {
+        StatusCode::BAD_REQUEST
+        | StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE => Reason::Malformed,
+        StatusCode::NOT_FOUND => Reason::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Reason::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => Reason::TooLarge,
+        StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => Reason::TimedOut,
+        StatusCode::INTERNAL_SERVER_ERROR => Reason::Internal,
+        _ => return None,
+    };
+    // A page or a health report that says what is wrong is left as it is.
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let said = kind.is_some_and(|k| !k.as_bytes().starts_with(b"text/plain"));
+    (!said).then(|| reason.into())
+}
+
+fn wants_json(path: &str, headers: &HeaderMap) -> bool {
+    path.starts_with("/api/")
+        || headers
+            .get(header::ACCEPT)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|accept| accept.contains("json") && !accept.contains("text/html"))
+}
+
+fn problem(error: &Error) -> Response {
+    let status = error.reason.status();
+    let body = Problem {
+        kind: "about:blank",
+        title: words::reason(Lang::En, error.reason).to_owned(),
+        status: status.as_u16(),
+        reason: error.reason.key(),
+        detail: error.detail.as_deref().map(str::to_owned),
+    };
+    let mut response = (
+        status,
+        [(header::CONTENT_TYPE, "application/problem+json")],
+        Json(body),
+    )
+        .into_response();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/problem+json"),
+    );
+    response
+}
+
+fn page(error: &Error, headers: &HeaderMap) -> Response {
+    let Speak(lang) = Speak::of(headers);
+    let page = shell::Page::new(lang, t::product(lang))
+        .theme(theme_of(headers))
+        .body(sorry(lang, error));
+    (error.reason.status(), page.render()).into_response()
+}
+
+fn sorry(lang: Lang, error: &Error) -> Markup {
+    html! {
+        div.empty {
+            (Icon::Warning)
+            h1 { (words::reason(lang, error.reason)) }
+            @if let Some(detail) = &error.detail { p lang="en" { (detail) } }
+            p { a.button href="/" { (t::home(lang)) } }
+        }
+    }
+}
+
+/// Percent-encodes what may not stand in a query value.
+pub(crate) fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, b| {
+        match b {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                out.push(char::from(b));
+            }
+            _ => {
+                let _ = write!(out, "%{b:02X}");
+            }
+        }
+        out
+    })
+}

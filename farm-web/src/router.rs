@@ -1,0 +1,114 @@
+//! Puts routes, guards and layers together.
+//!
+//! From the outside in: figures, headers, errors written out, time limit, compression, cross-site guard, role guard, handler.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use tower_http::{
+    compression::{CompressionLayer, CompressionLevel},
+    timeout::TimeoutLayer,
+};
+
+use crate::{
+    access::{self, Needs, RouteEntry, Routes, Table},
+    api,
+    app::{App, Web},
+    csrf,
+    error::{Error, Reason},
+    lang, live, pages, present, status,
+};
+
+/// Longest that an answer may take to begin.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// Largest form, in bytes.
+const FORM_LIMIT: usize = 256 * 1024;
+
+/// The farm's pages, live events and API.
+///
+/// Must be called inside a tokio runtime, because the live pages follow the farm from then on; they stop when the last clone
+/// of the router is dropped.
+pub fn router(app: App) -> Router {
+    let web = Web::new(app);
+    live::follow(&web);
+    let (routes, table) = routes().into_parts();
+    let table = Table::new(table);
+    routes
+        .route_layer(from_fn_with_state((web.clone(), table), access::guard))
+        .fallback(async || Error::from(Reason::NotFound))
+        .layer(from_fn(csrf::protect))
+        .layer(DefaultBodyLimit::max(FORM_LIMIT))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Precise(4)))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            TIME_LIMIT,
+        ))
+        .layer(from_fn(present::present))
+        .layer(from_fn(headers))
+        .layer(from_fn(status::measure))
+        .with_state(web)
+}
+
+/// Every route with what it needs; for the test that compares it with the intended table.
+pub fn route_table() -> Vec<RouteEntry> {
+    routes().into_parts().1
+}
+
+fn routes() -> Routes {
+    let routes = Routes::new()
+        .get(Needs::Nothing, "/assets/{name}", assets)
+        .post(Needs::Nothing, "/preferences", lang::choose)
+        .get(
+            Needs::Role(farm_model::staff::Role::Worker),
+            "/live",
+            live::stream::live,
+        )
+        .get(Needs::Nothing, "/healthz", status::healthz)
+        .get(Needs::Nothing, "/readyz", status::readyz)
+        .get(Needs::Figures, "/metrics", status::metrics);
+    let routes = pages::routes(routes);
+    let (router, entries) = api::routes();
+    routes.merge(router, entries)
+}
+
+/// What the design system serves; each address holds a hash of the content and may be kept for good.
+async fn assets(request: Request) -> Result<Response, Error> {
+    let asset = ui::assets::by_url(request.uri().path()).ok_or(Reason::NotFound)?;
+    Ok((
+        [
+            (header::CONTENT_TYPE, asset.content_type),
+            (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        ],
+        asset.bytes.as_slice(),
+    )
+        .into_response())
+}
+
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+
+async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // Pages are someone's: neither a proxy nor the next one at this phone may have them.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
