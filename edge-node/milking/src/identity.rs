@@ -100,6 +100,11 @@ impl Reads {
             .reduce(|a, b| if ms_between(a, b) > 0 { b } else { a })
     }
 
+    /// How often the tag read most often was read.
+    pub(crate) fn most_times(&self) -> u32 {
+        self.0.iter().map(|r| r.times).max().unwrap_or(0)
+    }
+
     /// The tag to show: the strongest.
     pub(crate) fn strongest(&self) -> Option<&Read> {
         self.0.iter().rev().max_by_key(|r| r.times)

@@ -266,11 +266,14 @@ impl Meter {
             // A visit register set to zero beside a total that goes on is the meter's own new visit, unless a
             // counter says that it is not.
             (Says::Restarted(_), Says::Milk(milk)) => (milk, self.count.is_some()),
-            (Says::Restarted(milk), _) | (Says::Nothing, Says::Restarted(milk))
+            // All that a total counts since it restarted, it counts; a visit register may have begun anew meanwhile.
+            (_, Says::Restarted(milk)) | (Says::Restarted(milk), Says::Nothing)
                 if milk <= limit =>
             {
                 (milk, true)
             }
+            // A meter that kept its total in a memory and went back to what it wrote last.
+            (Says::Restarted(milk), Says::Restarted(_)) if milk <= limit => (milk, true),
             (Says::Nothing, Says::Milk(milk)) => (milk, false),
             (Says::Nothing, Says::Nothing) => (flowed, false),
             _ => (flowed, true),
@@ -403,15 +406,14 @@ fn says(register: Option<Register>, now: Option<i64>, wraps: Option<i64>, limit:
     };
     let grown = now.saturating_sub(raw);
     if grown < 0 {
-        return match wraps.map(|w| grown.saturating_add(w)) {
-            Some(rolled) if (0..=limit).contains(&rolled) => Says::Milk(rolled - counted),
+        return match wraps.map(|w| grown.saturating_add(w).saturating_sub(counted)) {
+            Some(rolled) if (-counted..=limit).contains(&rolled) => Says::Milk(rolled),
             _ => Says::Restarted(now),
         };
     }
-    if grown <= limit {
-        Says::Milk(grown - counted)
-    } else {
-        Says::Nothing
+    match grown.saturating_sub(counted) {
+        milk if milk <= limit => Says::Milk(milk),
+        _ => Says::Nothing,
     }
 }
 

@@ -65,6 +65,15 @@ pub(crate) fn corrected(start: Stamp, end: Stamp) -> Stamp {
     }
 }
 
+/// The stamp `ms` later, or earlier when negative.
+pub(crate) fn shifted(stamp: Stamp, ms: i64) -> Stamp {
+    Stamp {
+        wall: stamp.wall.plus(ms),
+        mono: stamp.mono.saturating_add_signed(ms),
+        ..stamp
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ use crate::{
     schedule::Schedule,
     span::ms_between,
     swap::Likeness,
-    visit::{Finished, OpenVisit},
+    visit::{Finished, OpenVisit, reckon_start},
 };
 
 /// What a stall's changes depend on beside its state.
@@ -42,6 +42,8 @@ pub struct StallState {
     conductivity: Option<Milli>,
     /// Tags of whoever is here; in the last seconds of a visit also of whoever comes next.
     reads: Reads,
+    /// The reader tells a tag again and again while it is near, so that one it no longer tells has gone.
+    reader_repeats: bool,
     visit: Option<OpenVisit>,
     /// Milk that made no visit yet: drops before and after, or too little.
     stray_ml: i64,
@@ -69,6 +71,7 @@ impl StallState {
             flow_ml_min: None,
             conductivity: None,
             reads: Reads::default(),
+            reader_repeats: false,
             visit: None,
             stray_ml: 0,
             before: None,
@@ -129,6 +132,7 @@ impl StallState {
                 .is_some_and(|last| ms_between(last, at) > ms(rules.config.leaving_s));
         let visit = if gone { self.depart(at, rules) } else { None };
         self.reads.add(tag, at, rules.herd, rules.schedule);
+        self.reader_repeats |= self.reads.most_times() >= rules.config.strong_reads;
         visit
     }
 
@@ -237,6 +241,7 @@ impl StallState {
         let mut visits = vec![];
         if let Some(visit) = &mut self.visit {
             visit.add(step);
+            visit.reckon_end(step, unseen.to);
             visits.extend(self.close(rules));
         } else {
             self.stray_ml += step.milk_ml;
@@ -304,8 +309,12 @@ impl StallState {
         let Some(meter) = &mut self.meter else {
             return;
         };
-        let seen_since = if step.gap { heard_before } else { at };
-        let mut visit = OpenVisit::begin(meter.next_id(), meter.device, seen_since, 0);
+        let began = if step.gap {
+            reckon_start(step, heard_before, at)
+        } else {
+            at
+        };
+        let mut visit = OpenVisit::begin(meter.next_id(), meter.device, began);
         visit.add(&Step {
             milk_ml: std::mem::take(&mut self.stray_ml),
             ..step.clone()
@@ -349,7 +358,12 @@ impl StallState {
 
     /// Whether a cow has stood here in an open session for too long with no milk from a meter that works.
     fn lacks_flow(&self, at: Stamp, rules: &Rules<'_>) -> bool {
-        self.is_known_dry(at, rules.config)
+        let still_here = self
+            .reads
+            .last()
+            .is_some_and(|last| ms_between(last, at) <= ms(rules.config.leaving_s));
+        (still_here || !self.reader_repeats)
+            && self.is_known_dry(at, rules.config)
             && rules.schedule.open_at(at).is_some()
             && !self.reads.identify(None, rules.config).milked
             && self
@@ -392,11 +406,16 @@ impl StallState {
         }
     }
 
-    /// The waiting cow has left at `at`. If she stood here long enough to be milked and gave nothing, that is a visit.
+    /// The waiting cow has left, by `at` at the latest. If she stood here long enough to be milked and gave nothing, that is a visit.
     fn depart(&mut self, at: Stamp, rules: &Rules<'_>) -> Option<Visit> {
         let reads = std::mem::take(&mut self.reads);
         let had_no_flow = std::mem::take(&mut self.no_flow);
         let since = reads.since()?;
+        let at = if self.reader_repeats {
+            reads.last()?
+        } else {
+            at
+        };
         let stood = had_no_flow || ms_between(since, at) >= ms(rules.config.no_milk_after_s);
         let mut whose = reads.identify(None, rules.config);
         let Identity::Animal { tag: Some(tag), .. } = &whose.identity else {
@@ -497,9 +516,17 @@ impl StallState {
     fn alarms_due(&self, config: &Config) -> BTreeSet<(AlarmKind, Option<AnimalId>)> {
         let whose = self.occupant(config);
         let animal = whose.as_ref().and_then(|w| w.identity.animal());
+        // Also of one who comes in while the visit before is still about to end.
+        let next = self.visit.as_ref().map(|v| {
+            self.reads
+                .after(v.last_milk)
+                .identify(None, config)
+                .withheld
+        });
         let mut due: BTreeSet<_> = whose
             .iter()
             .flat_map(|w| &w.withheld)
+            .chain(next.iter().flatten())
             .map(|held| (AlarmKind::Withdrawal, Some(*held)))
             .collect();
         if self.no_flow {

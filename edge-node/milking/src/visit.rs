@@ -7,7 +7,7 @@ use crate::{
     identity::{Identified, Milked},
     meter::{MeterReading, Step},
     schedule::Schedule,
-    span::{corrected, is_known},
+    span::{corrected, is_known, ms_between, shifted},
 };
 
 /// A visit whose milk is flowing, or has just stopped.
@@ -53,14 +53,14 @@ impl Mean {
 }
 
 impl OpenVisit {
-    /// A visit that begins at `at` with `yield_ml` of milk already there.
-    pub(crate) fn begin(id: VisitId, meter: DeviceId, at: Stamp, yield_ml: i64) -> Self {
+    /// A visit that begins at `at`.
+    pub(crate) fn begin(id: VisitId, meter: DeviceId, at: Stamp) -> Self {
         Self {
             id,
             meter,
             start: at,
             last_milk: at,
-            yield_ml,
+            yield_ml: 0,
             flowed_ml: 0,
             flowed_ms: 0,
             peak_ml_min: None,
@@ -86,6 +86,15 @@ impl OpenVisit {
         if !step.gap && step.anew.is_none() {
             self.flowed_ml += step.milk_ml;
             self.flowed_ms += step.elapsed_ms;
+        }
+    }
+
+    /// The visit ended unseen before `to`: reckons when, as if the rest had flowed like the milk before.
+    pub(crate) fn reckon_end(&mut self, step: &Step, to: Stamp) {
+        if step.gap && self.flowed_ml > 0 {
+            let rest_ms = step.milk_ml.max(0).saturating_mul(self.flowed_ms) / self.flowed_ml;
+            let unseen_ms = ms_between(self.last_milk, to).max(0);
+            self.last_milk = shifted(self.last_milk, rest_ms.min(unseen_ms));
         }
     }
 
@@ -135,6 +144,20 @@ impl OpenVisit {
             }
             .into_visit(stall, whose, schedule)
         }
+    }
+}
+
+/// When the milk of a step that was not seen to begin began, between `from` and `to`: reckoned from the flow.
+pub(crate) fn reckon_start(step: &Step, from: Stamp, to: Stamp) -> Stamp {
+    let unseen_ms = ms_between(from, to).max(0);
+    let flowed_ms = match step.flow_ml_min {
+        flow @ 1.. => step.milk_ml.max(0).saturating_mul(60_000) / flow,
+        _ => unseen_ms,
+    };
+    if flowed_ms >= unseen_ms {
+        from
+    } else {
+        shifted(to, -flowed_ms)
     }
 }
 
