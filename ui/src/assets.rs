@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 
+use crate::theme;
+
 /// Folder under which the assets are served.
 pub const PREFIX: &str = "/assets/";
 
@@ -36,7 +38,7 @@ pub fn all() -> &'static [Asset] {
             asset(
                 "app.css",
                 "text/css; charset=utf-8",
-                include_str!("../assets/app.css").into(),
+                format!("{}\n{}", theme::css(), include_str!("../assets/app.css")),
             ),
             asset(
                 "live.js",

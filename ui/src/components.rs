@@ -2,6 +2,9 @@
 //!
 //! Each part is a value with a few methods, used in `html!` by `(part)`. Invariants: a part works without JavaScript and with
 //! a keyboard; a state is said by icon and word, never by colour alone; a label belongs to each control.
+//!
+//! Classes that arrange parts: `grid` (as many columns as fit), `split` (main and side on a desk), `cluster` (in a row that
+//! wraps), `actions` (buttons), `form` (a column of fields), `flow` (one under the other), `parlour-touch` (buttons of 20 mm).
 
 mod button;
 mod calendar;
@@ -15,7 +18,7 @@ pub use button::Button;
 pub use calendar::Calendar;
 pub use display::{
     Badge, Breadcrumb, Card, EmptyState, Event, Meter, Quality, Stat, Tab, avatar, breadcrumbs,
-    facts, progress, quality_chip, section, tabs, time_ago, timeline, toast,
+    facts, page_head, progress, quality_chip, section, stats, tabs, time_ago, timeline, toast,
 };
 pub use form::{Choice, Field, Point, Select, Tiles, form_error, keypad};
 pub use overlay::{Confirm, Dialog, Sheet, search_results, undo_bar};

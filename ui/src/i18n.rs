@@ -175,6 +175,8 @@ impl Text {
 /// assert_eq!(ui::i18n::faults(t::ALL), Vec::<String>::new());
 /// ```
 ///
+/// The functions are `pub`, or what follows `@` at the head of the table: `@pub(super),`.
+///
 /// A Bengali text that forgets a value does not compile:
 ///
 /// ```compile_fail
@@ -182,13 +184,18 @@ impl Text {
 /// ```
 #[macro_export]
 macro_rules! texts {
-    ($($(#[$meta:meta])* $key:ident $(($($arg:ident),+))? = $en:literal $(| $many:literal)? / $bn:literal;)*) => {
-        $($crate::text!($(#[$meta])* $key $(($($arg),+))? $en $(| $many)? / $bn);)*
+    (@$vis:vis, $($key:ident $(($($arg:ident),+))? = $en:literal $(| $many:literal)? / $bn:literal;)*) => {
+        $($crate::text!($vis $key $(($($arg),+))? $en $(| $many)? / $bn);)*
 
         /// Every text of this table.
-        pub const ALL: &[$crate::i18n::Text] = &[$(
+        $vis const ALL: &[$crate::i18n::Text] = &[$(
             $crate::i18n::Text { key: stringify!($key), en: &[$en $(, $many)?], bn: $bn },
         )*];
+
+        const _: &[$crate::i18n::Text] = ALL;
+    };
+    ($($table:tt)*) => {
+        $crate::texts! { @pub, $($table)* }
     };
 }
 
@@ -196,20 +203,18 @@ macro_rules! texts {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! text {
-    ($(#[$meta:meta])* $key:ident $en:literal / $bn:literal) => {
-        $(#[$meta])*
+    ($vis:vis $key:ident $en:literal / $bn:literal) => {
         #[doc = $en]
-        pub fn $key(lang: $crate::Lang) -> &'static str {
+        $vis fn $key(lang: $crate::Lang) -> &'static str {
             match lang {
                 $crate::Lang::En => $en,
                 $crate::Lang::Bn => $bn,
             }
         }
     };
-    ($(#[$meta:meta])* $key:ident ($first:ident $(, $arg:ident)*) $one:literal | $many:literal / $bn:literal) => {
-        $(#[$meta])*
+    ($vis:vis $key:ident ($first:ident $(, $arg:ident)*) $one:literal | $many:literal / $bn:literal) => {
         #[doc = $many]
-        pub fn $key(lang: $crate::Lang, $first: impl $crate::i18n::Say $(, $arg: impl $crate::i18n::Say)*) -> String {
+        $vis fn $key(lang: $crate::Lang, $first: impl $crate::i18n::Say $(, $arg: impl $crate::i18n::Say)*) -> String {
             let one = $first.is_one();
             let $first = $first.say(lang);
             $(let $arg = $arg.say(lang);)*
@@ -220,10 +225,9 @@ macro_rules! text {
             }
         }
     };
-    ($(#[$meta:meta])* $key:ident ($($arg:ident),+) $en:literal / $bn:literal) => {
-        $(#[$meta])*
+    ($vis:vis $key:ident ($($arg:ident),+) $en:literal / $bn:literal) => {
         #[doc = $en]
-        pub fn $key(lang: $crate::Lang, $($arg: impl $crate::i18n::Say),+) -> String {
+        $vis fn $key(lang: $crate::Lang, $($arg: impl $crate::i18n::Say),+) -> String {
             $(let $arg = $arg.say(lang);)+
             match lang {
                 $crate::Lang::En => format!($en, $($arg = $arg),+),

@@ -13,6 +13,8 @@ pub mod fmt;
 pub mod i18n;
 pub mod icons;
 pub mod shell;
+pub mod styleguide;
 pub mod t;
+mod theme;
 
 pub use i18n::Lang;

@@ -159,12 +159,14 @@ pub struct Live {
 }
 
 /// The farm's time, when it is not the device's: relative times on the page tick by it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PageClock {
     /// Milliseconds since 1970 when the page was made.
     pub now_ms: i64,
     /// How much faster than a wall clock it runs: 1.0 but for demonstrations.
     pub rate: f64,
+    /// IANA name of the farm's time zone.
+    pub zone: String,
 }
 
 /// A page: build it with [`Page::new`] and the methods, then [`Page::render`].
@@ -275,10 +277,11 @@ impl Page {
         self
     }
 
-    /// The farm's time at which the page was made.
+    /// The farm's time at which the page was made, and the IANA name of its zone.
     #[must_use]
-    pub fn clock(mut self, now_ms: i64, rate: f64) -> Self {
-        self.clock = Some(PageClock { now_ms, rate });
+    pub fn clock(mut self, now_ms: i64, rate: f64, zone: impl Into<String>) -> Self {
+        let zone = zone.into();
+        self.clock = Some(PageClock { now_ms, rate, zone });
         self
     }
 
@@ -309,11 +312,12 @@ impl Page {
         html! {
             (DOCTYPE)
             html lang=(lang.tag()) data-theme=(self.theme.key())
-                data-now=[self.clock.map(|c| c.now_ms)] data-rate=[self.clock.map(|c| c.rate)] {
+                data-now=[self.clock.as_ref().map(|c| c.now_ms)] data-rate=[self.clock.as_ref().map(|c| c.rate)]
+                data-zone=[self.clock.as_ref().map(|c| &c.zone)] {
                 (self.head())
                 body.bare[self.nav.is_empty()] data-live=[self.live.as_ref().map(|l| &l.url)]
                     data-live-from=[self.live.as_ref().map(|l| l.from)]
-                    data-search=[self.search.as_deref()] {
+                    data-search=[self.search.as_deref()] data-fail-text=(t::not_sent(lang)) {
                     a.skip href="#main" { (t::skip_to_content(lang)) }
                     (self.header())
                     @if !self.nav.is_empty() { (self.menu()) }
@@ -322,6 +326,7 @@ impl Page {
                         (self.body)
                     }
                     div #toasts.toasts role="status" aria-live="polite" {}
+                    div #announce.quietly role="alert" {}
                     dialog #overlay.sheet aria-label=(&self.title) {}
                 }
             }
@@ -359,41 +364,60 @@ impl Page {
                 @if self.live.is_some() {
                     p #connection.connection role="status" data-live-text=(t::live(lang))
                         data-wait-text=(t::connecting(lang)) data-off-text=(t::offline_since(lang, "{}")) {}
-                    button #sound.tool type="button" hidden data-on=(t::unmute(lang)) data-off=(t::mute(lang)) {
-                        (Icon::Bell) span {}
-                    }
                 }
                 div.tools {
+                    @if self.live.is_some() {
+                        button #sound.tool type="button" hidden data-on=(t::unmute(lang)) data-off=(t::mute(lang)) {
+                            (Icon::BellOff) span {}
+                        }
+                    }
                     @if let Some(href) = &self.search {
                         a.tool.search-tool href=(href) data-palette aria-label=(t::search(lang)) {
                             (Icon::Search) span { (t::search(lang)) } kbd { "Ctrl K" }
                         }
                     }
                     @if let Some((count, href)) = &self.alerts { (alert_bell(lang, *count, href)) }
-                    @if let Some(action) = &self.preferences { (self.switches(action)) }
-                    @if let Some(user) = &self.user { (user_menu(lang, user)) }
+                    (self.switches())
+                    @if let Some(user) = &self.user { (self.user_menu(user)) }
                 }
             }
         }
     }
 
-    fn switches(&self, action: &str) -> Markup {
+    /// Language and theme; beside the user's name on a narrow phone, in the header where there is room.
+    fn switches(&self) -> Markup {
         let (lang, other) = (self.lang, self.lang.other());
         let next_theme = match self.theme {
             Theme::Auto => Theme::Dark,
             Theme::Dark => Theme::Light,
             Theme::Light => Theme::Auto,
         };
+        let theme = format!("{}: {}", t::theme(lang), self.theme.name(lang));
         html! {
-            form.switches method="post" action=(action) {
-                input type="hidden" name="next" value=(self.path);
-                button.tool name="theme" value=(next_theme.key()) data-theme-switch
-                    title={ (t::theme(lang)) ": " (self.theme.name(lang)) }
-                    aria-label={ (t::theme(lang)) ": " (self.theme.name(lang)) } {
-                    (self.theme.icon())
+            @if let Some(action) = &self.preferences {
+                form.switches.with-user[self.user.is_some()] method="post" action=(action) {
+                    input type="hidden" name="next" value=(self.path);
+                    button.tool name="theme" value=(next_theme.key()) data-theme-switch title=(theme) aria-label=(theme) {
+                        (self.theme.icon())
+                    }
+                    button.tool.lang name="lang" value=(other.tag()) lang=(other.tag()) { (other.name()) }
                 }
-                button.tool.lang name="lang" value=(other.tag()) lang=(other.tag())
-                    aria-label={ (t::language(lang)) ": " (other.name()) } { (other.name()) }
+            }
+        }
+    }
+
+    fn user_menu(&self, user: &User) -> Markup {
+        let lang = self.lang;
+        html! {
+            details.user {
+                summary aria-label={ (user.name) ", " (user.role) } { (avatar(&user.name)) }
+                div.menu-card {
+                    p { strong { (user.name) } br; (user.role) }
+                    (self.switches())
+                    form method="post" action=(user.log_out) {
+                        button.button.secondary { (Icon::LogOut) (t::log_out(lang)) }
+                    }
+                }
             }
         }
     }
@@ -474,20 +498,6 @@ pub fn flash_bar(flash: &Flash) -> Markup {
             (flash.tone.icon())
             p { (flash.text) }
             @if let Some(action) = &flash.action { (action) }
-        }
-    }
-}
-
-fn user_menu(lang: Lang, user: &User) -> Markup {
-    html! {
-        details.user {
-            summary aria-label={ (user.name) ", " (user.role) } { (avatar(&user.name)) }
-            div.menu-card {
-                p { strong { (user.name) } br; (user.role) }
-                form method="post" action=(user.log_out) {
-                    button.button.secondary { (Icon::LogOut) (t::log_out(lang)) }
-                }
-            }
         }
     }
 }

@@ -35,6 +35,7 @@ crate::texts! {
     connecting = "Connecting" / "যুক্ত হচ্ছে";
     offline_since(time) = "Offline, showing values from {time}" / "সংযোগ নেই, {time}-এর মান দেখাচ্ছে";
 
+    not_sent = "Not sent. Check the network, then press again." / "পাঠানো যায়নি। সংযোগ দেখে আবার চাপুন।";
     search = "Search" / "খুঁজুন";
     search_hint = "Cow, tank, device or page" / "গরু, ট্যাংক, যন্ত্র বা পাতা";
     save = "Save" / "সংরক্ষণ করুন";

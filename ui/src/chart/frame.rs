@@ -39,7 +39,7 @@ impl Frame<'_> {
                 svg.plot-area x="44" y="22" width="84%" height="78%" {
                     @for tick in &self.y.ticks {
                         @let y = percent(1.0 - self.y.place(*tick));
-                        line.grid.zero[*tick == 0.0] x1="0" x2="100%" y1=(y) y2=(y) {}
+                        line.grid-line.zero[*tick == 0.0] x1="0" x2="100%" y1=(y) y2=(y) {}
                         text.y-label x="-8" y=(y) dy="0.35em" { (self.y.label(self.lang, *tick)) }
                     }
                     text.unit-label x="-8" y="-12" { (self.unit) }

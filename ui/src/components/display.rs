@@ -50,6 +50,21 @@ impl Render for Card {
     }
 }
 
+/// The top of a page: its title, a line about it, and the one thing to do here.
+pub fn page_head(title: &str, text: &str, action: &Markup) -> Markup {
+    html! {
+        header.page-head {
+            div { h1 { (title) } @if !text.is_empty() { p { (text) } } }
+            (action)
+        }
+    }
+}
+
+/// Figures beside each other.
+pub fn stats(figures: &[Stat]) -> Markup {
+    html! { div.stats { @for figure in figures { (figure) } } }
+}
+
 /// A part of a page without a border: the first choice; a card is for what stands alone.
 pub fn section(title: &str, body: &Markup) -> Markup {
     html! { section.section { h2 { (title) } (body) } }

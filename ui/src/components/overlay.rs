@@ -122,8 +122,8 @@ pub fn search_results(
     html! {
         form #palette.palette method="get" action=(action) role="search" data-enhance="#results" data-instant {
             (Icon::Search)
-            label.hidden for="f-q" { (t::search(lang)) }
-            input #f-q type="search" name="q" value=(query) autocomplete="off" autofocus placeholder=(t::search_hint(lang));
+            label.hidden for="palette-q" { (t::search(lang)) }
+            input #palette-q type="search" name="q" value=(query) autocomplete="off" autofocus placeholder=(t::search_hint(lang));
             button.button.primary { (t::search(lang)) }
         }
         ul #results.results {
