@@ -1,6 +1,6 @@
 //! The farm's milking sessions: when each of a day begins and ends, in local time.
 
-use farm_model::{SessionId, SessionKey, UnixMillis};
+use farm_model::{Schedule, SessionId, SessionKey, SessionWindow, Stamp, UnixMillis};
 use jiff::{civil::Time, tz::TimeZone};
 use rusqlite::{Connection, params};
 
@@ -65,25 +65,29 @@ impl Plan {
         }
     }
 
-    /// The session that milk of this moment belongs to: the latest that has begun, perhaps on the day before.
+    /// The sessions as windows of the day in the zone `tz`.
+    pub fn schedule(&self, tz: TimeZone) -> Schedule {
+        let minute = |time: Time| minutes_of(time) as u16;
+        let windows = self
+            .sessions
+            .iter()
+            .map(|s| SessionWindow {
+                number: s.number,
+                name: s.name.clone(),
+                starts_min: minute(s.starts),
+                ends_min: minute(s.ends),
+            })
+            .collect();
+        Schedule::new(windows, tz)
+    }
+
+    /// The session that milk of this moment belongs to: see [`Schedule::session_at`].
     pub fn session_at(&self, at: UnixMillis, tz: &TimeZone) -> SessionKey {
-        let local = at.timestamp().to_zoned(tz.clone());
-        let (date, time) = (local.date(), local.time());
-        // Cows may come a little early: half an hour before a session's time counts as that session.
-        let soon = time
-            .checked_add(jiff::Span::new().minutes(30))
-            .unwrap_or(Time::MAX);
-        let begun = self.sessions.iter().rev().find(|s| s.starts <= soon);
-        match begun {
-            Some(session) => SessionKey {
-                date,
-                number: session.number,
-            },
-            None => SessionKey {
-                date: date.yesterday().unwrap_or(date),
-                number: self.sessions.last().map_or(1, |s| s.number),
-            },
-        }
+        let at = Stamp {
+            wall: at,
+            ..Stamp::default()
+        };
+        self.schedule(tz.clone()).session_at(at)
     }
 
     /// The session called `text`: its number, its name, or `morning`, `noon`, `evening`.
@@ -189,12 +193,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_belongs_to_the_session_that_began_last() {
+    fn a_moment_belongs_to_its_session_or_to_the_nearest() {
         let plan = Plan::usual();
         let tz = TimeZone::fixed(jiff::tz::offset(6));
         for (at, date, number) in [
             ("2026-11-20T03:40+06", "2026-11-20", 1),
-            ("2026-11-20T03:20+06", "2026-11-19", 2),
+            ("2026-11-20T03:20+06", "2026-11-20", 1),
             ("2026-11-20T12:00+06", "2026-11-20", 1),
             ("2026-11-20T23:59+06", "2026-11-20", 2),
         ] {

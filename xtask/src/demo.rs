@@ -84,7 +84,7 @@ impl Demo {
         let token = edge_node(
             &edge,
             &config,
-            &["token", "add", "--name", "virtual farm", "--scope", "write"],
+            &["token", "add", "--name", "virtual farm", "--scope", "manage"],
             "",
         )?;
 
@@ -135,7 +135,7 @@ impl Demo {
         fs::write(
             &path,
             format!(
-                "[farm]\nname = \"সবুজ খামার\"\n[data]\ndir = \"{data}\"\n[web]\nlisten = [\"0.0.0.0:{web}\"]\n\
+                "[data]\ndir = \"{data}\"\n[web]\nlisten = [\"0.0.0.0:{web}\"]\n\
                  [mqtt]\nlisten = [\"127.0.0.1:{mqtt}\"]\nanonymous_from = [\"127.0.0.1\"]\n[serial]\ndirs = [\"{farm}/tty\"]\n\
                  [onewire]\nroot = \"{farm}/w1\"\nevery_s = 2\n[clock]\nsimulated_start_ms = {origin}\nsimulated_rate = {speed:?}\n",
                 data = dir.join("data").display(),

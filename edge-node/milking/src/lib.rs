@@ -17,7 +17,6 @@
 //! | `identity` | tags into one identity, or a doubt |
 //! | `visit` | a visit under way and its finish |
 //! | `swap` | tags swapped between neighbours |
-//! | `schedule` | which session a moment belongs to |
 //! | `span` | time between two stamps when clocks jump |
 
 mod config;
@@ -25,7 +24,6 @@ mod engine;
 mod herd;
 mod identity;
 mod meter;
-mod schedule;
 mod span;
 mod stall;
 mod swap;
@@ -33,7 +31,8 @@ mod visit;
 
 pub use config::Config;
 pub use engine::{Alarm, AlarmChange, AlarmKind, Engine, Input, Output};
+use farm_model::schedule;
+pub use farm_model::{Schedule, SessionWindow};
 pub use herd::{Herd, Usual};
 pub use meter::MeterReading;
-pub use schedule::{Schedule, SessionWindow};
 pub use stall::StallState;

@@ -69,7 +69,7 @@ impl Edge {
             WORKER.1,
         );
         edge.token = edge
-            .command(&["token", "add", "--name", "test", "--scope", "write"], "")
+            .command(&["token", "add", "--name", "test", "--scope", "manage"], "")
             .trim()
             .to_owned();
         edge.spawn();

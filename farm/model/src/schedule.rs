@@ -3,9 +3,13 @@
 //! A farm milks in windows of local time: morning, evening, sometimes past midnight. Milk never falls between two
 //! sessions: outside every window it belongs to the nearest one. Without any window a day is one session.
 
-use farm_model::{SessionKey, Stamp, UnixMillis};
 use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    milking::SessionKey,
+    time::{Stamp, UnixMillis},
+};
 
 const DAY: i32 = 24 * 60;
 
