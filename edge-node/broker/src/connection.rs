@@ -137,7 +137,7 @@ async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) {
 /// What a connection waits for.
 enum Event {
     Read(std::io::Result<usize>),
-    Wrote(std::io::Result<usize>),
+    Pushed(std::io::Result<()>),
     Settled(Option<Settled>),
     Message(Result<Message, Eviction>),
     Closing,
@@ -155,6 +155,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut reader, mut writer) = tokio::io::split(io);
+    // Written, but perhaps still in the transport's own buffer: no more is written until it is out.
+    let mut unflushed = false;
     loop {
         if let Err(ending) = session.take_packets(input) {
             return ending;
@@ -169,10 +171,11 @@ where
         if reads {
             input.reserve(READ);
         }
+        let writes = unflushed || !session.output.is_empty();
         let deadline = session.deadline();
         let event = tokio::select! {
             read = reader.read_buf(input), if reads => Event::Read(read),
-            wrote = writer.write_buf(&mut session.output), if !session.output.is_empty() => Event::Wrote(wrote),
+            pushed = push(&mut writer, &mut session.output, &mut unflushed), if writes => Event::Pushed(pushed),
             settled = session.acks.next(), if !session.acks.is_empty() => Event::Settled(settled),
             message = attachment.next(take) => Event::Message(message),
             _ = closing.wait_for(|&closing| closing) => Event::Closing,
@@ -180,11 +183,14 @@ where
         };
         let done = match event {
             Event::Read(Ok(1..)) => Ok(()),
-            Event::Wrote(Ok(1..)) => {
+            Event::Pushed(Ok(())) => {
                 session.wrote();
+                if !reads {
+                    session.is_alive();
+                }
                 Ok(())
             }
-            Event::Read(_) | Event::Wrote(_) => Err(Ending::Broken),
+            Event::Read(_) | Event::Pushed(Err(_)) => Err(Ending::Broken),
             Event::Settled(settled) => settled.map_or(Ok(()), |settled| session.settled(settled)),
             Event::Message(Ok(message)) => {
                 session.deliver(&message);
@@ -203,4 +209,21 @@ where
             return ending;
         }
     }
+}
+
+/// One step of writing: bytes to the transport, or, if it may still hold some, a flush of what it holds.
+async fn push<W>(writer: &mut W, output: &mut BytesMut, unflushed: &mut bool) -> std::io::Result<()>
+where
+    W: AsyncWrite + Unpin,
+{
+    if *unflushed {
+        writer.flush().await?;
+        *unflushed = false;
+    } else {
+        if writer.write_buf(output).await? == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        *unflushed = true;
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{
     config::DoorConfig,
     connection::Shared,
     gate::Gate,
-    listener::listen,
+    listener::{Transport, listen},
     message::{Message, Qos},
     router::Router,
     rules::{InvalidTopic, check_topic},
@@ -46,12 +46,16 @@ impl Door {
     /// If an address cannot be listened on; the message names it.
     pub async fn start(config: DoorConfig, gate: Arc<dyn Gate>) -> io::Result<Self> {
         let mut sockets = Vec::new();
-        for &address in &config.listen {
-            sockets.push(bind(address).await?);
-        }
         let mut addresses = Addresses::default();
-        for socket in &sockets {
+        for &address in &config.listen {
+            let socket = bind(address).await?;
             addresses.tcp.push(socket.local_addr()?);
+            sockets.push((socket, Transport::Tcp));
+        }
+        for &address in &config.websocket {
+            let socket = bind(address).await?;
+            addresses.websocket.push(socket.local_addr()?);
+            sockets.push((socket, Transport::WebSocket));
         }
         let counters = Arc::new(Counters::default());
         let retained = gate.retained().await;
@@ -66,13 +70,15 @@ impl Door {
         let (closing, listens) = watch::channel(false);
         let listeners = sockets
             .into_iter()
-            .map(|socket| {
-                tokio::spawn(listen(
+            .map(|(socket, transport)| {
+                let listening = listen(
                     socket,
+                    transport,
                     Arc::clone(&shared),
                     Arc::clone(&places),
                     listens.clone(),
-                ))
+                );
+                tokio::spawn(listening)
             })
             .collect();
         Ok(Self {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing that one client does keeps the next from being taken.
 
+mod websocket;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
@@ -11,6 +13,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
 };
 
 use crate::{
@@ -21,9 +24,17 @@ use crate::{
 /// How long to wait when the system has no descriptor for one more connection.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// Takes MQTT connections over TCP until the door closes.
+/// What MQTT is carried by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Transport {
+    Tcp,
+    WebSocket,
+}
+
+/// Takes connections until the door closes.
 pub(crate) async fn listen(
     listener: TcpListener,
+    transport: Transport,
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
     mut closing: watch::Receiver<bool>,
@@ -47,6 +58,7 @@ pub(crate) async fn listen(
         };
         tokio::spawn(one(
             stream,
+            transport,
             peer,
             Arc::clone(&shared),
             place,
@@ -57,6 +69,7 @@ pub(crate) async fn listen(
 
 async fn one(
     stream: TcpStream,
+    transport: Transport,
     peer: SocketAddr,
     shared: Arc<Shared>,
     place: OwnedSemaphorePermit,
@@ -67,7 +80,23 @@ async fn one(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    serve(shared, stream, peer, closing).await;
+    match transport {
+        Transport::Tcp => serve(shared, stream, peer, closing).await,
+        Transport::WebSocket => {
+            let opened = timeout(
+                shared.config.connect_timeout,
+                websocket::open(stream, shared.config.max_packet),
+            );
+            match opened.await {
+                Ok(Ok(stream)) => serve(shared, stream, peer, closing).await,
+                Ok(Err(error)) => {
+                    shared.counters.refuse(Reason::Malformed);
+                    tracing::info!(%peer, %error, "not a WebSocket for MQTT");
+                }
+                Err(_) => shared.counters.refuse(Reason::ConnectTimeout),
+            }
+        }
+    }
     drop(counted);
     drop(place);
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use mqtt_proto::{
     Pid, QosPid, TopicName, v3,
     v5::{
@@ -144,15 +144,7 @@ impl Encoder {
     /// SUBACK.
     pub(crate) fn suback(&self, out: &mut BytesMut, pid: Pid, grants: &[Grant]) {
         match self.version {
-            Version::V3 => {
-                use v3::SubscribeReturnCode as R;
-                let codes = grants.iter().map(|grant| match grant {
-                    Grant::Qos(Qos::AtMostOnce) => R::MaxLevel0,
-                    Grant::Qos(_) => R::MaxLevel1,
-                    _ => R::Failure,
-                });
-                self.v3(out, &v3::Suback::new(pid, codes.collect()).into());
-            }
+            Version::V3 => v3_suback(out, pid, grants),
             Version::V5 => {
                 use v5::SubscribeReasonCode as R;
                 let codes = grants.iter().map(|grant| match grant {
@@ -250,6 +242,25 @@ impl Encoder {
             .encode()
             .expect("our own packets are within the standard's limits");
         out.extend_from_slice(bytes.as_ref());
+    }
+}
+
+/// SUBACK of MQTT 3.1.1, by hand: `mqtt-proto` 0.4 writes a failure as 3, the standard says 0x80.
+fn v3_suback(out: &mut BytesMut, pid: Pid, grants: &[Grant]) {
+    out.put_u8(0x90);
+    let mut length = 2 + grants.len();
+    while length > 0x7f {
+        out.put_u8(0x80 | (length & 0x7f) as u8);
+        length >>= 7;
+    }
+    out.put_u8(length as u8);
+    out.put_u16(pid.value());
+    for grant in grants {
+        out.put_u8(match grant {
+            Grant::Qos(Qos::AtMostOnce) => 0,
+            Grant::Qos(_) => 1,
+            _ => 0x80,
+        });
     }
 }
 

@@ -358,6 +358,11 @@ impl Session {
         self.stuck = None;
     }
 
+    /// Notes a sign of life of a client to which the door does not listen.
+    pub(super) fn is_alive(&mut self) {
+        self.heard = Instant::now();
+    }
+
     /// When something is due next.
     pub(super) fn deadline(&mut self) -> Instant {
         let now = Instant::now();

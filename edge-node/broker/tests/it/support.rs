@@ -115,6 +115,7 @@ impl House {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let config = DoorConfig {
             listen: vec![any],
+            websocket: vec![any],
             ..config
         };
         let door = Door::start(config, gate.clone())
