@@ -8,7 +8,7 @@ mod dedup;
 mod frames;
 pub mod iso11784;
 mod lines;
-mod template;
+pub mod template;
 
 use farm_model::{device::RfidDialect, observation::MAX_RAW, tag::Tag};
 

@@ -214,7 +214,9 @@ fn number(scalar: &Scalar) -> Result<Option<f64>, TopicReject> {
         Scalar::Null => Ok(None),
         Scalar::Integer(n) => Ok(Some(*n as f64)),
         Scalar::Number(n) => Ok(Some(*n)),
-        Scalar::Text(text) if text.trim().parse::<f64>().is_ok() => Err(TopicReject::NumberAsText),
+        Scalar::Text(text) if text.trim().parse().is_ok_and(f64::is_finite) => {
+            Err(TopicReject::NumberAsText)
+        }
         Scalar::Text(_) | Scalar::Bool | Scalar::Compound => Err(TopicReject::NotANumber),
     }
 }

@@ -213,6 +213,7 @@ fn every_fault_has_its_reason() {
         (r#"{"value": 1e30}"#, TopicReject::OutOfRange),
         (r#"{"value": "4.5"}"#, TopicReject::NumberAsText),
         (r#"{"value": "warm"}"#, TopicReject::NotANumber),
+        (r#"{"value": "NaN"}"#, TopicReject::NotANumber),
         (r#"{"value": true}"#, TopicReject::NotANumber),
         (r#"{"value": {"deep": 1}}"#, TopicReject::NotANumber),
         (r#"{"value": [4]}"#, TopicReject::NotANumber),
