@@ -13,6 +13,7 @@ pub mod live;
 pub mod places;
 pub mod plan;
 pub mod readings;
+pub mod retained;
 pub mod retention;
 pub mod settings;
 mod sql;
