@@ -30,25 +30,39 @@ pub(crate) struct OpenVisit {
     restarted: bool,
 }
 
-/// A mean weighted by yield.
+/// A mean weighted by yield: each value counts for the milk since the one before, whichever message told that milk.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct Mean {
     sum: i64,
     weight: i64,
+    /// The visit's yield when a value was last told.
+    told_at_ml: i64,
+    /// A value told without new milk: all there is if no other comes.
+    bare: Option<Milli>,
 }
 
 impl Mean {
-    /// Adds `value` for `ml` of milk; a value told without milk beside it still weighs a little.
-    fn add(&mut self, value: Option<Milli>, ml: i64) {
-        if let Some(Milli(value)) = value {
-            let weight = ml.max(1);
-            self.sum = self.sum.saturating_add(value.saturating_mul(weight));
-            self.weight += weight;
+    /// Adds `value`, told when the visit's yield was `yield_ml`.
+    fn add(&mut self, value: Option<Milli>, yield_ml: i64) {
+        let Some(value) = value else {
+            return;
+        };
+        let ml = yield_ml - self.told_at_ml;
+        if ml > 0 {
+            self.sum = self.sum.saturating_add(value.0.saturating_mul(ml));
+            self.weight += ml;
+            self.told_at_ml = yield_ml;
+        } else {
+            self.bare = Some(value);
         }
     }
 
     fn value(self) -> Option<Milli> {
-        (self.weight > 0).then(|| Milli(self.sum / self.weight))
+        if self.weight > 0 {
+            Some(Milli(self.sum / self.weight))
+        } else {
+            self.bare
+        }
     }
 }
 
@@ -98,11 +112,11 @@ impl OpenVisit {
         }
     }
 
-    /// Notes what the milk is like.
-    pub(crate) fn note_quality(&mut self, reading: &MeterReading, ml: i64) {
-        self.conductivity.add(reading.conductivity, ml);
-        self.fat.add(reading.fat, ml);
-        self.snf.add(reading.snf, ml);
+    /// Notes what the milk is like, after its amount was added.
+    pub(crate) fn note_quality(&mut self, reading: &MeterReading) {
+        self.conductivity.add(reading.conductivity, self.yield_ml);
+        self.fat.add(reading.fat, self.yield_ml);
+        self.snf.add(reading.snf, self.yield_ml);
     }
 
     /// When the milk flowed.

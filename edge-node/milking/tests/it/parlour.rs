@@ -96,6 +96,8 @@ pub(crate) enum Shows {
     Everything,
     FlowAndTotal,
     FlowAndVisit,
+    /// Flow, the visit's yield, the counter and the last yield, but no total.
+    Visits,
     TotalOnly,
     FlowOnly,
 }
@@ -109,7 +111,8 @@ pub(crate) struct ModelMeter {
     total_ul: i64,
     visit_ul: i64,
     last_ul: i64,
-    count: i64,
+    pub(crate) count: i64,
+    pub(crate) conductivity: i64,
     flow: i64,
     dry_ms: i64,
     pub(crate) wraps_ml: Option<i64>,
@@ -124,6 +127,7 @@ impl ModelMeter {
             visit_ul: 0,
             last_ul: 0,
             count: 40,
+            conductivity: 5_500,
             flow: 0,
             dry_ms: 60_000,
             wraps_ml: None,
@@ -173,7 +177,7 @@ impl ModelMeter {
                 visit_ml,
                 visit_count: Some(self.count),
                 last_ml: Some(self.last_ul / 1000),
-                conductivity: Some(Milli(5_500)),
+                conductivity: Some(Milli(self.conductivity)),
                 fat: Some(Milli(4_100)),
                 snf: Some(Milli(8_700)),
             },
@@ -186,6 +190,13 @@ impl ModelMeter {
             Shows::FlowAndVisit => MeterReading {
                 flow_ml_min,
                 visit_ml,
+                ..nothing
+            },
+            Shows::Visits => MeterReading {
+                flow_ml_min,
+                visit_ml,
+                visit_count: Some(self.count),
+                last_ml: Some(self.last_ul / 1000),
                 ..nothing
             },
             Shows::TotalOnly => MeterReading {
@@ -268,6 +279,8 @@ impl Parlour {
                 Output::Visit(visit) => {
                     writeln!(self.log, "{seconds:>4}s {}", describe(&visit)).unwrap();
                     self.cows.remember(&visit);
+                    let told_before = self.visits.iter().any(|v| v.id == visit.id);
+                    assert!(!told_before, "an identity was used twice: {visit:?}");
                     self.visits.push(visit);
                 }
                 Output::Alarm(alarm) => {
@@ -292,19 +305,20 @@ impl Parlour {
 
     /// All meters answer.
     pub(crate) fn poll(&mut self) {
-        for (stall, reading) in self
-            .meters
-            .iter()
-            .map(|(s, m)| (*s, m.reading()))
-            .collect::<Vec<_>>()
-        {
-            self.tell(&Input::Meter {
-                stall: Stall(stall),
-                meter: meter_of(stall),
-                reading,
-                at: self.now,
-            });
+        let readings: Vec<_> = self.meters.iter().map(|(s, m)| (*s, m.reading())).collect();
+        for (stall, reading) in readings {
+            self.tell_meter(stall, stall, reading);
         }
+    }
+
+    /// Meter number `meter` answers at a stall.
+    pub(crate) fn tell_meter(&mut self, stall: u16, meter: u16, reading: MeterReading) {
+        self.tell(&Input::Meter {
+            stall: Stall(stall),
+            meter: meter_of(meter),
+            reading,
+            at: self.now,
+        });
     }
 
     /// Lets time pass and milk flow without the engine hearing of it.

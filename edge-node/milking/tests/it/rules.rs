@@ -1,9 +1,10 @@
 //! Every rule of the engine, as a scenario: what happens, line by line, and what the engine said to it.
 
-use edge_milking::Usual;
+use edge_milking::{MeterReading, Usual};
+use farm_model::Milli;
 use insta::assert_snapshot;
 
-use crate::parlour::{Parlour, Shows, parlour};
+use crate::parlour::{ModelMeter, Parlour, Shows, parlour};
 
 #[test]
 fn a_milking_is_one_visit_of_the_cow_who_stands_there() {
@@ -411,8 +412,10 @@ fn a_visit_that_ends_while_the_meter_is_silent_is_exact_by_its_counters() {
 
 #[test]
 fn a_cluster_left_on_ends_its_visit_after_the_longest_time() {
-    assert_snapshot!(parlour().play("stand 1 a; flow 1 200; wait 1810; flow 1 0; wait 60"), @r#"
+    assert_snapshot!(parlour().play("stand 1 a; flow 1 200; wait 3700; flow 1 0; wait 60"), @r#"
     1801s stall 1 visit of a: 6002 mL in 1800s []
+    3602s stall 1 visit of a: 6003 mL in 1800s [LateIdentity, MilkedTwice]
+    3730s stall 1 visit of a: 327 mL in 97s [LateIdentity, MilkedTwice]
     "#);
 }
 
@@ -491,5 +494,82 @@ fn inputs_out_of_order_change_nothing() {
     parlour.tell(&edge_milking::Input::Tick { at: old });
     assert_snapshot!(parlour.play("wait 50; flow 1 0; wait 40"), @r#"
      180s stall 1 visit of a: 7500 mL in 149s []
+    "#);
+}
+
+#[test]
+fn what_milk_is_like_is_weighed_by_yield() {
+    let mut parlour = parlour();
+    parlour.stand(1, "a");
+    for (flow, seconds, conductivity) in [(1200, 30, 5_000), (4200, 60, 6_000), (0, 40, 9_000)] {
+        parlour.flow(1, flow);
+        parlour.meters.get_mut(&1).unwrap().conductivity = conductivity;
+        (0..seconds).for_each(|_| parlour.second());
+    }
+    let visit = &parlour.visits[0];
+    // 600 mL at 5 mS/cm and 4,200 mL at 6; what an empty meter says of air weighs nothing.
+    assert_eq!(visit.yield_ml, 4_800);
+    assert_eq!(visit.conductivity, Some(Milli(5_875)));
+    assert_eq!(
+        (visit.fat, visit.snf),
+        (Some(Milli(4_100)), Some(Milli(8_700)))
+    );
+    assert_eq!(visit.peak_flow_ml_min, Some(4_200));
+    assert_eq!(visit.avg_flow_ml_min, Some(3_200));
+}
+
+#[test]
+fn a_second_meter_counts_only_when_the_first_is_silent() {
+    let mut parlour = parlour();
+    parlour.stand(1, "a");
+    parlour.flow(1, 3000);
+    for _ in 0..100 {
+        parlour.second();
+        let reading = MeterReading {
+            total_ml: Some(1_000_000),
+            ..parlour.meters[&1].reading()
+        };
+        parlour.tell_meter(1, 9, reading);
+    }
+    assert_snapshot!(parlour.play("flow 1 0; wait 40"), @r#"
+     130s stall 1 visit of a: 5000 mL in 99s []
+    "#);
+}
+
+#[test]
+fn an_analyser_beside_the_meter_adds_fat_and_no_milk() {
+    let mut parlour = Parlour::new(Shows::FlowAndTotal);
+    parlour.stand(1, "a");
+    parlour.flow(1, 3000);
+    for _ in 0..100 {
+        parlour.second();
+        parlour.tell_meter(
+            1,
+            9,
+            MeterReading {
+                fat: Some(Milli(3_900)),
+                ..MeterReading::default()
+            },
+        );
+    }
+    parlour.flow(1, 0);
+    (0..40).for_each(|_| parlour.second());
+    let visit = &parlour.visits[0];
+    assert_eq!((visit.yield_ml, visit.fat), (5_000, Some(Milli(3_900))));
+}
+
+#[test]
+fn a_meter_put_in_the_place_of_another_adds_none_of_its_old_milk() {
+    // Same device to us, but all its registers are those of a meter with a long life behind it.
+    let mut parlour = parlour();
+    parlour.stand(1, "a");
+    parlour.flow(1, 3000);
+    (0..50).for_each(|_| parlour.second());
+    let mut other = ModelMeter::new(Shows::Everything, 7_777_777);
+    other.count = 9_000;
+    parlour.meters.insert(1, other);
+    assert_snapshot!(parlour.play("wait 50; flow 1 0; wait 40"), @r#"
+     51s stall 1 visit of a: 2500 mL in 49s []
+    130s stall 1 visit of maybe a: 2500 mL in 49s [Unidentified, LateIdentity]
     "#);
 }
