@@ -13,7 +13,6 @@ pub mod live;
 pub mod places;
 pub mod plan;
 pub mod readings;
-pub mod retained;
 pub mod retention;
 pub mod settings;
 mod sql;
