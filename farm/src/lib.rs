@@ -5,20 +5,33 @@
 //! appended, projections are derived from them; records keep the form that cell-by-cell merging needs; a value that is
 //! missing is never 0.
 
+pub mod alerts;
+pub mod animals;
+pub mod audit;
 pub mod auth;
 pub mod backup;
+pub mod climate;
 pub mod clock;
+pub mod curve;
 pub mod devices;
+pub mod events;
+pub mod holds;
+pub mod inbox;
 pub mod live;
+pub mod milkings;
 pub mod places;
 pub mod plan;
+pub mod production;
 pub mod readings;
+pub mod retained;
 pub mod retention;
 pub mod settings;
 mod sql;
 pub mod staff;
 mod store;
 pub mod text;
+pub mod watch;
+pub mod yields;
 
 pub use clock::FarmClock;
 pub use live::{Live, LiveValue};

@@ -5,8 +5,6 @@ use jiff::civil::Date;
 use rusqlite::Row;
 use uuid::Uuid;
 
-use crate::store::StoreError;
-
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
 /// Days from 1970-01-01, the form in which a local date is stored where it is indexed.
@@ -49,14 +47,6 @@ pub(crate) fn date_opt(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<
     Ok(row
         .get::<_, Option<String>>(column)?
         .and_then(|t| t.parse().ok()))
-}
-
-/// A JSON text as `T`.
-pub(crate) fn json<T: serde::de::DeserializeOwned>(
-    what: &'static str,
-    text: &str,
-) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::unreadable(what, &e))
 }
 
 /// `value` as the JSON text of a column.

@@ -16,6 +16,7 @@ CREATE TABLE animal (
     created_at INTEGER
 ) STRICT;
 CREATE INDEX animal_number ON animal (number);
+CREATE INDEX animal_merged ON animal (merged_into) WHERE merged_into IS NOT NULL;
 
 CREATE TABLE animal_tag (
     id BLOB PRIMARY KEY NOT NULL,
@@ -143,6 +144,8 @@ CREATE TABLE local (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     boot INTEGER NOT NULL,
     last_wall INTEGER NOT NULL,
+    -- The latest moment that a trusted clock has shown.
+    trusted_wall INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL
 ) STRICT;
 
@@ -339,10 +342,7 @@ CREATE TABLE animal_state (
     heat_day INTEGER,
     served_day INTEGER,
     pregnant INTEGER,
-    due_day INTEGER,
-    last_start INTEGER,
-    last_yield_ml INTEGER,
-    last_stall INTEGER
+    due_day INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE hold (
@@ -352,6 +352,10 @@ CREATE TABLE hold (
     seq INTEGER NOT NULL,
     from_at INTEGER NOT NULL,
     until_at INTEGER NOT NULL,
+    -- How well the clock was known that `from_at` was read from, and its monotonic truth.
+    clock INTEGER NOT NULL,
+    boot INTEGER NOT NULL,
+    mono INTEGER NOT NULL,
     medicine TEXT,
     PRIMARY KEY (animal, product, site, seq)
 ) STRICT, WITHOUT ROWID;

@@ -161,12 +161,16 @@ impl Writer {
     }
 
     fn commit(&mut self, group: &mut Group) -> Result<(), StoreError> {
-        let wall = self.shared.clock.now().wall.0;
+        let now = self.shared.clock.now();
+        let wall = now.wall.0;
         let due = (wall - self.saved_clock).abs() >= SAVE_CLOCK_MS;
         if due {
+            let trusted = if now.clock.is_trusted() { wall } else { 0 };
             self.conn
-                .prepare_cached("UPDATE local SET last_wall = ?1")?
-                .execute([wall])?;
+                .prepare_cached(
+                    "UPDATE local SET last_wall = ?1, trusted_wall = max(trusted_wall, ?2)",
+                )?
+                .execute([wall, trusted])?;
         }
         self.conn.execute_batch("COMMIT")?;
         if due {

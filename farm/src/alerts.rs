@@ -1,0 +1,435 @@
+//! What a person must know or do: raised once per kind and subject, acknowledged by somebody, closed when the cause is
+//! gone or somebody has settled it. Alerts are records, so that a manager far away may settle one too.
+
+use std::fmt;
+
+use farm_model::{AlertId, AnimalId, DeviceId, PlaceId, UnixMillis, VisitId, milking::Finding};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
+
+use crate::{
+    sql,
+    store::{Actor, Change, StoreError, Tx, store_error},
+    text::Note,
+};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $key:literal, $severity:ident;)*) => {
+        /// What an alert is about.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum AlertKind { $($(#[$doc])* $name,)* }
+
+        impl AlertKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The name used in the store, JSON and translation keys.
+            pub fn key(self) -> &'static str {
+                match self { $(Self::$name => $key,)* }
+            }
+
+            /// How urgent it is.
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$name => Severity::$severity,)* }
+            }
+
+            /// The kind called `key`.
+            pub fn from_key(key: &str) -> Option<Self> {
+                match key { $($key => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A tank is warmer than its limit, for longer than it may be.
+    TankWarm = "tank_warm", Critical;
+    /// A tank is colder than its limit: milk freezes.
+    TankCold = "tank_cold", Warning;
+    /// Methane in the air above its limit.
+    Methane = "methane", Critical;
+    /// A device has been silent three times as long as it should be.
+    Silent = "silent", Warning;
+    /// A cow under a withdrawal hold was milked.
+    Withdrawal = "withdrawal", Critical;
+    /// A cow gave much less than her own baseline.
+    YieldDrop = "yield_drop", Warning;
+    /// No milk flows though it should: the machine may be broken.
+    NoFlow = "no_flow", Critical;
+    /// Milk without a cow.
+    Unidentified = "unidentified", Warning;
+    /// Milk of a tag that no animal wears.
+    UnknownTag = "unknown_tag", Warning;
+    /// Two animals' tags in one visit.
+    TwoIdentities = "two_identities", Warning;
+    /// An animal milked twice in a session.
+    MilkedTwice = "milked_twice", Warning;
+    /// Two neighbours' tags seem to be swapped.
+    SwappedTag = "swapped_tag", Warning;
+    /// An animal was treated.
+    Health = "health", Warning;
+    /// The wall clock is not known.
+    ClockUnknown = "clock_unknown", Warning;
+    /// The disk is nearly full.
+    DiskFull = "disk_full", Critical;
+    /// The database or its copies are not sound.
+    Database = "database", Critical;
+}
+
+impl AlertKind {
+    /// The kind that puts a visit's finding before a person, if the finding needs a decision.
+    pub fn of_finding(finding: Finding) -> Option<Self> {
+        match finding {
+            Finding::Unidentified => Some(Self::Unidentified),
+            Finding::UnknownTag => Some(Self::UnknownTag),
+            Finding::TwoIdentities => Some(Self::TwoIdentities),
+            Finding::MilkedTwice => Some(Self::MilkedTwice),
+            Finding::SwappedTag => Some(Self::SwappedTag),
+            Finding::Withdrawal => Some(Self::Withdrawal),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody must decide something about a visit, so that only settling closes it.
+    pub fn is_decision(self) -> bool {
+        matches!(
+            self,
+            Self::Unidentified
+                | Self::UnknownTag
+                | Self::TwoIdentities
+                | Self::MilkedTwice
+                | Self::SwappedTag
+        )
+    }
+}
+
+/// How urgent an alert is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Severity {
+    /// Look at it today.
+    Warning = 1,
+    /// Act now.
+    Critical = 2,
+}
+
+/// What an alert is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Subject {
+    /// The farm or its appliance.
+    Farm,
+    /// A place.
+    Place(PlaceId),
+    /// A device.
+    Device(DeviceId),
+    /// An animal.
+    Animal(AnimalId),
+    /// A milking visit.
+    Visit(VisitId),
+    /// A stall of the parlour.
+    Stall(farm_model::Stall),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Farm => f.write_str("farm"),
+            Self::Place(id) => write!(f, "place:{id}"),
+            Self::Device(id) => write!(f, "device:{id}"),
+            Self::Animal(id) => write!(f, "animal:{id}"),
+            Self::Visit(id) => write!(f, "visit:{id}"),
+            Self::Stall(stall) => write!(f, "stall:{stall}"),
+        }
+    }
+}
+
+impl serde::Serialize for Subject {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl Subject {
+    /// The subject written as `text`; anything unknown is the farm.
+    pub fn parse(text: &str) -> Self {
+        let Some((sort, id)) = text.split_once(':') else {
+            return Self::Farm;
+        };
+        match sort {
+            "place" => id.parse().map_or(Self::Farm, Self::Place),
+            "device" => id.parse().map_or(Self::Farm, Self::Device),
+            "animal" => id.parse().map_or(Self::Farm, Self::Animal),
+            "visit" => id.parse().map_or(Self::Farm, Self::Visit),
+            "stall" => id
+                .parse()
+                .map_or(Self::Farm, |n| Self::Stall(farm_model::Stall(n))),
+            _ => Self::Farm,
+        }
+    }
+}
+
+/// An alert.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct Alert {
+    /// Identity.
+    pub id: AlertId,
+    /// What it is about.
+    pub kind: AlertKind,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// When it was raised.
+    pub raised: UnixMillis,
+    /// Figures, by name.
+    pub detail: Value,
+    /// Who has seen it, and when.
+    pub acknowledged: Option<(UnixMillis, String)>,
+    /// When it was closed, and by whom: `system` when its cause went away.
+    pub closed: Option<(UnixMillis, String)>,
+    /// What was decided.
+    pub outcome: Option<String>,
+}
+
+/// Why an alert was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AlertError {
+    /// No such alert.
+    #[error("this alert is not known: reload the list")]
+    Unknown,
+    /// Somebody was quicker.
+    #[error("this alert is closed already: reload the list")]
+    Closed,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_error!(AlertError);
+
+/// Raises an alert unless one of the kind is open for the subject; an open one takes the new figures.
+///
+/// # Errors
+/// When the database fails.
+pub fn raise(
+    tx: &mut Tx<'_>,
+    kind: AlertKind,
+    subject: Subject,
+    detail: &Value,
+) -> Result<AlertId, StoreError> {
+    if let Some(id) = find_open(tx.conn(), kind, subject)? {
+        tx.conn()
+            .prepare_cached("UPDATE alert SET detail = ?2 WHERE id = ?1 AND detail IS NOT ?2")?
+            .execute(params![id.as_bytes(), detail.to_string()])?;
+        return Ok(id);
+    }
+    let id = AlertId::new();
+    tx.conn()
+        .prepare_cached(
+            "INSERT INTO alert (id, kind, subject, severity, raised_at, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            id.as_bytes(),
+            kind.key(),
+            subject.to_string(),
+            kind.severity() as u8,
+            tx.wall().0,
+            detail.to_string()
+        ])?;
+    tell(tx, id, kind, true);
+    Ok(id)
+}
+
+/// Closes the open alert of this kind and subject, if there is one, because its cause is gone.
+///
+/// # Errors
+/// When the database fails.
+pub fn clear(tx: &mut Tx<'_>, kind: AlertKind, subject: Subject) -> Result<bool, StoreError> {
+    let Some(id) = find_open(tx.conn(), kind, subject)? else {
+        return Ok(false);
+    };
+    close(tx, id, kind, &Actor::System, None)?;
+    Ok(true)
+}
+
+/// Says that somebody has seen an alert; it stays open.
+///
+/// # Errors
+/// When it is unknown or closed.
+pub fn acknowledge(tx: &mut Tx<'_>, id: AlertId) -> Result<(), AlertError> {
+    let alert = get(tx.conn(), id)?.ok_or(AlertError::Unknown)?;
+    if alert.closed.is_some() {
+        return Err(AlertError::Closed);
+    }
+    tx.conn().execute(
+        "UPDATE alert SET acknowledged_at = ?2, acknowledged_by = ?3 WHERE id = ?1 AND acknowledged_at IS NULL",
+        params![id.as_bytes(), tx.wall().0, tx.actor().to_string()],
+    )?;
+    tell(tx, id, alert.kind, true);
+    Ok(())
+}
+
+/// Closes an alert by a person's word.
+///
+/// # Errors
+/// When it is unknown or closed.
+pub fn settle(tx: &mut Tx<'_>, id: AlertId, outcome: Option<&Note>) -> Result<(), AlertError> {
+    let alert = get(tx.conn(), id)?.ok_or(AlertError::Unknown)?;
+    if alert.closed.is_some() {
+        return Err(AlertError::Closed);
+    }
+    let actor = tx.actor().clone();
+    close(tx, id, alert.kind, &actor, outcome.map(Note::as_str))?;
+    tx.audit("alert.settle", &id.to_string(), None)?;
+    Ok(())
+}
+
+/// Closes every open decision about a visit, because it was decided.
+pub(crate) fn settle_visit(
+    tx: &mut Tx<'_>,
+    visit: VisitId,
+    kinds: &[AlertKind],
+    outcome: &str,
+) -> Result<(), StoreError> {
+    for kind in kinds {
+        if let Some(id) = find_open(tx.conn(), *kind, Subject::Visit(visit))? {
+            let actor = tx.actor().clone();
+            close(tx, id, *kind, &actor, Some(outcome))?;
+        }
+    }
+    Ok(())
+}
+
+/// The open alert of this kind and subject.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_open(
+    conn: &Connection,
+    kind: AlertKind,
+    subject: Subject,
+) -> Result<Option<AlertId>, StoreError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT id FROM alert WHERE kind = ?1 AND subject = ?2 AND closed_at IS NULL ORDER BY id LIMIT 1",
+        )?
+        .query_row(params![kind.key(), subject.to_string()], |row| {
+            sql::id(row, 0)
+        })
+        .optional()?)
+}
+
+const COLUMNS: &str = "id, kind, subject, raised_at, detail, acknowledged_at, acknowledged_by, closed_at, closed_by, outcome";
+
+/// Open alerts, most urgent first, then newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn open(conn: &Connection) -> Result<Vec<Alert>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM alert INDEXED BY alert_open WHERE closed_at IS NULL
+         ORDER BY severity DESC, raised_at DESC, id DESC"
+    ))?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// How many alerts are open, critical ones and all.
+///
+/// # Errors
+/// When the database fails.
+pub fn count_open(conn: &Connection) -> Result<(i64, i64), StoreError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT coalesce(sum(severity = 2), 0), count(*) FROM alert INDEXED BY alert_open WHERE closed_at IS NULL",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+/// Alerts raised before `before`, open or closed, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn history(
+    conn: &Connection,
+    before: Option<UnixMillis>,
+    limit: usize,
+) -> Result<Vec<Alert>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM alert WHERE raised_at < ?1 ORDER BY raised_at DESC, id DESC LIMIT ?2"
+    ))?;
+    let rows = statement.query_map(
+        params![before.map_or(i64::MAX, |b| b.0), limit as i64],
+        read,
+    )?;
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// One alert.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &Connection, id: AlertId) -> Result<Option<Alert>, StoreError> {
+    Ok(conn
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM alert WHERE id = ?1"))?
+        .query_row([id.as_bytes()], read)
+        .optional()?
+        .flatten())
+}
+
+fn close(
+    tx: &mut Tx<'_>,
+    id: AlertId,
+    kind: AlertKind,
+    by: &Actor,
+    outcome: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached(
+            "UPDATE alert SET closed_at = ?2, closed_by = ?3, outcome = ?4 WHERE id = ?1",
+        )?
+        .execute(params![id.as_bytes(), tx.wall().0, by.to_string(), outcome])?;
+    tell(tx, id, kind, false);
+    Ok(())
+}
+
+fn tell(tx: &mut Tx<'_>, alert: AlertId, kind: AlertKind, open: bool) {
+    tx.tell(Change::Alert {
+        alert,
+        kind: kind.key(),
+        open,
+    });
+}
+
+/// A row whose kind this program does not know is of a newer site; it is left out.
+fn read(row: &Row<'_>) -> rusqlite::Result<Option<Alert>> {
+    let Some(kind) = AlertKind::from_key(&sql::text(row, 1)?) else {
+        return Ok(None);
+    };
+    let stamped = |at: usize| -> rusqlite::Result<Option<(UnixMillis, String)>> {
+        Ok(match row.get::<_, Option<i64>>(at)? {
+            Some(millis) => Some((UnixMillis(millis), sql::text(row, at + 1)?)),
+            None => None,
+        })
+    };
+    Ok(Some(Alert {
+        id: sql::id(row, 0)?,
+        kind,
+        subject: Subject::parse(&sql::text(row, 2)?),
+        severity: kind.severity(),
+        raised: UnixMillis(row.get::<_, Option<i64>>(3)?.unwrap_or(0)),
+        detail: serde_json::from_str(&sql::text(row, 4)?).unwrap_or(Value::Null),
+        acknowledged: stamped(5)?,
+        closed: stamped(7)?,
+        outcome: row.get(9)?,
+    }))
+}

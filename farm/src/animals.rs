@@ -1,0 +1,263 @@
+//! The herd: the register, the tags, and what is said of each animal.
+//!
+//! A tag belongs to one animal of the farm at a time. That is a rule of these commands and not of the table, because two
+//! sites may each give it away while apart; [`conflicts`] finds what a merge then shows.
+
+mod commands;
+mod list;
+mod page;
+
+use farm_model::{AnimalId, AnimalStatus, Sex, Tag, UnixMillis};
+use jiff::civil::Date;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+pub use self::{
+    commands::{AnimalError, AnimalForm, edit, merge, register, set_status, tag, untag},
+    list::{
+        Brief, Composition, HerdFilter, HerdRow, HerdSort, SortOrder, briefs, composition, groups,
+        herd, last_milked,
+    },
+    page::{AnimalPage, DayYield, animal_page, daily_yields},
+};
+use crate::{sql, store::StoreError, text::fold};
+
+/// An animal as it is in the register.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct Animal {
+    /// Identity.
+    pub id: AnimalId,
+    /// Number that people use: on the ear or the collar.
+    pub number: String,
+    /// Name.
+    pub name: String,
+    /// Sex.
+    pub sex: Sex,
+    /// Breed, as people write it.
+    pub breed: String,
+    /// Day of birth.
+    pub birth_date: Option<Date>,
+    /// Group or pen.
+    pub group: String,
+    /// Where in its life it is.
+    pub status: AnimalStatus,
+    /// Mother, if she is in the register.
+    pub dam: Option<AnimalId>,
+    /// Father, as people write him.
+    pub sire: String,
+    /// Anything else.
+    pub note: String,
+    /// The animal that this duplicate was merged into.
+    pub merged_into: Option<AnimalId>,
+}
+
+/// A tag of an animal, now or once.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct AnimalTag {
+    /// The tag.
+    pub tag: Tag,
+    /// Since when.
+    pub from: UnixMillis,
+    /// Until when, if it was taken off or replaced.
+    pub until: Option<UnixMillis>,
+}
+
+/// Something two sites have done that no single one would allow.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Conflict {
+    /// One tag on several animals.
+    Tag {
+        /// The tag.
+        tag: Tag,
+        /// Who wear it.
+        animals: Vec<AnimalId>,
+    },
+    /// One number for several animals that are present.
+    Number {
+        /// The number.
+        number: String,
+        /// Who have it.
+        animals: Vec<AnimalId>,
+    },
+}
+
+pub(crate) const COLUMNS: &str = "a.id, a.number, a.name, a.sex, a.breed, a.birth_date, a.herd_group, a.status, a.dam, \
+     a.sire, a.note, a.merged_into";
+
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Animal> {
+    Ok(Animal {
+        id: sql::id(row, 0)?,
+        number: sql::text(row, 1)?,
+        name: sql::text(row, 2)?,
+        sex: Sex::from_key(&sql::text(row, 3)?).unwrap_or(Sex::Female),
+        breed: sql::text(row, 4)?,
+        birth_date: sql::date_opt(row, 5)?,
+        group: sql::text(row, 6)?,
+        status: AnimalStatus::from_key(&sql::text(row, 7)?).unwrap_or(AnimalStatus::Heifer),
+        dam: sql::id_opt(row, 8)?,
+        sire: sql::text(row, 9)?,
+        note: sql::text(row, 10)?,
+        merged_into: sql::id_opt(row, 11)?,
+    })
+}
+
+/// One animal; a merged duplicate leads to the one that stayed.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &Connection, id: AnimalId) -> Result<Option<Animal>, StoreError> {
+    let mut id = id;
+    // A merge never points back, but two sites' merges may: a few steps are enough for every honest chain.
+    for _ in 0..8 {
+        let animal = get_exact(conn, id)?;
+        match &animal {
+            Some(Animal {
+                merged_into: Some(into),
+                ..
+            }) => id = *into,
+            _ => return Ok(animal),
+        }
+    }
+    get_exact(conn, id)
+}
+
+pub(crate) fn get_exact(conn: &Connection, id: AnimalId) -> Result<Option<Animal>, StoreError> {
+    Ok(conn
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM animal a WHERE a.id = ?1"))?
+        .query_row([id.as_bytes()], read)
+        .optional()?)
+}
+
+/// Every animal that was not merged away, by number.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(conn: &Connection) -> Result<Vec<Animal>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM animal a WHERE a.merged_into IS NULL ORDER BY length(a.number), a.number, a.id"
+    ))?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Who wears `tag`; or who wore it last, if nobody does: an old tag still names its animal after a re-tag.
+///
+/// # Errors
+/// When the database fails.
+pub fn by_tag(conn: &Connection, tag: &Tag) -> Result<Option<Animal>, StoreError> {
+    let id: Option<[u8; 16]> = conn
+        .prepare_cached(
+            "SELECT animal FROM animal_tag WHERE tag = ?1 AND animal IS NOT NULL
+             ORDER BY until_at IS NULL DESC, until_at DESC, from_at DESC, id LIMIT 1",
+        )?
+        .query_row([tag.to_string()], |row| row.get(0))
+        .optional()?;
+    match id {
+        Some(id) => get(conn, AnimalId::from_bytes(id)),
+        None => Ok(None),
+    }
+}
+
+/// The animal that a person or device calls `text`: a tag, or a number (Bengali digits too).
+///
+/// # Errors
+/// When the database fails.
+pub fn by_text(conn: &Connection, text: &str) -> Result<Option<Animal>, StoreError> {
+    let text = fold(text);
+    if let Ok(tag) = text.parse::<Tag>()
+        && let Some(animal) = by_tag(conn, &tag)?
+    {
+        return Ok(Some(animal));
+    }
+    let present = list(conn)?;
+    Ok(present
+        .into_iter()
+        .filter(|a| !a.number.is_empty() && fold(&a.number) == text)
+        .max_by_key(|a| a.status.is_present()))
+}
+
+/// Every tag of an animal, those worn now first.
+///
+/// # Errors
+/// When the database fails.
+pub fn tags(conn: &Connection, animal: AnimalId) -> Result<Vec<AnimalTag>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT tag, from_at, until_at FROM animal_tag WHERE animal = ?1
+         ORDER BY until_at IS NULL DESC, until_at DESC, from_at DESC, id",
+    )?;
+    let rows = statement.query_map([animal.as_bytes()], |row| {
+        Ok(sql::tag_opt(row, 0)?.map(|tag| (tag, row.get::<_, Option<i64>>(1), row.get(2))))
+    })?;
+    let mut tags = Vec::new();
+    for row in rows {
+        if let Some((tag, from, until)) = row? {
+            tags.push(AnimalTag {
+                tag,
+                from: UnixMillis(from?.unwrap_or(0)),
+                until: Option::<i64>::map(until?, UnixMillis),
+            });
+        }
+    }
+    Ok(tags)
+}
+
+/// The tags worn now, with their animals, for a reader's alias table.
+///
+/// # Errors
+/// When the database fails.
+pub fn worn_tags(conn: &Connection) -> Result<Vec<(Tag, AnimalId)>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT tag, animal FROM animal_tag WHERE until_at IS NULL AND animal IS NOT NULL ORDER BY tag, id",
+    )?;
+    let rows = statement.query_map(
+        [],
+        |row| Ok(sql::tag_opt(row, 0)?.zip(sql::id_opt(row, 1)?)),
+    )?;
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// Tags and numbers that several animals have.
+///
+/// # Errors
+/// When the database fails.
+pub fn conflicts(conn: &Connection) -> Result<Vec<Conflict>, StoreError> {
+    let mut found = Vec::new();
+    let mut statement = conn.prepare_cached(
+        "SELECT tag FROM animal_tag t JOIN animal a ON a.id = t.animal
+         WHERE t.until_at IS NULL AND a.merged_into IS NULL GROUP BY tag HAVING count(DISTINCT animal) > 1",
+    )?;
+    let tags = statement.query_map([], |row| sql::tag_opt(row, 0))?;
+    for tag in tags.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+        let animals = ids(
+            conn,
+            "SELECT DISTINCT t.animal FROM animal_tag t JOIN animal a ON a.id = t.animal
+             WHERE t.tag = ?1 AND t.until_at IS NULL AND a.merged_into IS NULL ORDER BY 1",
+            &tag.to_string(),
+        )?;
+        found.push(Conflict::Tag { tag, animals });
+    }
+    let mut statement = conn.prepare_cached(
+        "SELECT number FROM animal WHERE merged_into IS NULL AND number <> '' AND status NOT IN ('sold', 'dead')
+         GROUP BY number HAVING count(*) > 1",
+    )?;
+    let numbers = statement.query_map([], |row| row.get::<_, String>(0))?;
+    for number in numbers.collect::<Result<Vec<_>, _>>()? {
+        let animals = ids(
+            conn,
+            "SELECT id FROM animal WHERE number = ?1 AND merged_into IS NULL AND status NOT IN ('sold', 'dead') ORDER BY 1",
+            &number,
+        )?;
+        found.push(Conflict::Number { number, animals });
+    }
+    Ok(found)
+}
+
+fn ids(conn: &Connection, sql: &str, value: &str) -> Result<Vec<AnimalId>, StoreError> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map(params![value], |row| sql::id(row, 0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

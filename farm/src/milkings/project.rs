@@ -1,0 +1,397 @@
+//! What is true now of visits and days, kept in step with the facts; and rebuilt from them.
+
+use farm_model::{AnimalId, Destination, Identity, Visit, VisitId};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::{VisitRow, bits_of, get};
+use crate::{
+    sql,
+    store::{Change, FactId, StoreError, Tx},
+};
+
+/// What a fact says of a visit. Stored as JSON in `milking.body`; a kind this program does not know is left out.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "fact")]
+pub(super) enum Fact {
+    /// It happened.
+    Recorded {
+        /// Where the milk went, after the holds that this site knew.
+        visit: Box<Visit>,
+    },
+    /// It was this animal's.
+    Assigned {
+        animal: AnimalId,
+        /// Where the milk went, given that animal's holds at the time.
+        destination: Destination,
+    },
+    /// Its figures are these.
+    Corrected {
+        yield_ml: i64,
+        destination: Destination,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// It did not happen.
+    Voided {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// An assignment, correction or voiding was a mistake.
+    Undone { of: FactId },
+}
+
+impl Fact {
+    fn code(&self) -> i64 {
+        match self {
+            Self::Recorded { .. } => 0,
+            Self::Assigned { .. } => 1,
+            Self::Corrected { .. } => 2,
+            Self::Voided { .. } => 3,
+            Self::Undone { .. } => 4,
+        }
+    }
+}
+
+/// A fact with its identity.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) id: FactId,
+    pub(super) at: i64,
+    pub(super) actor: String,
+    pub(super) fact: Fact,
+}
+
+/// Appends a fact.
+pub(super) fn append(tx: &mut Tx<'_>, visit: VisitId, fact: &Fact) -> Result<FactId, StoreError> {
+    let id = tx.next_fact();
+    let now = tx.now();
+    tx.conn()
+        .prepare_cached(
+            "INSERT INTO milking (site, seq, kind, visit, at, clock, boot, mono, actor, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            id.site,
+            id.seq,
+            fact.code(),
+            visit.as_bytes(),
+            now.wall.0,
+            now.clock as u8,
+            now.boot,
+            now.mono as i64,
+            tx.actor().to_string(),
+            sql::to_json(fact)
+        ])?;
+    Ok(id)
+}
+
+/// Every fact of a visit, in the order in which they count.
+pub(super) fn facts_of(conn: &Connection, visit: VisitId) -> Result<Vec<Kept>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT site, seq, at, actor, body FROM milking WHERE visit = ?1 ORDER BY at, site, seq",
+    )?;
+    let rows = statement.query_map([visit.as_bytes()], |row| {
+        let fact = serde_json::from_str(&sql::text(row, 4)?).ok();
+        let id = FactId {
+            site: row.get(0)?,
+            seq: row.get(1)?,
+        };
+        let (at, actor) = (row.get(2)?, row.get(3)?);
+        Ok(fact.map(|fact| Kept {
+            id,
+            at,
+            actor,
+            fact,
+        }))
+    })?;
+    let mut facts: Vec<Kept> = rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    // A site's own facts keep their order even where its clock stepped back between them.
+    facts.sort_by_key(|k| (k.fact.code() != 0, k.id.site, k.id.seq));
+    Ok(facts)
+}
+
+/// Brings the projections of a visit in step with its facts.
+pub(super) fn project(tx: &mut Tx<'_>, id: VisitId) -> Result<(), StoreError> {
+    let before = get(tx.conn(), id)?;
+    let facts = facts_of(tx.conn(), id)?;
+    let Some(visit) = stand(&facts) else {
+        return Ok(());
+    };
+    if let Some(before) = &before {
+        count(tx.conn(), before, Sign::Minus)?;
+    }
+    write(tx.conn(), &visit, facts[0].id, before.as_ref().map(|b| b.n))?;
+    if let Some(after) = get(tx.conn(), id)? {
+        count(tx.conn(), &after, Sign::Plus)?;
+        tx.tell(Change::Milking {
+            visit: id,
+            animal: after.animal,
+            yield_ml: if after.voided { 0 } else { after.yield_ml },
+        });
+    }
+    Ok(())
+}
+
+/// Writes a visit that is new, without looking for what it replaces.
+pub(super) fn project_new(tx: &mut Tx<'_>, visit: &Visit, fact: FactId) -> Result<(), StoreError> {
+    let standing = Standing {
+        visit: visit.clone(),
+        voided: false,
+    };
+    write(tx.conn(), &standing, fact, None)?;
+    count_figures(
+        tx.conn(),
+        &Figures {
+            animal: visit.identity.animal(),
+            day: sql::day_number(visit.session.date),
+            session: visit.session.number,
+            yield_ml: visit.yield_ml,
+            destination: visit.destination,
+        },
+        Sign::Plus,
+    )?;
+    tx.tell(Change::Milking {
+        visit: visit.id,
+        animal: visit.identity.animal(),
+        yield_ml: visit.yield_ml,
+    });
+    Ok(())
+}
+
+/// A visit after all its facts.
+struct Standing {
+    visit: Visit,
+    voided: bool,
+}
+
+fn stand(facts: &[Kept]) -> Option<Standing> {
+    let Some(Kept {
+        fact: Fact::Recorded { visit },
+        ..
+    }) = facts.first()
+    else {
+        return None;
+    };
+    let undone: Vec<FactId> = facts
+        .iter()
+        .filter_map(|k| match k.fact {
+            Fact::Undone { of } => Some(of),
+            _ => None,
+        })
+        .collect();
+    let mut standing = Standing {
+        visit: (**visit).clone(),
+        voided: false,
+    };
+    for kept in facts.iter().filter(|k| !undone.contains(&k.id)) {
+        match &kept.fact {
+            Fact::Assigned {
+                animal,
+                destination,
+            } => {
+                standing.visit.identity = Identity::Animal {
+                    animal: *animal,
+                    tag: tag_of(visit),
+                };
+                standing.visit.destination = *destination;
+            }
+            Fact::Corrected {
+                yield_ml,
+                destination,
+                ..
+            } => {
+                standing.visit.yield_ml = *yield_ml;
+                standing.visit.destination = *destination;
+            }
+            Fact::Voided { .. } => standing.voided = true,
+            Fact::Recorded { .. } | Fact::Undone { .. } => {}
+        }
+    }
+    Some(standing)
+}
+
+fn tag_of(visit: &Visit) -> Option<farm_model::Tag> {
+    match &visit.identity {
+        Identity::Animal { tag, .. } => tag.clone(),
+        Identity::UnknownTag { tag } => Some(tag.clone()),
+        Identity::Ambiguous { tags } => tags.first().cloned(),
+        Identity::None => None,
+    }
+}
+
+fn write(
+    conn: &Connection,
+    standing: &Standing,
+    fact: FactId,
+    n: Option<i64>,
+) -> Result<(), StoreError> {
+    let v = &standing.visit;
+    let animal = match v.identity.animal() {
+        Some(id) => Some(canonical(conn, id)?),
+        None => None,
+    };
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO visit (n, id, site, seq, animal, start, ended, day, session, stall, yield_ml, avg_flow, peak_flow,
+            conductivity, fat, snf, destination, findings, tag, clock, meter, staff, voided)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+    )?
+    .execute(params![
+        n,
+        v.id.as_bytes(),
+        fact.site,
+        fact.seq,
+        animal.as_ref().map(AnimalId::as_bytes),
+        v.start.wall.0,
+        v.end.wall.0,
+        sql::day_number(v.session.date),
+        v.session.number,
+        v.stall.map(|s| s.0),
+        v.yield_ml,
+        v.avg_flow_ml_min,
+        v.peak_flow_ml_min,
+        v.conductivity.map(|m| m.0),
+        v.fat.map(|m| m.0),
+        v.snf.map(|m| m.0),
+        v.destination as u8,
+        bits_of(&v.findings),
+        tag_of(v).map(|t| t.to_string()),
+        v.start.clock.min(v.end.clock) as u8,
+        v.meter.as_ref().map(farm_model::DeviceId::as_bytes),
+        v.recorded_by.as_ref().map(farm_model::StaffId::as_bytes),
+        standing.voided
+    ])?;
+    Ok(())
+}
+
+/// The animal that a merged duplicate has become.
+fn canonical(conn: &Connection, id: AnimalId) -> Result<AnimalId, StoreError> {
+    let into: Option<Option<[u8; 16]>> = conn
+        .prepare_cached("SELECT merged_into FROM animal WHERE id = ?1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    match into.flatten() {
+        None => Ok(id),
+        Some(_) => Ok(crate::animals::get(conn, id)?.map_or(id, |a| a.id)),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Sign {
+    Plus,
+    Minus,
+}
+
+/// What a visit adds to its day.
+struct Figures {
+    animal: Option<AnimalId>,
+    day: i64,
+    session: u8,
+    yield_ml: i64,
+    destination: Destination,
+}
+
+fn count(conn: &Connection, visit: &VisitRow, sign: Sign) -> Result<(), StoreError> {
+    if visit.voided {
+        return Ok(());
+    }
+    let figures = Figures {
+        animal: visit.animal,
+        day: sql::day_number(visit.session.date),
+        session: visit.session.number,
+        yield_ml: visit.yield_ml,
+        destination: visit.destination,
+    };
+    count_figures(conn, &figures, sign)
+}
+
+fn count_figures(conn: &Connection, f: &Figures, sign: Sign) -> Result<(), StoreError> {
+    let (n, ml) = match sign {
+        Sign::Plus => (1, f.yield_ml),
+        Sign::Minus => (-1, -f.yield_ml),
+    };
+    let mut cows = 0;
+    if let Some(animal) = f.animal {
+        let visits: i64 = conn
+            .prepare_cached(
+                "INSERT INTO animal_day (animal, day, n, yield_ml) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (animal, day) DO UPDATE SET n = n + ?3, yield_ml = yield_ml + ?4 RETURNING n",
+            )?
+            .query_row(params![animal.as_bytes(), f.day, n, ml], |row| row.get(0))?;
+        // The first visit of the day brings a cow, the last one's leaving takes her away.
+        cows = match (sign, visits) {
+            (Sign::Plus, 1) => 1,
+            (Sign::Minus, 0) => -1,
+            _ => 0,
+        };
+        if visits == 0 {
+            conn.prepare_cached("DELETE FROM animal_day WHERE animal = ?1 AND day = ?2")?
+                .execute(params![animal.as_bytes(), f.day])?;
+        }
+    }
+    let into = |destination| if f.destination == destination { ml } else { 0 };
+    for (session, cows) in [(0, cows), (f.session, 0)] {
+        conn.prepare_cached(
+            "INSERT INTO herd_day (day, session, n, cows, yield_ml, tank_ml, withheld_ml, discarded_ml)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (day, session) DO UPDATE SET n = n + ?3, cows = cows + ?4, yield_ml = yield_ml + ?5,
+                tank_ml = tank_ml + ?6, withheld_ml = withheld_ml + ?7, discarded_ml = discarded_ml + ?8",
+        )?
+        .execute(params![
+            f.day,
+            session,
+            n,
+            cows,
+            ml,
+            into(Destination::Tank),
+            into(Destination::Withheld),
+            into(Destination::Discarded)
+        ])?;
+    }
+    Ok(())
+}
+
+/// Moves the visits of a merged duplicate to the animal that stays.
+pub(crate) fn move_animal(
+    tx: &mut Tx<'_>,
+    duplicate: AnimalId,
+    stays: AnimalId,
+) -> Result<(), StoreError> {
+    let mut statement = tx.conn().prepare_cached(&format!(
+        "SELECT {} FROM visit v WHERE v.animal = ?1",
+        super::COLUMNS
+    ))?;
+    let rows = statement.query_map([duplicate.as_bytes()], super::read)?;
+    let visits: Vec<VisitRow> = rows.collect::<Result<_, _>>()?;
+    for mut visit in visits {
+        count(tx.conn(), &visit, Sign::Minus)?;
+        tx.conn()
+            .prepare_cached("UPDATE visit SET animal = ?2 WHERE n = ?1")?
+            .execute(params![visit.n, stays.as_bytes()])?;
+        visit.animal = Some(stays);
+        count(tx.conn(), &visit, Sign::Plus)?;
+    }
+    Ok(())
+}
+
+/// Builds visits and days anew from the facts alone. Slow: for repair, and to show that it makes no difference.
+///
+/// # Errors
+/// When the database fails.
+pub fn rebuild(tx: &mut Tx<'_>) -> Result<usize, StoreError> {
+    tx.conn()
+        .execute_batch("DELETE FROM visit; DELETE FROM animal_day; DELETE FROM herd_day;")?;
+    let mut statement = tx
+        .conn()
+        .prepare("SELECT visit FROM milking GROUP BY visit ORDER BY min(seq)")?;
+    let rows = statement.query_map([], |row| sql::id::<VisitId>(row, 0))?;
+    let ids: Vec<VisitId> = rows.collect::<Result<_, _>>()?;
+    for id in &ids {
+        project(tx, *id)?;
+    }
+    Ok(ids.len())
+}
