@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use farm_model::{
-    AnimalId, DeviceId, Stall, Stamp, Tag, Visit,
+    AnimalId, DeviceId, SessionKey, Stall, Stamp, Tag, Visit,
     live::{Parlour, StallView},
     milking::Finding,
 };
@@ -156,6 +156,11 @@ impl Engine {
     /// Puts back what was known of a stall, as it was stored with the last observations.
     pub fn restore(&mut self, state: StallState) {
         self.stalls.insert(state.stall(), state);
+    }
+
+    /// The session that a moment belongs to.
+    pub fn session_at(&self, at: Stamp) -> SessionKey {
+        self.schedule.session_at(at)
     }
 
     /// What is known of a stall, to be stored in the transaction that stores the input it was learnt from.
