@@ -1,6 +1,8 @@
 //! Devices on their wires. Each is a task that looks at the shared farm and speaks one protocol.
 
 pub mod modbus;
+pub mod mqtt;
+pub mod onewire;
 pub mod pty;
 pub mod reader;
 

@@ -1,7 +1,8 @@
-//! Faults to order: `KIND[:ARGUMENT]@TIME[+DURATION]`.
+//! Faults to order: `KIND[:ARGUMENT][@TIME][+DURATION]`.
 //!
-//! `TIME` is `now`, `+90s` after the order, a local time of day `05:30` (the next one), or an RFC 3339 time.
-//! `DURATION` is a number with `ms`, `s`, `m`, `h` or `d`; without it the fault stays. All are in the farm's time.
+//! `TIME` is `now` (as when it is left out), a span after the order (`90s` or `+90s`), a local time of day `05:30` (the
+//! next one), or an RFC 3339 time. A span is a number with `ms`, `s`, `m`, `h` or `d`; a bare number is seconds. Without
+//! a duration the fault stays. All are in the farm's time.
 
 use std::{fmt, str::FromStr};
 
@@ -92,15 +93,15 @@ impl Fault {
     /// # Errors
     /// When the kind, its argument or a time is not one described in this module.
     pub fn parse(text: &str, now: i64) -> Result<Self, FaultError> {
-        let (kind, when) = text.split_once('@').unwrap_or((text, "now"));
-        let (time, duration) = match when.rsplit_once('+') {
-            Some((time, duration)) if !time.is_empty() && parse_duration(duration).is_ok() => {
-                (time, Some(duration))
+        let (order, duration) = match text.rsplit_once('+') {
+            Some((order, span)) if !order.ends_with('@') && parse_span(span).is_ok() => {
+                (order, Some(span))
             }
-            _ => (when, None),
+            _ => (text, None),
         };
+        let (kind, time) = order.split_once('@').unwrap_or((order, "now"));
         let from = parse_time(time, now)?;
-        let until = duration.map(parse_duration).transpose()?.map(|d| from + d);
+        let until = duration.map(parse_span).transpose()?.map(|d| from + d);
         Ok(Self {
             kind: kind.parse()?,
             from,
@@ -118,8 +119,8 @@ fn parse_time(text: &str, now: i64) -> Result<i64, FaultError> {
     if text == "now" {
         return Ok(now);
     }
-    if let Some(offset) = text.strip_prefix('+') {
-        return Ok(now + parse_duration(offset)?);
+    if let Ok(span) = parse_span(text.strip_prefix('+').unwrap_or(text)) {
+        return Ok(now + span);
     }
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.as_millisecond());
@@ -133,13 +134,15 @@ fn parse_time(text: &str, now: i64) -> Result<i64, FaultError> {
     Ok(if today < now { today + DAY_MS } else { today })
 }
 
-fn parse_duration(text: &str) -> Result<i64, FaultError> {
+fn parse_span(text: &str) -> Result<i64, FaultError> {
     let bad = || FaultError::Time(text.to_owned());
-    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (count, unit) = text.split_at(digits);
     let scale = match unit {
         "ms" => 1,
-        "s" => 1_000,
+        "s" | "" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
         "d" => DAY_MS,

@@ -10,9 +10,10 @@ pub mod device;
 pub mod fault;
 pub mod herd;
 pub mod lactation;
+pub mod provision;
 pub mod rng;
 mod run;
 pub mod sim;
 pub mod wire;
 
-pub use run::{Addresses, Options, VirtualFarm};
+pub use run::{Addresses, Options, Provision, VirtualFarm};

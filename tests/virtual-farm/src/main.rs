@@ -1,4 +1,5 @@
-//! Runs a virtual farm: prints one JSON line with its addresses when it is ready, and stops on SIGTERM or Ctrl-C.
+//! Runs a virtual farm: prints one JSON line with its addresses when every port is there, another when the appliance
+//! has been told about the farm, and stops on SIGTERM, Ctrl-C or, if asked to, when its standard input closes.
 
 use std::{
     io::{Write, stdout},
@@ -8,9 +9,14 @@ use std::{
 use anyhow::Context;
 use clap::Parser;
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tracing::warn;
 use virtual_farm::{
-    Options, VirtualFarm,
+    Options, Provision, VirtualFarm,
+    device::mqtt::Broker,
     sim::{Pace, Setup, schedule::Schedule},
 };
 
@@ -28,8 +34,11 @@ struct Arguments {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1200))]
     cows: u32,
     /// First moment of the farm's clock, RFC 3339; the present when not given.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "start_ms")]
     start: Option<Timestamp>,
+    /// The same in milliseconds since 1970.
+    #[arg(long)]
+    start_ms: Option<i64>,
     /// Farm seconds in a real second.
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
@@ -48,6 +57,27 @@ struct Arguments {
     /// Order a fault: KIND[:ARGUMENT]@TIME[+DURATION], for example stuck-meter:3@+2m+10m.
     #[arg(long = "fault")]
     faults: Vec<String>,
+    /// Broker that the MQTT nodes publish to, HOST:PORT; without one there are no nodes.
+    #[arg(long)]
+    mqtt: Option<String>,
+    /// User name of the MQTT nodes.
+    #[arg(long, requires = "mqtt_password")]
+    mqtt_user: Option<String>,
+    /// Password of the MQTT nodes.
+    #[arg(long, env = "VIRTUAL_FARM_MQTT_PASSWORD", hide_env_values = true)]
+    mqtt_password: Option<String>,
+    /// Tell the appliance at this address about the farm.
+    #[arg(long, requires = "token")]
+    provision: Option<String>,
+    /// Token of the appliance's API.
+    #[arg(long, env = "KHAMAR_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Days of history to tell the appliance.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3660))]
+    days: u32,
+    /// Obey each line of standard input as a fault to order (or `clear`), and stop when it closes.
+    #[arg(long)]
+    until_stdin_closes: bool,
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -65,11 +95,15 @@ impl Arguments {
             .map(|t| i64::from(t.hour()) * 60 + i64::from(t.minute()))
             .collect();
         let schedule = Schedule::new(minutes).context("name at least one session")?;
+        let start = self
+            .start_ms
+            .or_else(|| self.start.map(Timestamp::as_millisecond))
+            .unwrap_or_else(|| Timestamp::now().as_millisecond());
         Ok(Options {
             setup: Setup {
                 seed: self.seed,
                 cows: self.cows,
-                start: self.start.unwrap_or_else(Timestamp::now).as_millisecond(),
+                start,
                 schedule,
                 pace: if self.always_milking {
                     Pace::Always
@@ -82,7 +116,76 @@ impl Arguments {
             modbus_tcp: self.modbus_tcp,
             truth: self.truth,
             faults: self.faults,
+            mqtt: self
+                .mqtt
+                .map(|address| broker(&address, self.mqtt_user.zip(self.mqtt_password)))
+                .transpose()?,
+            provision: self
+                .provision
+                .zip(self.token)
+                .map(|(url, token)| Provision {
+                    url,
+                    token,
+                    days: self.days,
+                }),
         })
+    }
+}
+
+fn broker(address: &str, login: Option<(String, String)>) -> anyhow::Result<Broker> {
+    let (host, port) = address
+        .rsplit_once(':')
+        .context("write the broker as HOST:PORT")?;
+    Ok(Broker {
+        host: host.to_owned(),
+        port: port.parse().context("the broker's port is no number")?,
+        login,
+    })
+}
+
+/// Lines of standard input; the channel closes when it does.
+fn orders() -> mpsc::Receiver<String> {
+    let (send, lines) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if send.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+async fn run(
+    mut farm: VirtualFarm,
+    mut orders: Option<mpsc::Receiver<String>>,
+) -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut told = false;
+    loop {
+        tokio::select! {
+            _ = terminated.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
+            report = farm.provisioned(), if !told => {
+                told = true;
+                writeln!(stdout(), "{}", serde_json::json!({ "provisioned": report? }))?;
+            }
+            line = next(&mut orders) => match line {
+                None => break,
+                Some(line) => if let Err(error) = farm.order(&line) {
+                    warn!(%error, "an order is not understood");
+                },
+            },
+        }
+    }
+    farm.stop().await;
+    Ok(())
+}
+
+async fn next(orders: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
+    match orders {
+        Some(orders) => orders.recv().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -91,13 +194,9 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let farm = VirtualFarm::start(Arguments::parse().options()?).await?;
+    let arguments = Arguments::parse();
+    let orders = arguments.until_stdin_closes.then(orders);
+    let farm = VirtualFarm::start(arguments.options()?).await?;
     writeln!(stdout(), "{}", serde_json::to_string(farm.addresses())?)?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminated.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    farm.stop().await;
-    Ok(())
+    run(farm, orders).await
 }

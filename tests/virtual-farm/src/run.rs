@@ -10,12 +10,26 @@ use std::{
 
 use anyhow::Context;
 use serde::Serialize;
-use tokio::{fs::File, io::AsyncWriteExt, net::TcpListener, task::JoinSet, time::sleep};
+use tokio::{
+    fs::File,
+    io::AsyncWriteExt,
+    net::TcpListener,
+    sync::oneshot,
+    task::{JoinSet, spawn_blocking},
+    time::sleep,
+};
 use tracing::warn;
 
 use crate::{
-    device::{Shared, modbus, pty::Pty, reader},
+    device::{
+        Shared, modbus,
+        mqtt::{self, Broker},
+        onewire,
+        pty::Pty,
+        reader,
+    },
     fault::{Fault, FaultError, Kind},
+    provision::{Documents, Report, documents, history, upload},
     sim::{BIOGAS_UNIT, Milking, STALLS, Setup, Sim},
 };
 
@@ -24,6 +38,12 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// How often a vanished port is looked after.
 const PORT_TICK: Duration = Duration::from_millis(50);
+
+/// How often the control file is looked at.
+const CONTROL_TICK: Duration = Duration::from_millis(100);
+
+/// Days from which the tanks' state at the start is worked out; the lorry empties them every day.
+const TANK_DAYS: u32 = 2;
 
 /// Units of the meters on the RTU bus: those of stalls 1 to 4.
 const RTU_UNITS: std::ops::RangeInclusive<u8> = 1..=4;
@@ -46,6 +66,21 @@ pub struct Options {
     pub truth: Option<PathBuf>,
     /// Faults ordered from the start.
     pub faults: Vec<String>,
+    /// Broker that the MQTT nodes publish to; without one there are no nodes.
+    pub mqtt: Option<Broker>,
+    /// Appliance to tell about the farm.
+    pub provision: Option<Provision>,
+}
+
+/// An appliance to tell about the farm.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Provision {
+    /// Its address: `http://127.0.0.1:8080`.
+    pub url: String,
+    /// Token of its API.
+    pub token: String,
+    /// Days of history to tell.
+    pub days: u32,
 }
 
 /// Where everything is.
@@ -57,6 +92,34 @@ pub struct Addresses {
     pub modbus_rtu: PathBuf,
     /// `host:port` of the Modbus TCP server.
     pub modbus_tcp: String,
+    /// Root of the 1-wire tree.
+    pub w1: PathBuf,
+    /// File that holds the farm's animals, places and devices as JSON.
+    pub farm_json: PathBuf,
+    /// File that orders are read from, one a line.
+    pub control: PathBuf,
+    /// The farm's time at the start, milliseconds since 1970.
+    pub start_ms: i64,
+    /// Farm seconds in a real second.
+    pub speed: f64,
+}
+
+impl Addresses {
+    fn new(dir: &Path, modbus_tcp: String, start_ms: i64, speed: f64) -> Self {
+        let tty = dir.join("tty");
+        Self {
+            readers: (1..=STALLS)
+                .map(|n| tty.join(format!("reader-{n}")))
+                .collect(),
+            modbus_rtu: tty.join("modbus"),
+            modbus_tcp,
+            w1: dir.join("w1"),
+            farm_json: dir.join("farm.json"),
+            control: dir.join("control"),
+            start_ms,
+            speed,
+        }
+    }
 }
 
 /// A running farm. Dropping it stops it.
@@ -65,6 +128,7 @@ pub struct VirtualFarm {
     shared: Arc<Shared>,
     addresses: Addresses,
     tasks: JoinSet<()>,
+    report: Option<oneshot::Receiver<anyhow::Result<Report>>>,
 }
 
 impl VirtualFarm {
@@ -74,11 +138,13 @@ impl VirtualFarm {
     /// When a port, socket or file cannot be made, or a fault is not understood.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let dir = std::path::absolute(&options.dir)?;
-        let tty = dir.join("tty");
-        tokio::fs::create_dir_all(&tty)
-            .await
-            .with_context(|| format!("cannot make {}", tty.display()))?;
-        let mut sim = Sim::new(options.setup.clone());
+        for folder in [dir.join("tty"), dir.join("w1")] {
+            tokio::fs::create_dir_all(&folder)
+                .await
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        let mut sim =
+            Sim::new(options.setup.clone()).with_tanks(history(&options.setup, TANK_DAYS).tanks);
         for order in &options.faults {
             let fault = Fault::parse(order, sim.now())?;
             sim.faults_mut().order(fault);
@@ -86,32 +152,63 @@ impl VirtualFarm {
         let listener = TcpListener::bind(("127.0.0.1", options.modbus_tcp))
             .await
             .context("cannot open the Modbus TCP port")?;
-        let shared = Arc::new(Shared::new(sim, options.speed));
+        let addresses = Addresses::new(
+            &dir,
+            listener.local_addr()?.to_string(),
+            sim.now(),
+            options.speed,
+        );
+        let documents = documents(&sim, &addresses);
+        write_json(&addresses.farm_json, &documents).await?;
+        let truth = open_truth(options.truth.as_deref()).await?;
         let mut farm = Self {
-            addresses: Addresses {
-                readers: (1..=STALLS)
-                    .map(|n| tty.join(format!("reader-{n}")))
-                    .collect(),
-                modbus_rtu: tty.join("modbus"),
-                modbus_tcp: listener.local_addr()?.to_string(),
-            },
-            shared,
+            shared: Arc::new(Shared::new(sim, options.speed)),
+            addresses,
             tasks: JoinSet::new(),
+            report: None,
         };
         farm.start_ports(listener)?;
-        let truth = match &options.truth {
-            Some(path) => Some(
-                File::options()
-                    .create(true)
-                    .append(true)
-                    .open(path)
-                    .await
-                    .with_context(|| format!("cannot write {}", path.display()))?,
-            ),
-            None => None,
-        };
+        farm.start_nodes(options.mqtt);
         farm.tasks.spawn(live(farm.shared.clone(), truth));
+        farm.tasks
+            .spawn(control(farm.shared.clone(), farm.addresses.control.clone()));
+        if let Some(provision) = options.provision {
+            farm.provision(provision, options.setup, documents);
+        }
         Ok(farm)
+    }
+
+    fn start_nodes(&mut self, broker: Option<Broker>) {
+        let (seed, nodes) = {
+            let sim = self.shared.sim();
+            (sim.setup().seed, mqtt::nodes(sim.herd()))
+        };
+        for probe in onewire::probes(seed) {
+            self.tasks.spawn(onewire::run(
+                self.shared.clone(),
+                probe,
+                self.addresses.w1.clone(),
+            ));
+        }
+        if let Some(broker) = broker {
+            for node in nodes {
+                self.tasks
+                    .spawn(mqtt::run(self.shared.clone(), node, broker.clone()));
+            }
+        }
+    }
+
+    fn provision(&mut self, to: Provision, setup: Setup, documents: Documents) {
+        let (done, report) = oneshot::channel();
+        self.report = Some(report);
+        self.tasks.spawn(async move {
+            let result = match spawn_blocking(move || history(&setup, to.days)).await {
+                Ok(history) => upload(&to.url, &to.token, &documents, &history).await,
+                Err(error) => Err(error.into()),
+            };
+            // Whoever started the farm need not be waiting.
+            let _ = done.send(result);
+        });
     }
 
     fn start_ports(&mut self, listener: TcpListener) -> anyhow::Result<()> {
@@ -154,6 +251,20 @@ impl VirtualFarm {
         order(&self.shared, fault)
     }
 
+    /// Waits until the appliance has been told about the farm; for ever when it was not to be told, or has been already.
+    /// A wait that is given up can be taken up again.
+    ///
+    /// # Errors
+    /// When the appliance did not start, or refused something.
+    pub async fn provisioned(&mut self) -> anyhow::Result<Report> {
+        let Some(report) = &mut self.report else {
+            return std::future::pending().await;
+        };
+        let result = report.await.context("the farm was stopped")?;
+        self.report = None;
+        result
+    }
+
     /// Stops every device and takes the ports away.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
@@ -170,6 +281,36 @@ fn order(shared: &Shared, line: &str) -> Result<(), FaultError> {
     let fault = Fault::parse(line.trim(), sim.now())?;
     sim.faults_mut().order(fault);
     Ok(())
+}
+
+/// Obeys each line that is appended to the file `path`.
+async fn control(shared: Arc<Shared>, path: PathBuf) {
+    let mut obeyed = 0;
+    loop {
+        let text = tokio::fs::read_to_string(&path).await.unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        for line in whole.lines().skip(obeyed) {
+            obeyed += 1;
+            if let Err(error) = order(&shared, line) {
+                warn!(%error, "an order in the control file is not understood");
+            }
+        }
+        sleep(CONTROL_TICK).await;
+    }
+}
+
+async fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_vec_pretty(value)?;
+    tokio::fs::write(path, text)
+        .await
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+async fn open_truth(path: Option<&Path>) -> anyhow::Result<Option<File>> {
+    let Some(path) = path else { return Ok(None) };
+    let file = File::options().create(true).append(true).open(path).await;
+    file.map(Some)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Keeps the simulation up with its clock and writes down what truly happened.

@@ -32,7 +32,7 @@ pub const STALLS: u16 = 8;
 pub const STEP_MS: i64 = 200;
 
 /// How late a farm may start and still milk the session under way.
-const JOIN_SESSION_MS: i64 = 2 * 3_600_000;
+pub(crate) const JOIN_SESSION_MS: i64 = 2 * 3_600_000;
 
 /// Modbus unit of the biogas instrument.
 pub const BIOGAS_UNIT: u8 = 20;

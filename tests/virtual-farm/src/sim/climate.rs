@@ -43,6 +43,8 @@ pub struct Biogas {
     pub pressure_kpa: f64,
     /// Flow, m³/h.
     pub flow_m3_h: f64,
+    /// Temperature of the gas, °C.
+    pub celsius: f64,
 }
 
 /// The climate of one farm.
@@ -109,6 +111,7 @@ impl Climate {
             methane,
             water,
             carbon_dioxide: 98.6 - methane - water,
+            celsius: 36.5 + 1.2 * self.drift(25, 10_800_000, at),
             pressure_kpa: 2.3 + 0.5 * self.drift(23, 5_400_000, at),
             flow_m3_h: (3.4 + 1.1 * sun(at) + 0.6 * self.drift(24, 3_600_000, at)).max(0.0),
         }

@@ -63,9 +63,9 @@ impl Schedule {
         })
     }
 
-    /// Milliseconds after local midnight of the first session of a day.
-    pub fn first_ms(&self) -> i64 {
-        self.0[0] * 60_000
+    /// When sessions begin, in minutes after local midnight.
+    pub fn minutes(&self) -> &[i64] {
+        &self.0
     }
 }
 

@@ -154,8 +154,8 @@ pub fn f32_words_low_first(value: f32) -> [u16; 2] {
 /// Registers of the digester's instrument.
 ///
 /// Gas concentrations lie as in Vaisala's MGP260 family: IEEE 754 singles, low word first, in ppm by volume, methane at
-/// 0, carbon dioxide at 4, water vapour at 8, quiet NaN where there is no value (dry-basis values at 2, 6 and 10 are not
-/// measured here). Beside them, of this instrument's own: gas pressure in kPa over ambient at 12, gas flow in m³/h at 14.
+/// 0, carbon dioxide at 4, water vapour at 8, gas temperature in °C at 16, quiet NaN where there is no value (dry-basis
+/// values at 2, 6 and 10 are not measured here). Beside them, of this instrument's own: gas pressure in kPa over ambient at 12, gas flow in m³/h at 14.
 pub fn biogas_registers(gas: &Biogas) -> Vec<u16> {
     const PPM: f64 = 10_000.0;
     [
@@ -167,6 +167,7 @@ pub fn biogas_registers(gas: &Biogas) -> Vec<u16> {
         f64::NAN,
         gas.pressure_kpa,
         gas.flow_m3_h,
+        gas.celsius,
     ]
     .into_iter()
     .flat_map(|value| f32_words_low_first(value as f32))

@@ -31,6 +31,8 @@ pub(crate) async fn farm(speed: f64, change: impl FnOnce(&mut Options)) -> (Virt
         modbus_tcp: 0,
         truth: None,
         faults: Vec::new(),
+        mqtt: None,
+        provision: None,
     };
     change(&mut options);
     (VirtualFarm::start(options).await.unwrap(), dir)

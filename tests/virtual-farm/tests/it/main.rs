@@ -5,4 +5,12 @@ mod common;
 #[cfg(test)]
 mod modbus;
 #[cfg(test)]
+mod mqtt;
+#[cfg(test)]
+mod onewire;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod provision;
+#[cfg(test)]
 mod rfid;

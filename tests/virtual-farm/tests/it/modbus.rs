@@ -120,7 +120,7 @@ async fn pymodbus_reads_the_meters_and_the_digester_over_tcp() {
 for i in range(0, 16, 2):
     print(struct.unpack('>f', struct.pack('>HH', words[i + 1], words[i]))[0])
 print(holding(0, 1, 99).exception_code)
-print(holding(15, 2, 20).exception_code)";
+print(holding(17, 2, 20).exception_code)";
     let gas = pymodbus(&connect, script).await;
     let gas: Vec<f64> = gas.lines().map(|l| l.parse().unwrap()).collect();
     assert!(
