@@ -191,7 +191,10 @@ where
                 Ok(())
             }
             Event::Read(_) | Event::Pushed(Err(_)) => Err(Ending::Broken),
-            Event::Settled(settled) => settled.map_or(Ok(()), |settled| session.settled(settled)),
+            Event::Settled(Some(settled)) => session
+                .settled(settled)
+                .and_then(|()| session.settle_ready()),
+            Event::Settled(None) => Ok(()),
             Event::Message(Ok(message)) => {
                 session.deliver(&message);
                 while session.has_room_to_deliver()

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::net::sockopt;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -23,6 +24,10 @@ use crate::{
 
 /// How long to wait when the system has no descriptor for one more connection.
 const BREATH: Duration = Duration::from_millis(100);
+/// After this silence the system asks whether a peer is still there.
+const PROBE_AFTER: Duration = Duration::from_secs(120);
+/// And asks again, nine times by default, before it gives the peer up.
+const PROBE_EVERY: Duration = Duration::from_secs(20);
 
 /// What MQTT is carried by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +85,10 @@ async fn one(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
+    // A client with keep-alive 0 that lost its power is noticed by the system, not by MQTT.
+    if let Err(error) = probe_silent_peer(&stream) {
+        tracing::debug!(%error, "TCP keep-alive");
+    }
     match transport {
         Transport::Tcp => serve(shared, stream, peer, closing).await,
         Transport::WebSocket => {
@@ -99,6 +108,12 @@ async fn one(
     }
     drop(counted);
     drop(place);
+}
+
+fn probe_silent_peer(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, PROBE_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE_EVERY)
 }
 
 /// Counts a connection for as long as it lives, a panic included.

@@ -314,15 +314,13 @@ impl Router {
         }
     }
 
-    /// Sends a message to everyone who wants it, and keeps it if it is retained.
+    /// Sends a message to everyone who wants it, and keeps it if it is retained: whether there is room was asked when it came.
     pub(crate) fn publish(&self, message: &Message, from: Option<SessionId>) {
         let mut inner = self.lock();
         if message.retain {
             if message.payload.is_empty() {
                 inner.retained.remove(&message.topic);
-            } else if inner.retained.len() < self.max_retained
-                || inner.retained.contains_key(&message.topic)
-            {
+            } else {
                 inner
                     .retained
                     .insert(Arc::clone(&message.topic), message.clone());

@@ -270,3 +270,27 @@ pub(crate) enum Known {
     Yes,
     No,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suback_says_0x80_for_no() {
+        let mut out = BytesMut::new();
+        let grants = [
+            [Grant::Qos(Qos::AtLeastOnce); 100],
+            [Grant::NotAuthorized; 100],
+        ]
+        .concat();
+        v3_suback(&mut out, Pid::default(), &grants);
+        let Ok(Some(v3::Packet::Suback(suback))) = v3::Packet::decode(&out) else {
+            panic!("not a SUBACK: {out:02x?}");
+        };
+        let granted =
+            |code: &&v3::SubscribeReturnCode| **code == v3::SubscribeReturnCode::MaxLevel1;
+        assert_eq!(suback.topics.iter().filter(granted).count(), 100);
+        let failed = |code: &&v3::SubscribeReturnCode| **code == v3::SubscribeReturnCode::Failure;
+        assert_eq!(suback.topics.iter().filter(failed).count(), 100);
+    }
+}

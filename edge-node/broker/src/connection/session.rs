@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use mqtt_proto::{
     Pid,
     v5::{DisconnectReasonCode as Code, PubackReasonCode},
@@ -221,7 +222,7 @@ impl Session {
     ) -> Result<(), Ending> {
         if self.encoder.version == Version::V5 && owed != Owed::Nothing {
             self.shared.counters.refuse(reason);
-            tracing::warn!(client = %self.client_id, reason = reason.key(), "MQTT publish denied: {text}");
+            tracing::debug!(client = %self.client_id, reason = reason.key(), "MQTT publish denied: {text}");
             self.acks.push_denied(owed, codes.0, text);
             return Ok(());
         }
@@ -236,7 +237,7 @@ impl Session {
     fn grant(&mut self, wish: &Wish) -> Grant {
         let denied = |reason, grant| {
             self.shared.counters.refuse(reason);
-            tracing::warn!(client = %self.client_id, filter = %wish.filter, "MQTT subscription denied: {grant:?}");
+            tracing::debug!(client = %self.client_id, filter = %wish.filter, "MQTT subscription denied: {grant:?}");
             grant
         };
         if wish.shared {
@@ -332,10 +333,18 @@ impl Session {
         Ok(())
     }
 
+    /// Passes on every further publish whose turn has come already.
+    pub(super) fn settle_ready(&mut self) -> Result<(), Ending> {
+        while let Some(Some(settled)) = self.acks.next().now_or_never() {
+            self.settled(settled)?;
+        }
+        Ok(())
+    }
+
     /// The answer to a publish that the gate refused. What cannot be stored now must be sent again: the connection closes.
     fn refused(&self, owed: Owed, refused: &Refused) -> Result<Negative, Ending> {
         self.shared.counters.refuse(Reason::Refused);
-        tracing::warn!(client = %self.client_id, "MQTT publish refused: {refused}");
+        tracing::debug!(client = %self.client_id, "MQTT publish refused: {refused}");
         let code = match refused.kind {
             RefusedKind::NotAuthorized => PubackReasonCode::NotAuthorized,
             RefusedKind::TopicInvalid => PubackReasonCode::TopicNameInvalid,

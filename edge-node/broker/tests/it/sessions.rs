@@ -221,6 +221,28 @@ async fn the_newer_of_two_clients_with_one_name_stays_and_the_olders_will_speaks
 }
 
 #[tokio::test]
+async fn a_stalled_gate_does_not_keep_a_client_from_coming_back() {
+    let config = DoorConfig {
+        connect_timeout: Duration::from_millis(200),
+        ..DoorConfig::default()
+    };
+    let mut house = House::open_with(config).await;
+    house.hold();
+    let mut old = Raw::v4(house.address(), "a").await;
+    old.send(&publish_v4(0x32, "farm/x", 7, b"1")).await;
+    let first = house.next().await;
+    drop(old);
+    // Not acknowledged, so it is sent again; the gate sees both and tells them apart.
+    let mut new = Raw::v4(house.address(), "a").await;
+    new.send(&publish_v4(0x3a, "farm/x", 7, b"1")).await;
+    let second = house.next().await;
+    assert!(second.publish.dup && !first.publish.dup);
+    first.resolve(Ok(()));
+    second.resolve(Ok(()));
+    assert_eq!(new.packet().await, [0x40, 2, 0, 7]);
+}
+
+#[tokio::test]
 async fn a_name_in_use_cannot_be_taken_by_another_user() {
     let house = House::open().await;
     let mut anna = Raw::dial(house.address()).await;
@@ -283,6 +305,63 @@ async fn mqtt_5_options_are_honoured() {
     );
     house.door.publish("farm/new", "2", Retain::Yes).unwrap();
     assert_eq!(raw.packet().await, publish_v5(0x33, "farm/new", 2, b"2"));
+}
+
+#[tokio::test]
+async fn mqtt_5_limits_of_the_client_are_honoured() {
+    let house = House::open().await;
+    // Receive Maximum 1, Maximum Packet Size 40.
+    let mut body = string("MQTT");
+    body.extend([5, 0b10, 0, 60, 8, 0x21, 0, 1, 0x27, 0, 0, 0, 40]);
+    body.extend(string("small"));
+    let mut raw = Raw::dial(house.address()).await;
+    raw.send(&packet(0x10, &body)).await;
+    assert_eq!(raw.packet().await[3], 0);
+    raw.send(&packet(
+        0x82,
+        &[&[0, 1, 0][..], &string("farm/#"), &[1]].concat(),
+    ))
+    .await;
+    raw.packet().await;
+    for payload in ["too much for a packet of forty bytes", "1", "2"] {
+        house.door.publish("farm/x", payload, Retain::No).unwrap();
+    }
+    let first = raw.packet().await;
+    assert_eq!(first.last(), Some(&b'1'), "the large one is left out");
+    assert!(
+        timeout(Duration::from_millis(100), raw.packet())
+            .await
+            .is_err(),
+        "one at a time"
+    );
+    raw.send(&[0x40, 2, first[10], first[11]]).await;
+    assert_eq!(raw.packet().await.last(), Some(&b'2'));
+    assert_eq!(house.refused(Reason::DeliveryDropped), 1);
+}
+
+#[tokio::test]
+async fn a_retained_value_whose_time_has_passed_is_gone() {
+    let house = House::open().await;
+    let mut raw = Raw::v5(house.address(), "a").await;
+    for (topic, seconds) in [("farm/short", 0), ("farm/long", 100)] {
+        let body = [&string(topic)[..], &[0, 9, 5, 0x02, 0, 0, 0, seconds], b"1"].concat();
+        raw.send(&packet(0x33, &body)).await;
+        assert_eq!(raw.packet().await, [0x40, 2, 0, 9]);
+    }
+    raw.send(&packet(
+        0x82,
+        &[&[0, 1, 0][..], &string("farm/#"), &[0]].concat(),
+    ))
+    .await;
+    raw.packet().await;
+    let heard = raw.packet().await;
+    assert_eq!(heard[4..13], *b"farm/long");
+    assert_eq!(heard[13..18], [5, 0x02, 0, 0, 0]);
+    assert!(
+        (98..=100).contains(&heard[18]),
+        "what is left of its time: {}",
+        heard[18]
+    );
 }
 
 #[tokio::test]
