@@ -17,11 +17,9 @@ use ui::{
 fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     writeln!(io::stdout(), "http://{}/bn", listener.local_addr()?)?;
-    for stream in listener.incoming() {
-        // a browser that goes away in the middle is no reason to stop
-        if let Err(e) = stream.and_then(answer) {
-            writeln!(io::stderr(), "{e}")?;
-        }
+    for stream in listener.incoming().flatten() {
+        // a browser opens connections that it never uses: none may hold up the others
+        std::thread::spawn(move || answer(stream));
     }
     Ok(())
 }

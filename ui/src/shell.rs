@@ -169,6 +169,23 @@ pub struct PageClock {
     pub zone: String,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Width {
+    Narrow,
+    Page,
+    Wide,
+}
+
+impl Width {
+    fn class(self) -> Option<&'static str> {
+        match self {
+            Self::Narrow => Some("narrow"),
+            Self::Page => None,
+            Self::Wide => Some("wide"),
+        }
+    }
+}
+
 /// A page: build it with [`Page::new`] and the methods, then [`Page::render`].
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -185,7 +202,7 @@ pub struct Page {
     live: Option<Live>,
     clock: Option<PageClock>,
     flash: Option<Flash>,
-    wide: bool,
+    width: Width,
     body: Markup,
 }
 
@@ -206,7 +223,7 @@ impl Page {
             live: None,
             clock: None,
             flash: None,
-            wide: false,
+            width: Width::Page,
             body: html! {},
         }
     }
@@ -295,7 +312,14 @@ impl Page {
     /// Lets the content use the whole width of a large screen.
     #[must_use]
     pub fn wide(mut self) -> Self {
-        self.wide = true;
+        self.width = Width::Wide;
+        self
+    }
+
+    /// Keeps the content in a narrow column: for logging in and short forms.
+    #[must_use]
+    pub fn narrow(mut self) -> Self {
+        self.width = Width::Narrow;
         self
     }
 
@@ -321,7 +345,7 @@ impl Page {
                     a.skip href="#main" { (t::skip_to_content(lang)) }
                     (self.header())
                     @if !self.nav.is_empty() { (self.menu()) }
-                    main #main.wide[self.wide] tabindex="-1" {
+                    main #main class=[self.width.class()] tabindex="-1" {
                         div #flash { @if let Some(flash) = &self.flash { (flash_bar(flash)) } }
                         (self.body)
                     }

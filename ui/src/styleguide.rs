@@ -13,7 +13,7 @@ use crate::{
         Badge, Breadcrumb, Button, Calendar, Card, Choice, Column, Confirm, Dialog, Direction,
         EmptyState, Event, Field, Point, Quality, Row, Select, Sheet, StallCard, StallState, Stat,
         Tab, Table, Tiles, breadcrumbs, facts, form_error, keypad, page_head, parlour, progress,
-        quality_chip, search_results, section, stats, tabs, time_ago, timeline, toast, undo_bar,
+        quality_chip, search_results, section, stats, tabs, timeline, toast, undo_bar,
     },
     fmt,
     icons::Icon,
@@ -145,7 +145,7 @@ fn stalls(lang: Lang) -> Markup {
 
 fn charts(lang: Lang) -> Markup {
     html! {
-        div.grid.charts-wide {
+        div.grid.two {
             (yield_chart(lang))
             (temperature_chart(lang))
             (day_bars(lang))
@@ -375,7 +375,6 @@ fn words(lang: Lang) -> Markup {
             (quality_chip(lang, Quality::Good)) (quality_chip(lang, Quality::Stale))
             (quality_chip(lang, Quality::Bad)) (quality_chip(lang, Quality::Missing))
             (Badge::new(Tone::Info, t::heat(lang)))
-            (time_ago(lang, 0, 300_000))
         }
         (flash(Tone::Good, t::saved(lang), Some(undo_bar(lang, "#", &[]))))
         (flash(Tone::Warn, t::silent(lang), None))

@@ -181,7 +181,7 @@ impl BarChart {
     }
 }
 
-const MAX_LABELS: usize = 7;
+const MAX_LABELS: usize = 5;
 
 impl Render for BarChart {
     fn render(&self) -> Markup {

@@ -127,7 +127,7 @@ impl Render for Stat {
                 p.stat-label {
                     @if let Some(href) = &self.href { a href=(href) { (self.label) } } @else { (self.label) }
                 }
-                p.stat-value { (self.value) @if !self.unit.is_empty() { " " small { (self.unit) } } }
+                p.stat-value { (self.value) @if !self.unit.is_empty() { small { (self.unit) } } }
                 @if let Some((tone, note)) = &self.note {
                     p.stat-note.(tone.key()) { @if *tone != Tone::Neutral { (tone.icon()) } (note) }
                 }
@@ -260,7 +260,7 @@ impl Render for Meter {
     fn render(&self) -> Markup {
         let width = f64::from(self.0.min(1000)) / 10.0;
         html! {
-            svg.bar viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
+            svg.meter viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
                 rect.bar-track width="100" height="6" {}
                 rect.bar-fill width=(width) height="6" {}
             }

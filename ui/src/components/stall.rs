@@ -98,7 +98,7 @@ impl Render for StallCard {
                         @if let Some(cow) = &self.cow { strong { (cow) } }
                         @if let Some(name) = &self.name { " " span { (name) } }
                     }
-                    @if let Some((number, unit)) = &self.milk { p.stall-milk { (number) " " small { (unit) } } }
+                    @if let Some((number, unit)) = &self.milk { p.stall-milk { (number) small { (unit) } } }
                     @if let Some((of_1000, text)) = &self.flow {
                         p.stall-flow { (Meter(*of_1000)) span { (text) } }
                     }
