@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use farm_model::{
-    AnimalId, DeviceId, SessionKey, Stall, Stamp, Tag, Visit,
+    AnimalId, DeviceId, Schedule, SessionKey, Stall, Stamp, Tag, Visit,
     live::{Parlour, StallView},
     milking::Finding,
 };
@@ -13,7 +13,6 @@ use crate::{
     config::Config,
     herd::Herd,
     meter::MeterReading,
-    schedule::Schedule,
     span::ms_between,
     stall::{Rules, StallState},
     swap::Likeness,

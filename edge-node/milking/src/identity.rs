@@ -4,13 +4,12 @@
 //! stall; one read in passing beside it is not. Whatever is still doubtful is put before a person with every tag that
 //! was read. Invariant: a guess is never made into an animal.
 
-use farm_model::{AnimalId, Identity, Stamp, Tag, milking::Finding};
+use farm_model::{AnimalId, Identity, Schedule, Stamp, Tag, milking::Finding};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{Config, ms},
     herd::Herd,
-    schedule::Schedule,
     span::ms_between,
 };
 

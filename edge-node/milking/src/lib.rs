@@ -31,7 +31,6 @@ mod visit;
 
 pub use config::Config;
 pub use engine::{Alarm, AlarmChange, AlarmKind, Engine, Input, Output};
-use farm_model::schedule;
 pub use farm_model::{Schedule, SessionWindow};
 pub use herd::{Herd, Usual};
 pub use meter::MeterReading;

@@ -9,7 +9,8 @@ mod show;
 use std::collections::BTreeSet;
 
 use farm_model::{
-    AnimalId, DeviceId, Identity, Milli, Stall, Stamp, Tag, Visit, VisitId, milking::Finding,
+    AnimalId, DeviceId, Identity, Milli, Schedule, Stall, Stamp, Tag, Visit, VisitId,
+    milking::Finding,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,6 @@ use crate::{
     herd::Herd,
     identity::{Identified, Reads},
     meter::{Anew, Meter, MeterReading, Missed, Step},
-    schedule::Schedule,
     span::ms_between,
     swap::Likeness,
     visit::{Finished, OpenVisit, reckon_start},

@@ -1,12 +1,13 @@
 //! A visit under way, and what becomes of it when it ends.
 
-use farm_model::{Destination, DeviceId, Milli, Stall, Stamp, Visit, VisitId, milking::Finding};
+use farm_model::{
+    Destination, DeviceId, Milli, Schedule, Stall, Stamp, Visit, VisitId, milking::Finding,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     identity::{Identified, Milked},
     meter::{MeterReading, Step},
-    schedule::Schedule,
     span::{corrected, is_known, ms_between, shifted},
 };
 

@@ -4,7 +4,7 @@ use edge_milking::Input;
 use farm_model::{Stall, Visit};
 use proptest::prelude::*;
 
-use crate::parlour::{Parlour, Shows, cow, tag};
+use crate::parlour::{Counts, Parlour, Shows, cow, tag};
 
 /// Something that happens at stall 1.
 #[derive(Clone, Debug)]
@@ -121,9 +121,10 @@ proptest! {
     fn no_milk_is_lost_or_doubled(
         acts in proptest::collection::vec(act(), 1..40),
         shows in prop_oneof![Just(Shows::Everything), Just(Shows::FlowAndTotal), Just(Shows::TotalOnly)],
+        counts in prop_oneof![Just(Counts::AtTheEnd), Just(Counts::AtTheNext)],
         restart in proptest::option::of(0usize..40),
     ) {
-        let mut parlour = Parlour::new(shows);
+        let mut parlour = Parlour::counting(shows, counts);
         for (i, act) in acts.iter().enumerate() {
             perform(&mut parlour, act);
             if restart == Some(i) {
@@ -194,9 +195,10 @@ proptest! {
             1..6,
         ),
         shows in prop_oneof![Just(Shows::Everything), Just(Shows::Visits)],
+        counts in prop_oneof![Just(Counts::AtTheEnd), Just(Counts::AtTheNext)],
         crashes in proptest::collection::vec((0i64..2000, 1i64..55), 0..4),
     ) {
-        let mut parlour = Parlour::new(shows);
+        let mut parlour = Parlour::counting(shows, counts);
         let mut truth = vec![];
         let mut seconds = 0;
         let mut pass = |parlour: &mut Parlour, count: i64| {

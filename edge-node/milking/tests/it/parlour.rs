@@ -102,11 +102,20 @@ pub(crate) enum Shows {
     FlowOnly,
 }
 
-/// A meter that counts what flows through it, and knows by itself when a visit begins: on the first milk after 25
-/// seconds without any.
+/// When a model meter counts a visit and clears its register: both after 25 seconds without milk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Counts {
+    /// As soon as they have passed.
+    AtTheEnd,
+    /// When milk flows again.
+    AtTheNext,
+}
+
+/// A meter that counts what flows through it, and knows by itself when a visit is over.
 #[derive(Clone, Debug)]
 pub(crate) struct ModelMeter {
     pub(crate) shows: Shows,
+    pub(crate) counts: Counts,
     pub(crate) given_ul: i64,
     total_ul: i64,
     visit_ul: i64,
@@ -122,6 +131,7 @@ impl ModelMeter {
     pub(crate) fn new(shows: Shows, total_ml: i64) -> Self {
         Self {
             shows,
+            counts: Counts::AtTheNext,
             given_ul: 0,
             total_ul: total_ml * 1000,
             visit_ul: 0,
@@ -137,14 +147,16 @@ impl ModelMeter {
     /// Lets milk flow at `flow` mL/min for `ms`.
     pub(crate) fn run(&mut self, flow: i64, ms: i64) {
         self.flow = flow;
+        let was_over = self.dry_ms >= 25_000;
         if flow == 0 {
             self.dry_ms += ms;
+            if self.counts == Counts::AtTheEnd && !was_over && self.dry_ms >= 25_000 {
+                self.count_visit();
+            }
             return;
         }
-        if self.dry_ms >= 25_000 {
-            self.last_ul = self.visit_ul;
-            self.visit_ul = 0;
-            self.count += 1;
+        if self.counts == Counts::AtTheNext && was_over {
+            self.count_visit();
         }
         self.dry_ms = 0;
         let ul = flow * ms / 60;
@@ -154,6 +166,12 @@ impl ModelMeter {
         if let Some(wraps) = self.wraps_ml {
             self.total_ul %= wraps * 1000;
         }
+    }
+
+    fn count_visit(&mut self) {
+        self.last_ul = self.visit_ul;
+        self.visit_ul = 0;
+        self.count += 1;
     }
 
     /// Loses its registers, as when its power fails for a moment.
@@ -243,6 +261,13 @@ fn schedule() -> Schedule {
 }
 
 impl Parlour {
+    /// The same with meters that count a visit at the given time.
+    pub(crate) fn counting(shows: Shows, counts: Counts) -> Self {
+        let mut parlour = Self::new(shows);
+        parlour.meters.values_mut().for_each(|m| m.counts = counts);
+        parlour
+    }
+
     /// Stalls 1 and 2, each with a meter that shows `shows`.
     pub(crate) fn new(shows: Shows) -> Self {
         let config = Config::default();
