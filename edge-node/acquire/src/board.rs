@@ -6,6 +6,7 @@ use std::{
 };
 
 use farm_model::{DeviceId, Stamp, UnixMillis};
+use tokio::sync::watch;
 
 /// What a driver does for a device at present.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,10 +56,25 @@ impl DriverStatus {
 }
 
 /// Cheap to clone; all clones are one board.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct Board(Arc<Mutex<BTreeMap<DeviceId, DriverStatus>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Board {
+    devices: Arc<Mutex<BTreeMap<DeviceId, DriverStatus>>>,
+    changed: watch::Sender<()>,
+}
 
 impl Board {
+    pub(crate) fn new() -> Self {
+        Self {
+            devices: Arc::default(),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    /// Wakes when a state or a count of errors changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     pub(crate) fn list(&self) -> Vec<DriverStatus> {
         self.lock().values().cloned().collect()
     }
@@ -73,30 +89,41 @@ impl Board {
     }
 
     pub(crate) fn state(&self, device: DeviceId, state: DriverState) {
-        self.with(device, |s| s.state = state);
+        self.with(device, |s| {
+            let changed = s.state != state;
+            s.state = state;
+            changed
+        });
     }
 
     /// The device answered or spoke.
     pub(crate) fn heard(&self, device: DeviceId, at: Stamp) {
         self.with(device, |s| {
+            let changed = s.state != DriverState::Running;
             s.state = DriverState::Running;
             s.last_heard = Some(at);
             s.answers += 1;
+            changed
         });
     }
 
     pub(crate) fn error(&self, device: DeviceId, reason: &'static str) {
-        self.with(device, |s| *s.errors.entry(reason).or_default() += 1);
+        self.with(device, |s| {
+            *s.errors.entry(reason).or_default() += 1;
+            true
+        });
     }
 
-    fn with(&self, device: DeviceId, change: impl FnOnce(&mut DriverStatus)) {
-        if let Some(status) = self.lock().get_mut(&device) {
-            change(status);
+    /// Applies `change`, which says whether it is worth waking someone.
+    fn with(&self, device: DeviceId, change: impl FnOnce(&mut DriverStatus) -> bool) {
+        let changed = self.lock().get_mut(&device).is_some_and(change);
+        if changed {
+            self.changed.send_replace(());
         }
     }
 
     /// A panic while the lock was held leaves counters that are at worst one short: still worth showing.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DeviceId, DriverStatus>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

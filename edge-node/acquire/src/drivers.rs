@@ -6,24 +6,26 @@
 
 use std::{
     collections::BTreeMap,
+    io,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use edge_decode::modbus::ReadRequest;
 use farm_model::{Clock, Device, DeviceId, Link};
-use tokio::{
-    sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Found, Inbound, ProbeError, Settings,
     board::{Board, DriverState, DriverStatus},
+    list_ports, list_probes,
     modbus::{
         ProbeJob,
         bus::{Bus, probe_unowned},
         wire::Endpoint,
     },
+    onewire::Tree,
     outbox::Outbox,
     rfid::Reader,
     shared::Shared,
@@ -34,7 +36,7 @@ use crate::{
 pub struct Drivers {
     shared: Shared,
     stations: AsyncMutex<BTreeMap<Site, Station>>,
-    pump: JoinHandle<()>,
+    pump: AbortOnDropHandle<()>,
 }
 
 /// What one owner owns.
@@ -42,6 +44,7 @@ pub struct Drivers {
 enum Site {
     Port(String),
     Server(String, u16),
+    OneWire,
 }
 
 /// What is to run at a site.
@@ -49,6 +52,7 @@ enum Site {
 enum Job {
     Reader(Box<Device>),
     Bus(Endpoint),
+    Tree,
 }
 
 /// A running owner.
@@ -70,9 +74,9 @@ struct Plan {
 impl Drivers {
     /// Starts without devices; what drivers hear goes into `sink`. Must be called within a tokio runtime.
     pub fn start(sink: mpsc::Sender<Inbound>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
-        let board = Board::default();
+        let board = Board::new();
         let outbox = Outbox::new(settings.buffer, board.clone());
-        let pump = tokio::spawn(outbox.clone().pump(sink));
+        let pump = AbortOnDropHandle::new(tokio::spawn(outbox.clone().pump(sink)));
         Self {
             shared: Shared {
                 settings: Arc::new(settings),
@@ -129,9 +133,28 @@ impl Drivers {
         }
     }
 
+    /// Serial ports that may be offered for a device.
+    pub fn list_ports(&self) -> Vec<PathBuf> {
+        list_ports(&self.shared.settings)
+    }
+
+    /// ROM identities of the 1-wire probes that are there, whether or not a device has them. Blocks for as long as the
+    /// kernel takes to list a folder.
+    ///
+    /// # Errors
+    /// When there is no 1-wire tree.
+    pub fn list_probes(&self) -> io::Result<Vec<String>> {
+        list_probes(&self.shared.settings.onewire_root)
+    }
+
     /// How every device with a driver is.
     pub fn status(&self) -> Vec<DriverStatus> {
         self.shared.board.list()
+    }
+
+    /// Wakes when [`Self::status`] shows another state or more errors.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.shared.board.changes()
     }
 
     /// Ends the present life of the driver that serves `device`; it starts again after its back-off, as after any
@@ -242,6 +265,13 @@ impl Station {
                 };
                 Supervised::start(name, care, move || bus.clone().live())
             }
+            Job::Tree => {
+                let tree = Tree {
+                    shared,
+                    devices: changes,
+                };
+                Supervised::start(name, care, move || tree.clone().live())
+            }
         };
         Self {
             job,
@@ -289,6 +319,9 @@ fn job(device: &Device) -> Option<(Site, Job)> {
             Site::Port(port.clone()),
             Job::Reader(Box::new(device.clone())),
         ));
+    }
+    if let Link::OneWire { .. } = device.link {
+        return Some((Site::OneWire, Job::Tree));
     }
     modbus_site(&device.link).map(|(site, endpoint)| (site, Job::Bus(endpoint)))
 }

@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_channel_makes_drivers_wait_and_loses_nothing() {
         let reader = DeviceId::new();
-        let board = Board::default();
+        let board = Board::new();
         board.keep(&[reader]);
         let outbox = Outbox::new(4, board.clone());
         let (sink, mut inbox) = mpsc::channel(1);

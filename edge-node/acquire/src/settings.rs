@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use farm_model::Milli;
+
 use crate::Backoff;
 
 /// How drivers behave. Durations are real time where they concern a protocol, farm time where they concern cows (see
@@ -14,6 +16,8 @@ pub struct Settings {
     pub onewire_every: Duration,
     /// Longest real time that one reading of a probe, or one bulk conversion, may take.
     pub onewire_timeout: Duration,
+    /// How fast a probe's temperature may change, per minute, before a single reading is doubted.
+    pub onewire_slope: Milli,
     /// Folders whose entries are offered as serial ports beside the usual ones.
     pub port_dirs: Vec<PathBuf>,
     /// Ports offered beside those that are found.
@@ -44,6 +48,7 @@ impl Default for Settings {
             onewire_root: "/sys/bus/w1/devices".into(),
             onewire_every: Duration::from_secs(10),
             onewire_timeout: Duration::from_secs(3),
+            onewire_slope: Milli(10_000),
             port_dirs: Vec::new(),
             port_paths: Vec::new(),
             presence_every: Duration::from_secs(5),

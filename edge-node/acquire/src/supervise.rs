@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_an_error_and_a_kill_are_counted_and_followed_by_a_new_life() {
         let device = DeviceId::new();
-        let board = Board::default();
+        let board = Board::new();
         board.keep(&[device]);
         let care = Care {
             board: board.clone(),

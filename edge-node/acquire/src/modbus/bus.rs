@@ -246,8 +246,9 @@ impl Owner {
                 },
                 Outcome::Refused(_) => registers.fail(range, Flaw::Exception),
                 Outcome::Silent => {
+                    // What was not asked is missing for the same reason: see `Registers::get`.
                     self.mute += 1;
-                    self.slaves[i].did_not_answer(&self.bus.shared);
+                    self.slaves[i].fell_silent(&registers, &self.bus.shared);
                     return Ok(());
                 }
             }

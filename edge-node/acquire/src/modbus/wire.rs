@@ -152,8 +152,9 @@ impl Wire {
         loop {
             if let Scan::Found { reply, at, len } = request.scan_rtu(&self.held) {
                 let before: Vec<u8> = self.held.drain(..at + len).take(at).collect();
-                if !before.is_empty() && before != request.rtu() {
-                    self.stray("noise", before);
+                // Some adapters hear what they say.
+                if before != request.rtu() {
+                    self.set_aside(before);
                 }
                 return Ok(reply);
             }
@@ -221,10 +222,14 @@ impl Wire {
         Ok(())
     }
 
-    /// Sets aside what is held.
     fn discard(&mut self) {
-        if !self.held.is_empty() {
-            let raw = std::mem::take(&mut self.held);
+        let raw = std::mem::take(&mut self.held);
+        self.set_aside(raw);
+    }
+
+    /// Keeps bytes that came when nothing was asked, or before the answer.
+    fn set_aside(&mut self, raw: Vec<u8>) {
+        if !raw.is_empty() {
             let whole = frame::crc_holds(&raw);
             self.stray(if whole { "late_answer" } else { "noise" }, raw);
         }
