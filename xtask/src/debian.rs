@@ -47,6 +47,10 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         package: "python3-pymodbus",
     },
     Need {
+        file: "/usr/lib/python3/dist-packages/serial_asyncio",
+        package: "python3-serial-asyncio",
+    },
+    Need {
         file: "/usr/lib/python3/dist-packages/paho",
         package: "python3-paho-mqtt",
     },
