@@ -341,14 +341,20 @@ impl StallState {
         if ms_between(last, at) > ms(config.tag_absence_s) {
             return self.depart(last, rules);
         }
-        self.no_flow = self.lacks_flow(at, rules);
+        if self.is_heard(at) {
+            self.no_flow = self.lacks_flow(at, rules);
+        }
         None
     }
 
-    /// Whether the meter, heard since this start of the engine, says that no milk flows.
+    /// Whether the meter answers, and has done so since the engine was last started: before, what it said is old.
+    fn is_heard(&self, at: Stamp) -> bool {
+        self.silent_ms.is_none() && self.meter.as_ref().is_some_and(|m| m.at.boot == at.boot)
+    }
+
+    /// Whether the meter says that no milk flows.
     fn is_known_dry(&self, at: Stamp, config: &Config) -> bool {
-        let answers = self.meter.as_ref().is_some_and(|m| m.at.boot == at.boot);
-        answers && self.silent_ms.is_none() && !self.flows(config)
+        self.is_heard(at) && !self.flows(config)
     }
 
     fn flows(&self, config: &Config) -> bool {

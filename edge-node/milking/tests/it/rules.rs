@@ -573,3 +573,15 @@ fn a_meter_put_in_the_place_of_another_adds_none_of_its_old_milk() {
     130s stall 1 visit of maybe a: 2500 mL in 49s [Unidentified, LateIdentity]
     "#);
 }
+
+#[test]
+fn an_alarm_rises_once_across_a_crash() {
+    let mut parlour = parlour();
+    parlour.cows.withheld.push('a');
+    assert_snapshot!(parlour.play("stand 1 a; wait 190; crash 5; read 1 a; wait 30; flow 1 3000; wait 5; view 1"), @r#"
+      0s stall 1 Withdrawal a raised
+    180s stall 1 NoFlow a raised
+    226s stall 1 NoFlow a cleared
+    230s view 1: Milking a 250 mL withheld [Withdrawal]
+    "#);
+}
