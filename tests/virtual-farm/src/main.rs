@@ -20,9 +20,27 @@ use virtual_farm::{
     sim::{Pace, Setup, schedule::Schedule},
 };
 
+const FAULTS: &str = "Faults: KIND[:ARGUMENT][@TIME][+DURATION]
+  reader-noise[:STALL]     random bytes between and within a reader's frames
+  crc-failures[:PERCENT]   this share (50) of readers' and slaves' frames has a flipped bit
+  stuck-meter:STALL        the meter's registers stay as they are
+  dead-slave:UNIT          the Modbus unit does not answer
+  meter-restart:STALL      the meter loses its counters, once
+  flapping-probe[:NAME]    85 °C, bad checksums, empty files and all zeros take turns
+  sick-cow:NUMBER          her yield drops by 35 %, her milk's conductivity rises
+  warm-tank:TANK           the tank's cooling fails
+  missing-tag:NUMBER       her tag cannot be read
+  swapped-tags:A,B         each of the two wears the other's tag
+  two-tags[:STALL]         a second cow's tag is read at the stall too
+  vanish-port:PORT         reader-1 to reader-8, or modbus, is unplugged
+  milk-without-cow:STALL   once, when the stall is next empty, milk flows with nobody there
+TIME is now, a span after the order (90s), a local time (05:30) or RFC 3339; a span is a number with ms, s (or nothing),
+m, h or d, in the farm's time. Orders are also read from standard input with --until-stdin-closes, and from lines
+appended to the file `control` in the folder; `clear` ends all faults.";
+
 /// A dairy farm that is not there.
 #[derive(Parser, Debug)]
-#[command(version)]
+#[command(version, after_long_help = FAULTS)]
 struct Arguments {
     /// Folder for ports, the 1-wire tree and the control file.
     #[arg(long)]

@@ -3,6 +3,7 @@
 //!
 //! Written from the API's published form; the serial lines say "no parity" because a pseudo-terminal has none.
 
+mod devices;
 mod history;
 mod upload;
 
@@ -12,14 +13,9 @@ pub use upload::{Report, upload};
 use serde_json::{Value, json};
 
 use crate::{
-    device::{
-        mqtt::{ROOMS, collars},
-        onewire::{Spot, probes},
-        reader::Dialect,
-    },
     herd::{Animal, Lactation, State, bengali_digits},
     run::Addresses,
-    sim::{BIOGAS_UNIT, STALLS, Sim, climate::Room},
+    sim::{STALLS, Sim},
 };
 
 /// Everything a new appliance must know, by the name of its collection.
@@ -41,7 +37,7 @@ pub fn documents(sim: &Sim, addresses: &Addresses) -> Documents {
         sessions: sessions(sim),
         places: places(sim),
         animals: sim.herd().iter().map(animal).collect(),
-        devices: devices(sim, addresses),
+        devices: devices::all(sim, addresses),
     }
 }
 
@@ -137,167 +133,4 @@ fn places(sim: &Sim) -> Vec<Value> {
     ];
     let digester = place("digester", "1", "বায়োগ্যাস", json!({}));
     stalls.chain(tanks).chain(rooms).chain([digester]).collect()
-}
-
-fn devices(sim: &Sim, addresses: &Addresses) -> Vec<Value> {
-    let poll_ms = (3_000.0 / addresses.speed).clamp(200.0, 1_000.0) as u32;
-    let mut out = Vec::new();
-    for (stall, port) in (1..=STALLS).zip(&addresses.readers) {
-        let dialect = match Dialect::of_stall(stall) {
-            Dialect::Wl134a => "wl134a",
-            Dialect::Allflex => "allflex",
-            Dialect::Rdm6300 => "rdm6300",
-        };
-        let link = json!({ "transport": "serial", "port": port, "line": line(9_600), "dialect": { "name": dialect } });
-        let name = format!("স্টল {} ট্যাগ রিডার", bengali_digits(stall.into()));
-        out.push(device(
-            &format!("stall-{stall}-reader"),
-            &name,
-            "rfid_reader",
-            &link,
-            ("stall", &stall.to_string()),
-            None,
-        ));
-    }
-    for stall in 1..=STALLS {
-        let link = match stall {
-            1..=4 => {
-                json!({ "transport": "modbus_rtu", "port": addresses.modbus_rtu, "line": line(19_200), "unit": stall, "map": meter_map(poll_ms) })
-            }
-            _ => tcp(addresses, stall, &meter_map(poll_ms)),
-        };
-        let name = format!("স্টল {} দুধ মিটার", bengali_digits(stall.into()));
-        out.push(device(
-            &format!("stall-{stall}-meter"),
-            &name,
-            "milk_meter",
-            &link,
-            ("stall", &stall.to_string()),
-            Some(60),
-        ));
-    }
-    let biogas = tcp(addresses, BIOGAS_UNIT.into(), &biogas_map(poll_ms));
-    out.push(device(
-        "digester-gas",
-        "বায়োগ্যাস মিটার",
-        "biogas_monitor",
-        &biogas,
-        ("digester", "1"),
-        Some(300),
-    ));
-    for probe in probes(sim.setup().seed) {
-        let (kind, slug) = match probe.spot {
-            Spot::Tank(n) => ("tank", n.to_string()),
-            Spot::Air(Room::Cooler) => ("room", "cooler".to_owned()),
-            Spot::Air(_) => ("room", "barn-a".to_owned()),
-        };
-        let link = json!({ "transport": "one_wire", "rom": probe.rom });
-        out.push(device(
-            probe.name,
-            probe.name,
-            "temperature_probe",
-            &link,
-            (kind, &slug),
-            Some(60),
-        ));
-    }
-    for (room, _) in ROOMS {
-        out.push(device(
-            &format!("node-{room}"),
-            &format!("node {room}"),
-            "sensor",
-            &json!({ "transport": "mqtt" }),
-            ("room", room),
-            Some(300),
-        ));
-    }
-    for tank in ["1", "2"] {
-        out.push(device(
-            &format!("node-tank-{tank}"),
-            &format!("node tank {tank}"),
-            "level_sensor",
-            &json!({ "transport": "mqtt" }),
-            ("tank", tank),
-            Some(600),
-        ));
-    }
-    for (cow, dev_eui) in collars(sim.herd()) {
-        let fields = json!([
-            ["steps", "steps"],
-            ["rumination", "rumination"],
-            ["battery", "battery"]
-        ]);
-        let link = json!({ "transport": "chirp_stack", "dev_eui": dev_eui, "fields": fields });
-        out.push(json!({ "slug": format!("collar-{cow}"), "name": format!("কলার {}", bengali_digits(cow)), "kind": "collar", "link": link, "expect_every_s": 900, "enabled": true }));
-    }
-    out
-}
-
-fn device(
-    slug: &str,
-    name: &str,
-    kind: &str,
-    link: &Value,
-    place: (&str, &str),
-    expect_every_s: Option<u32>,
-) -> Value {
-    json!({
-        "slug": slug,
-        "name": name,
-        "kind": kind,
-        "link": link,
-        "place": { "kind": place.0, "slug": place.1 },
-        "expect_every_s": expect_every_s,
-        "enabled": true,
-    })
-}
-
-fn line(baud: u32) -> Value {
-    json!({ "baud": baud, "parity": "none", "stop_bits": 1 })
-}
-
-fn tcp(addresses: &Addresses, unit: u16, map: &Value) -> Value {
-    let (host, port) = addresses
-        .modbus_tcp
-        .rsplit_once(':')
-        .unwrap_or((&addresses.modbus_tcp, "502"));
-    json!({ "transport": "modbus_tcp", "host": host, "port": port.parse::<u16>().unwrap_or(502), "unit": unit, "map": map })
-}
-
-fn meter_map(poll_ms: u32) -> Value {
-    let field = |quantity: &str, address: u16, kind: &str, scale: f64| json!({ "quantity": quantity, "function": "holding_registers", "address": address, "type": kind, "scale": scale });
-    let cell = |quantity: &str, address: u16| {
-        let mut field = field(quantity, address, "u16", 0.01);
-        field["missing"] = json!([65_535]);
-        field
-    };
-    json!({
-        "preset": "parlour-meter",
-        "poll_ms": poll_ms,
-        "status": { "function": "holding_registers", "address": 0, "normal": [2], "not_ready": [1] },
-        "fields": [
-            field("milk_total", 1, "u32", 0.01),
-            field("milk_flow", 3, "u16", 0.001),
-            field("visit_yield", 4, "u16", 0.01),
-            field("visit_count", 5, "u32", 1.0),
-            field("last_yield", 7, "u16", 0.01),
-            cell("conductivity", 8),
-            cell("fat", 9),
-            cell("snf", 10),
-        ],
-    })
-}
-
-fn biogas_map(poll_ms: u32) -> Value {
-    let field = |quantity: &str, address: u16, scale: f64| json!({ "quantity": quantity, "function": "holding_registers", "address": address, "type": "f32", "order": "cdab", "scale": scale });
-    json!({
-        "poll_ms": poll_ms.max(1_000),
-        "fields": [
-            field("methane", 0, 0.0001),
-            field("carbon_dioxide", 4, 0.0001),
-            field("pressure", 12, 1.0),
-            field("gas_flow", 14, 1.0),
-            field("temperature", 16, 1.0),
-        ],
-    })
 }

@@ -133,10 +133,7 @@ impl Sim {
         let stalls = (1..=STALLS)
             .map(|number| Stall {
                 number,
-                meter: Meter::new(
-                    rng.whole(2_000_000, 90_000_000) as u32,
-                    rng.whole(4_000, 70_000) as u32,
-                ),
+                meter: used_meter(number, &mut rng),
                 stuck: None,
                 bay: Bay::Empty {
                     until: setup.start + i64::from(number) * 4_000,
@@ -444,6 +441,16 @@ impl Sim {
         let room = self.climate.temperature(Room::MilkRoom, self.now);
         self.tanks.settle(self.now, 1.0, room, cooling);
     }
+}
+
+/// A meter that has been in use for years. That of the last stall is about to roll its total over.
+fn used_meter(stall: u16, rng: &mut Rng) -> Meter {
+    let total = if stall == STALLS {
+        (i64::from(u32::MAX) - rng.whole(500, 2_500)) as u32
+    } else {
+        rng.whole(2_000_000, 90_000_000) as u32
+    };
+    Meter::new(total, rng.whole(4_000, 70_000) as u32)
 }
 
 /// How a cow feels.

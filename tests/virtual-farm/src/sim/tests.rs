@@ -76,7 +76,10 @@ fn a_meter_counts_what_the_cows_gave() {
             .filter(|m| m.stall == stall.number)
             .collect();
         let ml: i64 = here.iter().map(|m| m.yield_ml).sum();
-        assert_eq!(i64::from(stall.meter.total() - total) * PULSE_ML, ml);
+        assert_eq!(
+            i64::from(stall.meter.total().wrapping_sub(total)) * PULSE_ML,
+            ml
+        );
         assert_eq!(stall.meter.visits() - visits, here.len() as u32);
         let counts: Vec<_> = here.iter().map(|m| m.visit_count).collect();
         assert!(
@@ -144,6 +147,49 @@ fn faults_reach_the_cows() {
     assert!(!tags.iter().any(|t| t.iso() == sick.tags[0]));
     let nobody: Vec<_> = milkings.iter().filter(|m| m.cow.is_none()).collect();
     assert_eq!((nobody.len(), nobody[0].stall), (1, 2));
+}
+
+#[test]
+fn the_last_stalls_total_rolls_over_in_its_first_session() {
+    let mut sim = Sim::new(setup(3, Pace::Scheduled));
+    let before = sim.stalls[7].meter.total();
+    run(&mut sim, 180);
+    assert!(sim.stalls[7].meter.total() < before);
+}
+
+#[test]
+fn tags_can_be_swapped_and_doubled() {
+    let numbers = |sim: &Sim, stall| -> Vec<u32> {
+        let owner = |t: &Tags| sim.herd().iter().find(|a| a.tags == *t).map(|a| a.number);
+        sim.tags_at(stall).iter().filter_map(owner).collect()
+    };
+    let mut sim = Sim::new(setup(4, Pace::Scheduled));
+    sim.advance(sim.now() + 150_000);
+    let (one, other) = (numbers(&sim, 1)[0], numbers(&sim, 2)[0]);
+    let order = |sim: &mut Sim, text: &str| {
+        let fault = Fault::parse(text, sim.now()).unwrap();
+        sim.faults_mut().order(fault);
+    };
+    order(&mut sim, &format!("swapped-tags:{one},{other}"));
+    assert_eq!(
+        (numbers(&sim, 1), numbers(&sim, 2)),
+        (vec![other], vec![one])
+    );
+    sim.faults_mut().clear();
+    order(&mut sim, "two-tags:2");
+    assert_eq!((numbers(&sim, 1).len(), numbers(&sim, 2).len()), (1, 2));
+}
+
+#[test]
+fn a_warm_tank_warms_while_the_other_stays_cool() {
+    let past = crate::provision::history(&setup(1, Pace::Scheduled), 2);
+    let mut sim = Sim::new(setup(1, Pace::Scheduled)).with_tanks(past.tanks);
+    let fault = Fault::parse("warm-tank:1", sim.now()).unwrap();
+    sim.faults_mut().order(fault);
+    sim.advance(sim.now() + 3 * 3_600_000);
+    let [warm, cool] = sim.tanks().tanks;
+    assert!(warm.celsius > 10.0, "{warm:?}");
+    assert!(cool.milk_l < 1.0 || cool.celsius < 8.0, "{cool:?}");
 }
 
 #[test]
