@@ -122,6 +122,11 @@
       act?.(event.data);
     });
     on("open");
+    stream.onerror = async () => { // refused, not broken: perhaps the session has ended, and the page itself leads to the log-in
+      if (stream.readyState !== EventSource.CLOSED) return;
+      const answer = await fetch(location.href).catch(() => null);
+      if (answer?.redirected) location.assign(answer.url);
+    };
     on("beat");
     on("toast", (html) => toast(parse(html).body.children));
     on("reload", () => location.reload());
@@ -189,7 +194,7 @@
     navigator.vibrate?.(10);
   };
   const retheme = (button) => {
-    const order = ["auto", "dark", "light"], icons = ["settings", "moon", "sun"], chosen = order.indexOf(button.value);
+    const order = ["auto", "dark", "light"], icons = ["contrast", "moon", "sun"], chosen = order.indexOf(button.value);
     fetch(button.form.action, { method: "POST", redirect: "manual", body: new URLSearchParams(new FormData(button.form, button)) });
     root.dataset.theme = button.value;
     for (const each of all("[data-theme-switch]")) {

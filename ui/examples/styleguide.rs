@@ -1,14 +1,19 @@
 //! Serves the style guide on the loopback interface: `cargo run -p ui --example styleguide`, then open the address it prints.
 //!
-//! `/en` and `/bn` choose the language, `?light` and `?dark` the theme.
+//! `/en` and `/bn` choose the language, `?light` and `?dark` the theme. Its live stream milks the first stall.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
+    time::Duration,
 };
+
+use maud::Render;
 
 use ui::{
     Lang, assets,
+    components::{StallCard, StallState},
+    fmt,
     icons::Icon,
     shell::{NavItem, Page, Theme, User},
     styleguide::styleguide,
@@ -28,6 +33,9 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line)?;
     let path = line.split(' ').nth(1).unwrap_or("/");
+    if path.starts_with("/live") {
+        return milk(stream);
+    }
     let (kind, bytes) = match assets::by_url(path) {
         Some(asset) => (asset.content_type, asset.bytes.clone()),
         None => ("text/html; charset=utf-8", page(path).into_bytes()),
@@ -39,6 +47,34 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
         bytes.len()
     )?;
     stream.write_all(&bytes)
+}
+
+/// A litre a second into stall 1, until the browser goes away.
+fn milk(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n",
+    )?;
+    for second in 1.. {
+        let card = StallCard {
+            id: "stall-1".into(),
+            number: fmt::int(Lang::Bn, 1),
+            state: StallState::Milking,
+            word: "দোহন চলছে".into(),
+            cow: Some(fmt::int(Lang::Bn, 12)),
+            name: Some("লালী".into()),
+            milk: Some((fmt::litres(Lang::Bn, second * 1000), "লি".into())),
+            flow: Some((600, String::new())),
+            message: None,
+            href: None,
+        };
+        write!(
+            stream,
+            "id: {second}\nevent: fragment\ndata: {}\n\n",
+            card.render().into_string()
+        )?;
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
 }
 
 fn page(path: &str) -> String {

@@ -60,8 +60,8 @@ icons! {
     Parlour = "parlour": "M3 20V6l4.5-2.5L12 6l4.5-2.5L21 6v14M12 6v14M3 14h18M7.5 9.5v.01M16.5 9.5v.01",
     /// A bucket with a pen mark: record milk.
     Bucket = "bucket": "M5 9h14l-1.5 11h-11zM5 9a7 4.5 0 0 1 14 0M8.5 14c1.2-.9 2.3-.9 3.5 0s2.3.9 3.5 0",
-    /// A herd: three heads.
-    Herd = "herd": "M12 9.5c1.7 0 3-1 3-3V5.5l1.5-1.5M12 9.5c-1.7 0-3-1-3-3V5.5L7.5 4M9 6h6M6 18.5c1.7 0 3-1 3-3V14l1.5-1.5M6 18.5c-1.7 0-3-1-3-3V14l-1.5-1.5M3 15h6M18 18.5c1.7 0 3-1 3-3V14l1.5-1.5M18 18.5c-1.7 0-3-1-3-3V14l-1.5-1.5M15 15h6",
+    /// A cow from the side: the herd.
+    Herd = "herd": "M4 9h10.5c1 0 1.8-.4 2.3-1.2l.7-1.3h2l2 3v2H19l-2 2V19h-2.5v-4H8.5v4H6v-5.5C4.8 12.8 4 11.5 4 9zM4 9c-1.2.5-1.7 1.8-1.5 4M17.5 6.5c-.8-.3-1.3-1-1.3-2M18.8 9v.01M10.5 15v1.5h2V15",
     /// A sensor that sends.
     Sensor = "sensor": "M12 13a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM12 13v8M7.8 15.2a6 6 0 0 1 0-8.4M16.2 6.8a6 6 0 0 1 0 8.4M5 18a10 10 0 0 1 0-14M19 4a10 10 0 0 1 0 14",
     /// A chip: devices.
@@ -122,8 +122,10 @@ icons! {
     Sun = "sun": "M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4",
     /// A moon.
     Moon = "moon": "M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z",
-    /// Letters of two scripts.
-    Language = "language": "M3.5 5.5h9M8 3.5v2M11 5.5c-.8 4-3.3 7-7 8.5M5.5 8.5c1 2.5 3 4.5 5.5 5.5M12 20.5l4.3-10 4.2 10M13.5 17h5.6",
+    /// A disc half shaded: brightness by itself.
+    Contrast = "contrast": "M12 20.5a8.5 8.5 0 1 0 0-17 8.5 8.5 0 0 0 0 17zM12 3.5v17M12 8.5l5-2.5M12 12.5l8-4M12 16.5l7.5-3.7",
+    /// An arrow-shaped key with a cross: take the last one away.
+    Backspace = "backspace": "M9 5h11.5v14H9l-6-7zM12 9.5l5 5M17 9.5l-5 5",
     /// A flame: biogas.
     Flame = "flame": "M12 3c.5 3.5 5.5 5.5 5.5 11a5.5 5.5 0 0 1-11 0c0-2 .8-3.5 2-4.7.3 1.5 1 2.2 1.7 2.4C10 8.5 10.5 5.5 12 3z",
 }

@@ -47,7 +47,7 @@ impl Theme {
 
     fn icon(self) -> Icon {
         match self {
-            Self::Auto => Icon::Settings,
+            Self::Auto => Icon::Contrast,
             Self::Light => Icon::Sun,
             Self::Dark => Icon::Moon,
         }

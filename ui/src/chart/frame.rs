@@ -36,22 +36,20 @@ impl Frame<'_> {
             svg.plot-frame role="img" aria-label={ (self.title) ". " (self.summary) } {
                 title { (self.title) }
                 desc { (self.summary) }
-                svg.plot-area x="44" y="22" width="84%" height="78%" {
-                    @for tick in &self.y.ticks {
-                        @let y = percent(1.0 - self.y.place(*tick));
-                        line.grid-line.zero[*tick == 0.0] x1="0" x2="100%" y1=(y) y2=(y) {}
-                        text.y-label x="-8" y=(y) dy="0.35em" { (self.y.label(self.lang, *tick)) }
-                    }
-                    text.unit-label x="-8" y="-12" { (self.unit) }
-                    @for (at, label) in &self.x_labels {
-                        text.x-label x=(percent(*at)) y="100%" dy="1.6em" { (label) }
-                    }
-                    svg.plot viewBox={ "0 0 " (SIZE) " " (SIZE) } width="100%" height="100%" preserveAspectRatio="none" {
-                        (self.plot)
-                    }
-                    (self.marks)
-                    g.readings { @for (i, reading) in self.readings.iter().enumerate() { (self.reading(i, reading)) } }
+                @for tick in &self.y.ticks {
+                    @let y = percent(1.0 - self.y.place(*tick));
+                    line.grid-line.zero[*tick == 0.0] x1="0" x2="100%" y1=(y) y2=(y) {}
+                    text.y-label x="-8" y=(y) dy="0.35em" { (self.y.label(self.lang, *tick)) }
                 }
+                text.unit-label x="-8" y="-12" { (self.unit) }
+                @for (at, label) in &self.x_labels {
+                    text.x-label x=(percent(*at)) y="100%" dy="1.6em" { (label) }
+                }
+                svg.plot viewBox={ "0 0 " (SIZE) " " (SIZE) } width="100%" height="100%" preserveAspectRatio="none" {
+                    (self.plot)
+                }
+                (self.marks)
+                g.readings { @for (i, reading) in self.readings.iter().enumerate() { (self.reading(i, reading)) } }
             }
         }
     }

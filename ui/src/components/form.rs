@@ -412,7 +412,7 @@ pub fn keypad(lang: Lang, field: &str, with_point: Point) -> Markup {
                 Point::Without => button type="button" data-key="clear" aria-label=(t::clear(lang)) { (Icon::Cross) },
             }
             (key(lang, 0))
-            button type="button" data-key="back" aria-label=(t::delete(lang)) { (Icon::Previous) }
+            button type="button" data-key="back" aria-label=(t::delete(lang)) { (Icon::Backspace) }
         }
     }
 }
