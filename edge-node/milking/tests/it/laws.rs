@@ -103,12 +103,6 @@ fn perform(parlour: &mut Parlour, act: &Act) {
     }
 }
 
-fn sorted(delays: &[i64]) -> Vec<i64> {
-    let mut delays = delays.to_vec();
-    delays.sort_unstable();
-    delays
-}
-
 fn total_ml(visits: &[Visit]) -> i64 {
     visits.iter().map(|v| v.yield_ml).sum()
 }
@@ -196,48 +190,48 @@ proptest! {
         ),
         shows in prop_oneof![Just(Shows::Everything), Just(Shows::Visits)],
         counts in prop_oneof![Just(Counts::AtTheEnd), Just(Counts::AtTheNext)],
-        crashes in proptest::collection::vec((0i64..2000, 1i64..55), 0..4),
+        crashes in proptest::collection::vec((0usize..6, -150i64..100, 1i64..55), 0..5),
     ) {
         let mut parlour = Parlour::counting(shows, counts);
         let mut truth = vec![];
-        let mut seconds = 0;
-        let mut pass = |parlour: &mut Parlour, count: i64| {
-            let mut left = count;
-            while left > 0 {
-                match crashes.iter().find(|(at, _)| *at == seconds) {
-                    Some((_, down)) => {
-                        let down = (*down).min(left);
-                        parlour.pass_unheard(down * 1000);
-                        parlour.restart_engine();
-                        left -= down;
-                        seconds += down;
-                    }
-                    None => {
-                        parlour.second();
-                        left -= 1;
-                        seconds += 1;
-                    }
-                }
-            }
-        };
-        for (i, (duration, flow, between, reads)) in milkings.iter().enumerate() {
+        let mut flows = vec![];
+        let mut reads = vec![];
+        let mut ends = vec![];
+        for (i, (duration, flow, between, delays)) in milkings.iter().enumerate() {
             let name = name(i as u8);
-            let read = Input::Tag { stall: Stall(1), tag: tag(&name), at: parlour.now };
-            pass(&mut parlour, 5);
-            parlour.flow(1, *flow);
-            let before = parlour.meters[&1].given_ul;
-            let mut heard = 0;
-            for delay in sorted(reads) {
-                pass(&mut parlour, delay.min(*duration) - heard);
-                heard = delay.min(*duration);
-                parlour.tell(&read);
-            }
-            pass(&mut parlour, duration - heard);
-            parlour.flow(1, 0);
-            truth.push((name, (parlour.meters[&1].given_ul - before) / 1000));
-            pass(&mut parlour, *between);
+            let arrived = flows.len() as i64;
+            let late = |delay: &i64| (arrived + 1 + delay.min(duration), arrived, name.clone());
+            reads.extend(delays.iter().map(late));
+            flows.extend([0; 5]);
+            flows.extend(vec![*flow; *duration as usize]);
+            ends.push(flows.len() as i64);
+            flows.extend(vec![0; *between as usize]);
+            truth.push((name, flow * duration / 60));
         }
-        pass(&mut parlour, 60);
+        flows.extend([0; 60]);
+        // When the engine is killed, told from the end of a milking, and for how long.
+        let crashes: Vec<_> =
+            crashes.iter().map(|(i, from_end, down)| (ends[i % ends.len()] + from_end, *down)).collect();
+        let mut down = 0;
+        let mut stamps = vec![];
+        for (second, flow) in (0..).zip(flows) {
+            stamps.push(parlour.now);
+            parlour.flow(1, flow);
+            down = crashes.iter().filter(|(at, _)| *at == second).map(|c| c.1).fold(down, i64::max);
+            if down > 0 {
+                parlour.pass_unheard(1000);
+                down -= 1;
+                if down == 0 {
+                    parlour.restart_engine();
+                }
+                continue;
+            }
+            parlour.second();
+            for (_, read, name) in reads.iter().filter(|(heard, ..)| *heard == second) {
+                let at = stamps[*read as usize];
+                parlour.tell(&Input::Tag { stall: Stall(1), tag: tag(name), at });
+            }
+        }
         parlour.second();
         prop_assert_eq!(parlour.visits.len(), truth.len(), "{:#?}", parlour.visits);
         for (visit, (name, yield_ml)) in parlour.visits.iter().zip(&truth) {
