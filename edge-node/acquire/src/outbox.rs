@@ -9,6 +9,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use farm_model::{Body, DeviceId, Observation, Tag};
@@ -63,12 +64,16 @@ impl Outbox {
         self.0.filled.notify_one();
     }
 
-    /// Waits until there is room for more.
-    pub(crate) async fn room(&self) {
+    /// Waits until there is room for more, and says for how long that took: zero when there was room.
+    pub(crate) async fn room(&self) -> Duration {
+        if self.has_room() {
+            return Duration::ZERO;
+        }
+        let begun = Instant::now();
         loop {
             let drained = self.0.drained.notified();
             if self.has_room() {
-                return;
+                return begun.elapsed();
             }
             drained.await;
         }

@@ -74,7 +74,13 @@ pub(crate) fn open(port: &str, line: SerialLine) -> io::Result<SerialStream> {
         .data_bits(DataBits::Eight)
         .parity(parity)
         .stop_bits(stop_bits);
-    SerialStream::open(&builder).map_err(io::Error::from)
+    SerialStream::open(&builder).map_err(|error| match io::Error::from(error) {
+        error if error.kind() == io::ErrorKind::NotFound && Path::new(port).exists() => {
+            // A port that another process holds is reported as if there were none.
+            io::Error::new(io::ErrorKind::ResourceBusy, error)
+        }
+        error => error,
+    })
 }
 
 /// The key under which a failure to open or use a port is counted.
@@ -82,8 +88,11 @@ pub(crate) fn reason(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "port_missing",
         io::ErrorKind::PermissionDenied => "port_denied",
+        io::ErrorKind::ResourceBusy => "port_busy",
         io::ErrorKind::ConnectionRefused => "refused",
-        io::ErrorKind::TimedOut => "unreachable",
+        io::ErrorKind::TimedOut
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable => "unreachable",
         _ => "port_gone",
     }
 }

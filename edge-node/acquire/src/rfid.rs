@@ -2,7 +2,8 @@
 //!
 //! Opens its port, opens it again when it vanished, decodes by the reader's dialect, tells a tag when it comes into the
 //! field and again every few seconds while it stays. While the rest of the edge is slow the reader waits: the kernel
-//! keeps what the reader writes (4 KB of it, some 130 readings), and the outbox merges repeats but no distinct tag.
+//! keeps what the reader writes (at least 4 KB, some 130 readings), the outbox merges repeats but no distinct tag, and each
+//! wait is counted as `stalled`.
 //! Invariant: bytes that are read are decoded, and what is decoded is pushed, without an await between.
 
 use std::{io, time::Duration};
@@ -84,7 +85,10 @@ impl Ear<'_> {
         shared.board.state(device, DriverState::Waiting);
         let mut bytes = [0; 512];
         loop {
-            shared.outbox.room().await;
+            if !shared.outbox.room().await.is_zero() {
+                // Should a stall outlast the kernel's buffer, this tells why tags are missing.
+                shared.board.error(device, "stalled");
+            }
             let patience = if self.decoder.pending() > 0 {
                 PAUSE
             } else {

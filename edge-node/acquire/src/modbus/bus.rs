@@ -20,7 +20,7 @@ use super::{
     slave::Slave,
     wire::{Endpoint, Failure, Wire},
 };
-use crate::{board::DriverState, ports, shared::Shared, silence::word, supervise::Reason};
+use crate::{board::DriverState, ports, shared::Shared, supervise::Reason};
 
 /// Polls in a row without any answer after which a TCP connection is taken for dead and made anew.
 const MUTE: u32 = 5;
@@ -137,11 +137,7 @@ impl Owner {
         let far = Instant::now() + std::time::Duration::from_secs(3600);
         let due = until.or_else(|| self.next_due().map(|i| self.slaves[i].turn.due));
         let clock = &*self.bus.shared.clock;
-        let silence = self
-            .slaves
-            .iter()
-            .filter_map(|s| s.silence.wait(clock))
-            .min();
+        let silence = self.slaves.iter().filter_map(|s| s.silent_in(clock)).min();
         let wake = due
             .unwrap_or(far)
             .min(silence.map_or(far, |wait| Instant::now() + wait));
@@ -199,7 +195,7 @@ impl Owner {
         let words: Vec<_> = self
             .slaves
             .iter_mut()
-            .filter_map(|s| s.silence.check(now).map(|body| word(&s.device, now, body)))
+            .filter_map(|s| s.silent_word(now))
             .collect();
         if !words.is_empty() {
             self.bus.shared.outbox.push(words, []);
@@ -225,6 +221,7 @@ impl Owner {
             self.bus.shared.board.error(slave.device.id, reason);
             let board = &self.bus.shared.board;
             board.state(slave.device.id, DriverState::PortMissing);
+            slave.turn.lost();
             slave.all_missing(Flaw::Disconnected, &self.bus.shared);
         }
     }

@@ -27,6 +27,11 @@ impl Turn {
         }
     }
 
+    /// The bus is gone, so nobody was asked.
+    pub(crate) fn lost(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
     /// The bus is back: asks at once, whatever went before.
     pub(crate) fn again(&mut self, now: Instant) {
         *self = Self::new(now, self.period);

@@ -1,8 +1,10 @@
 //! What the owner of a bus knows of one slave, and what it tells of it. No I/O.
 
+use std::time::Duration;
+
 use edge_decode::modbus::{ReadRequest, Registers, decode, plan};
 use farm_model::{
-    Device, Flaw, Link, Observation, Stamp,
+    Clock, Device, Flaw, Link, Observation, Stamp,
     device::{RegisterMap, StatusField},
 };
 use tokio::time::Instant;
@@ -24,7 +26,7 @@ pub(crate) struct Slave {
     pub(crate) device: Device,
     pub(crate) unit: u8,
     pub(crate) turn: Turn,
-    pub(crate) silence: Silence,
+    silence: Silence,
     pub(crate) plan: Vec<ReadRequest>,
     map: RegisterMap,
     memory: Memory,
@@ -44,6 +46,7 @@ impl Slave {
             map.poll_ms
         };
         let settings = &shared.settings;
+        // A poll is farm time, because the cow's milk flows in farm time.
         let period = real(poll_ms.into(), &*shared.clock).max(settings.min_poll);
         shared.board.state(device.id, DriverState::Waiting);
         Some(Self {
@@ -55,6 +58,18 @@ impl Slave {
             map,
             device,
         })
+    }
+
+    /// What is to be told of the slave's silence. A slave that was not asked, because the rest of the edge was slow or
+    /// its period is long, is not silent.
+    pub(crate) fn silent_word(&mut self, now: Stamp) -> Option<Observation> {
+        let body = (self.turn.failures > 0).then(|| self.silence.check(now))??;
+        Some(word(&self.device, now, body))
+    }
+
+    /// Real time until [`Self::silent_word`] has something to tell, should the slave go on not to answer.
+    pub(crate) fn silent_in(&self, clock: &dyn Clock) -> Option<Duration> {
+        (self.turn.failures > 0).then(|| self.silence.wait(clock))?
     }
 
     /// Tells what a poll brought.

@@ -1,6 +1,6 @@
 //! Modbus TCP: pymodbus as the server, and a scripted server for what pymodbus never does wrong.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use edge_acquire::{DriverState, ProbeError, Settings};
 use edge_decode::modbus::ReadRequest;
@@ -11,10 +11,12 @@ use farm_model::{
         ReadFunction::{self, Coils, DiscreteInputs, HoldingRegisters, InputRegisters},
         RegisterField, RegisterMap, RegisterType,
     },
+    time::{ScaledClock, UnixMillis},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 
 use crate::rig::{Rig, Slaves, device, field, good, map, missing, settings};
@@ -260,5 +262,51 @@ async fn a_server_that_does_not_speak_modbus_stops_nothing() {
     );
     rig.body(&meter, good(MilkTotal, 5)).await;
     assert!(rig.rejects.iter().any(|r| r.raw.starts_with(b"HTTP/1.1")));
+    line.abort();
+}
+
+#[tokio::test]
+async fn a_stalled_edge_makes_the_owner_wait_and_no_slave_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // A second of the farm is five milliseconds; the slave counts its polls.
+    let clock = Arc::new(ScaledClock::new(UnixMillis(0), 200.0, 1));
+    let mut meter = server(port, 1, map(1000, &[field(MilkTotal, HoldingRegisters, 7)]));
+    meter.expect_every_s = Some(10);
+    let settings = Settings {
+        buffer: 2,
+        ..settings()
+    };
+    let mut rig = Rig::with_clock(settings, &[&meter], 1, Arc::clone(&clock) as _).await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    for litres in 0..20 {
+        let asked = timeout(Duration::from_millis(300), request(&mut stream)).await;
+        let Ok(Ok((tid, _))) = asked else {
+            break;
+        };
+        stream.write_all(&answer(tid, litres)).await.unwrap();
+        assert!(
+            litres < 10,
+            "nobody takes what is heard, and still it is asked"
+        );
+    }
+    // Sixty seconds of the farm without a poll, and nobody was silent.
+    let line = tokio::spawn(async move {
+        for litres in 100.. {
+            let (tid, _) = request(&mut stream).await.unwrap();
+            stream.write_all(&answer(tid, litres)).await.unwrap();
+        }
+    });
+    let mut told = Vec::new();
+    while told.last() != Some(&good(MilkTotal, 103)) {
+        told.push(rig.next().await.body);
+    }
+    let silent = told.iter().find(|body| matches!(body, Body::Silent { .. }));
+    assert_eq!(silent, None);
+    let litres = (0..)
+        .map(|n| good(MilkTotal, n))
+        .take_while(|b| told.contains(b))
+        .count();
+    assert_eq!(told.len(), 1 + litres + 4, "nothing lost: {told:?}");
     line.abort();
 }

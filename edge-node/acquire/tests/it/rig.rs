@@ -11,7 +11,7 @@ use std::{
 
 use edge_acquire::{Backoff, DriverStatus, Drivers, Inbound, RejectRecord, Settings};
 use farm_model::{
-    Body, ClockQuality, Device, DeviceId, DeviceKind, Flaw, Link, Observation, Quantity,
+    Body, Clock, ClockQuality, Device, DeviceId, DeviceKind, Flaw, Link, Observation, Quantity,
     SystemClock,
     device::{
         Parity, ReadFunction, RegisterField, RegisterMap, RegisterType, SerialLine, WordOrder,
@@ -68,8 +68,17 @@ impl Rig {
         devices: &[&Device],
         channel: usize,
     ) -> Self {
-        let (sink, inbox) = mpsc::channel(channel);
         let clock = Arc::new(SystemClock::new(1, ClockQuality::Synced));
+        Self::with_clock(settings, devices, channel, clock).await
+    }
+
+    pub(crate) async fn with_clock(
+        settings: Settings,
+        devices: &[&Device],
+        channel: usize,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (sink, inbox) = mpsc::channel(channel);
         let drivers = Drivers::start(sink, clock, settings);
         drivers
             .apply(devices.iter().map(|d| (*d).clone()).collect())

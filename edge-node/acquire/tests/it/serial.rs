@@ -212,6 +212,23 @@ async fn while_nobody_takes_what_is_heard_no_cow_is_lost() {
         }
     }
     writer.await.unwrap();
+    rig.status(&reader, |s| s.errors.contains_key("stalled"))
+        .await;
+}
+
+#[tokio::test]
+async fn a_port_that_another_process_holds_is_said_to_be_busy() {
+    let pty = Pty::open();
+    let reader = reader(&pty.path, RfidDialect::Allflex);
+    let held =
+        tokio_serial::SerialStream::open(&tokio_serial::new(pty.path.to_str().unwrap(), 9600))
+            .unwrap();
+    let mut rig = Rig::new(settings(), &[&reader]).await;
+    rig.status(&reader, |s| s.errors.contains_key("port_busy"))
+        .await;
+    drop(held);
+    pty.write(&allflex(1)).await.unwrap();
+    rig.body(&reader, identified(1)).await;
 }
 
 #[tokio::test]
