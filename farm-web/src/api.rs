@@ -20,8 +20,11 @@ use crate::{
     app::Web,
 };
 
+mod alerts;
+mod animals;
 mod batch;
 mod devices;
+mod milkings;
 mod observations;
 mod places;
 mod readings;
@@ -69,6 +72,10 @@ pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
     let post = |path| entry(Method::POST, path, Needs::Manage);
     let table = vec![
         entry(Method::GET, "/api/v1/openapi.json", Needs::Nothing),
+        get("/api/v1/animals"),
+        post("/api/v1/animals"),
+        get("/api/v1/milkings"),
+        post("/api/v1/milkings"),
         get("/api/v1/places"),
         post("/api/v1/places"),
         get("/api/v1/devices"),
@@ -84,10 +91,13 @@ pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
 
 fn documented() -> (Router<Web>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(animals::list, animals::save))
+        .routes(routes!(milkings::list, milkings::save))
         .routes(routes!(places::list, places::save))
         .routes(routes!(devices::list, devices::save))
         .routes(routes!(sessions::list, sessions::save))
         .routes(routes!(readings::list))
+        .routes(routes!(alerts::list))
         .routes(routes!(observations::submit))
         .split_for_parts()
 }

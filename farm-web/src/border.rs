@@ -6,7 +6,7 @@
 use farm::{Actor, Farm, readings};
 use farm_model::{
     DeviceId, Link, Milli, Observation, Quantity,
-    device::{DecodeProposal, ReadFunction},
+    device::{DecodeProposal, ReadFunction, RegisterMap},
     time::UnixMillis,
 };
 use futures_util::future::BoxFuture;
@@ -31,16 +31,31 @@ pub trait Hardware: Send + Sync + 'static {
         count: u16,
     ) -> BoxFuture<'_, Result<Words, HardwareError>>;
 
-    /// Ways to read `words` that give what the display shows, likeliest first.
-    fn propose(&self, words: &Words, shown: Milli, quantity: Quantity) -> Vec<DecodeProposal>;
+    /// Ways to read `blocks` that give what the display shows, likeliest first; none when `shown` is no number or teaches
+    /// nothing.
+    fn propose(&self, shown: &str, blocks: &[Words], quantity: Quantity) -> Vec<DecodeProposal>;
 
     /// Those of `proposals` that also agree with a second look, likeliest first.
     fn narrow(
         &self,
         proposals: &[DecodeProposal],
-        words: &Words,
-        shown: Milli,
+        shown: &str,
+        blocks: &[Words],
     ) -> Vec<DecodeProposal>;
+
+    /// Published register maps, ready to use.
+    fn presets(&self) -> Vec<Preset>;
+}
+
+/// A published register map.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Preset {
+    /// The name kept in [`RegisterMap::preset`].
+    pub name: String,
+    /// What people call the device.
+    pub title: String,
+    /// The map.
+    pub map: RegisterMap,
 }
 
 /// A serial port of this machine.
@@ -142,11 +157,15 @@ impl Hardware for NoHardware {
         Box::pin(async { Err(HardwareError::Absent) })
     }
 
-    fn propose(&self, _: &Words, _: Milli, _: Quantity) -> Vec<DecodeProposal> {
+    fn propose(&self, _: &str, _: &[Words], _: Quantity) -> Vec<DecodeProposal> {
         Vec::new()
     }
 
-    fn narrow(&self, _: &[DecodeProposal], _: &Words, _: Milli) -> Vec<DecodeProposal> {
+    fn narrow(&self, _: &[DecodeProposal], _: &str, _: &[Words]) -> Vec<DecodeProposal> {
+        Vec::new()
+    }
+
+    fn presets(&self) -> Vec<Preset> {
         Vec::new()
     }
 }

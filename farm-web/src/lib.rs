@@ -23,8 +23,8 @@ pub mod words;
 pub use access::{Needs, RouteEntry};
 pub use app::{App, Cookies, Options};
 pub use border::{
-    DriverHealth, DriverState, Hardware, HardwareError, Ingest, NoHardware, Probe, Refused, Report,
-    SerialPort, StoreIngest, Words,
+    DriverHealth, DriverState, Hardware, HardwareError, Ingest, NoHardware, Preset, Probe, Refused,
+    Report, SerialPort, StoreIngest, Words,
 };
 pub use error::{Error, Reason};
 pub use router::{route_table, router};

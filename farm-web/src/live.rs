@@ -238,5 +238,7 @@ fn encode(number: u64, html: &str) -> Bytes {
     Bytes::from(text)
 }
 
-/// How often a silent stream says that it lives, and asks whether its session still does.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often a stream says that it lives; `live.js` takes 12 s of silence for a dead connection.
+pub(crate) const BEAT: Duration = Duration::from_secs(4);
+/// At every how many beats the session is looked up.
+pub(crate) const BEATS_PER_CHECK: u32 = 4;

@@ -5,15 +5,33 @@
 
 use crate::access::Routes;
 
+pub(crate) mod about;
+pub(crate) mod alerts;
 pub(crate) mod context;
+pub(crate) mod devices;
 pub(crate) mod home;
 pub(crate) mod login;
+pub(crate) mod names;
+pub(crate) mod parlour;
+pub(crate) mod sensors;
+pub(crate) mod settings;
+pub(crate) mod staff;
 
 pub(crate) use context::Ctx;
 
 /// Adds every page's routes.
 pub(crate) fn routes(routes: Routes) -> Routes {
-    [login::routes, home::routes]
-        .into_iter()
-        .fold(routes, |routes, add| add(routes))
+    [
+        about::routes,
+        alerts::routes,
+        devices::routes,
+        home::routes,
+        login::routes,
+        parlour::routes,
+        sensors::routes,
+        settings::routes,
+        staff::routes,
+    ]
+    .into_iter()
+    .fold(routes, |routes, add| add(routes))
 }

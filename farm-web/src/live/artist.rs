@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use ui::Lang;
 
 use super::{Draw, Fragment, Topic};
-use crate::{border::Hardware, error::Error};
+use crate::{border::Hardware, error::Error, pages};
 
 /// Draws from the farm as it is now.
 pub(crate) struct Artist {
@@ -23,14 +23,14 @@ impl Artist {
     async fn fragments(&self, topic: Topic, lang: Lang) -> Result<Vec<Fragment>, Error> {
         let farm = &self.farm;
         match topic {
-            Topic::Alerts => Ok(Vec::new()),
-            Topic::Parlour => Ok(Vec::new()),
+            Topic::Alerts => pages::alerts::fragments(farm, lang).await,
+            Topic::Parlour => pages::parlour::fragments(farm, lang).await,
             Topic::Record => Ok(Vec::new()),
             Topic::Today => Ok(Vec::new()),
             Topic::Tanks => Ok(Vec::new()),
-            Topic::Sensors => Ok(Vec::new()),
+            Topic::Sensors => pages::sensors::fragments(farm, lang).await,
             Topic::Inbox => Ok(Vec::new()),
-            Topic::Devices => Ok(Vec::new()),
+            Topic::Devices => pages::devices::fragments(farm, &self.hardware, lang).await,
         }
     }
 }

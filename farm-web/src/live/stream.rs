@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream, errors::BroadcastStreamRecvError};
 use ui::Lang;
 
-use super::{Frame, HEARTBEAT, Subscription, Topic};
+use super::{BEAT, BEATS_PER_CHECK, Frame, Subscription, Topic};
 use crate::{
     app::Web,
     auth::Me,
@@ -108,8 +108,9 @@ async fn feed(web: Web, me: Me, lang: Lang, subscription: Subscription, out: mps
             return;
         }
     }
-    let mut beat = tokio::time::interval(HEARTBEAT);
+    let mut beat = tokio::time::interval(BEAT);
     beat.reset();
+    let mut beats = 0;
     loop {
         let sent = tokio::select! {
             () = out.closed() => return,
@@ -120,8 +121,9 @@ async fn feed(web: Web, me: Me, lang: Lang, subscription: Subscription, out: mps
                 Ok(())
             }
             _ = beat.tick() => {
-                if !me.is_valid(&web).await { return }
-                out.send(Bytes::from_static(b": still here\n\n")).await
+                beats += 1;
+                if beats % BEATS_PER_CHECK == 0 && !me.is_valid(&web).await { return }
+                out.send(Bytes::from_static(b"event: beat\ndata: 1\n\n")).await
             }
             item = later.next() => match item {
                 Some((_, Ok(frame))) if frame.number > until => out.send(frame.bytes).await,

@@ -5,7 +5,10 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Redirect, Response},
 };
-use farm::settings::{self, Settings};
+use farm::{
+    alerts::{self, AlertKind},
+    settings::{self, Settings},
+};
 use farm_model::{Clock as _, Stamp, UnixMillis, VisitId, staff::Role};
 use jiff::{Zoned, tz::TimeZone};
 use ui::{
@@ -48,7 +51,7 @@ impl FromRequestParts<Web> for Ctx {
         let from = web.hub().newest();
         let (settings, open) = web
             .farm
-            .read(|conn| Ok::<_, farm::StoreError>((settings::load(conn)?, Vec::<()>::new())))
+            .read(|conn| Ok::<_, farm::StoreError>((settings::load(conn)?, alerts::open(conn)?)))
             .await?;
         let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
         Ok(Self {
@@ -62,9 +65,14 @@ impl FromRequestParts<Web> for Ctx {
             done: Done::of_query(parts.uri.query().unwrap_or("")),
             from,
             open_alerts: open.len() as u32,
-            waiting: 0,
+            waiting: open.iter().filter(|a| waits(a.kind)).count() as u32,
         })
     }
+}
+
+/// Whether an alert of this kind is listed in the inbox.
+pub(crate) fn waits(kind: AlertKind) -> bool {
+    kind.is_decision() || matches!(kind, AlertKind::Silent | AlertKind::YieldDrop)
 }
 
 impl Ctx {
@@ -106,7 +114,11 @@ impl Ctx {
             .alerts(self.open_alerts, "/alerts")
             .search("/search")
             .live(format!("/live?topics={}", keys.join(",")), self.from)
-            .clock(self.now.wall.0, self.web.farm.clock().rate())
+            .clock(
+                self.now.wall.0,
+                self.web.farm.clock().rate(),
+                &self.settings.timezone,
+            )
             .flash(self.done.as_ref().map(|done| done.flash(lang)))
     }
 

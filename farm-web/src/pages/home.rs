@@ -27,6 +27,9 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 }
 
 async fn page(ctx: Ctx) -> Result<Response, Error> {
+    if ctx.me.role >= Role::Manager {
+        // figures
+    }
     let lang = ctx.lang;
     let page = ctx
         .page(w::home(lang), &[Topic::Parlour])

@@ -65,12 +65,10 @@ struct View {
     stalls: Vec<StallView>,
     animals: HashMap<AnimalId, Animal>,
     session: Option<(SessionKey, Plan)>,
-    now_ms: i64,
 }
 
 async fn view(farm: &Farm) -> Result<View, Error> {
     let parlour = farm.live().parlour();
-    let now_ms = farm.clock().now().wall.0;
     let known: Vec<AnimalId> = parlour.stalls.iter().filter_map(|s| s.animal).collect();
     let (places, plan, animals) = farm
         .read(move |conn| {
@@ -95,7 +93,6 @@ async fn view(farm: &Farm) -> Result<View, Error> {
         stalls,
         animals,
         session: parlour.session.map(|key| (key, plan)),
-        now_ms,
     })
 }
 
@@ -123,12 +120,19 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
             (components::parlour(w::parlour(lang), &cards))
         }
     };
-    let page = ctx.page(w::parlour(lang), &[Topic::Parlour]).wide().body(body);
+    let page = ctx
+        .page(w::parlour(lang), &[Topic::Parlour])
+        .wide()
+        .body(body);
     Ok(page.render().into_response())
 }
 
 fn head(lang: Lang, view: &View) -> Markup {
-    let busy = view.stalls.iter().filter(|s| s.phase != Phase::Empty).count();
+    let busy = view
+        .stalls
+        .iter()
+        .filter(|s| s.phase != Phase::Empty)
+        .count();
     let session = match &view.session {
         Some((key, plan)) => session_name(lang, *key, plan),
         None => t::no_session(lang).to_owned(),
@@ -143,10 +147,7 @@ pub(crate) fn session_name(lang: Lang, key: SessionKey, plan: &Plan) -> String {
     plan.sessions
         .iter()
         .find(|s| s.number == key.number)
-        .map_or_else(
-            || w::session_number(lang, key.number),
-            |s| s.name.clone(),
-        )
+        .map_or_else(|| w::session_number(lang, key.number), |s| s.name.clone())
 }
 
 /// What a stall shows.
@@ -163,11 +164,20 @@ fn card(lang: Lang, stall: &StallView, animals: &HashMap<AnimalId, Animal>) -> S
             .map(|a| fmt::digits(lang, &a.number))
             .or_else(|| stall.tag.as_ref().map(|tag| short_tag(lang, tag))),
         name: animal.map(|a| a.name.clone()).filter(|n| !n.is_empty()),
-        milk: busy.then(|| (fmt::litres(lang, stall.yield_ml), ui::t::litre(lang).to_owned())),
+        milk: busy.then(|| {
+            (
+                fmt::litres(lang, stall.yield_ml),
+                ui::t::litre(lang).to_owned(),
+            )
+        }),
         flow: stall.flow_ml_min.filter(|_| busy).map(|ml| {
             // The scale ends at 6 L/min, above which few cows milk.
             let of_1000 = (ml.clamp(0, 6000) / 6) as u16;
-            let text = w::value_with_unit(lang, fmt::decimal(lang, ml, 3, 1), w::unit_litre_minute(lang));
+            let text = w::value_with_unit(
+                lang,
+                fmt::decimal(lang, ml, 3, 1),
+                w::unit_litre_minute(lang),
+            );
             (of_1000, text)
         }),
         message,
@@ -184,7 +194,11 @@ fn state(lang: Lang, stall: &StallView) -> (StallState, String, Option<String>) 
         return (StallState::Alarm, word, Some(t::withheld(lang).to_owned()));
     }
     if stall.phase == Phase::NoFlow {
-        return (StallState::Warning, phase, Some(t::no_flow(lang).to_owned()));
+        return (
+            StallState::Warning,
+            phase,
+            Some(t::no_flow(lang).to_owned()),
+        );
     }
     if let Some(ms) = stall.silent_ms {
         let message = t::silent(lang, fmt::duration(lang, ms / 1000));

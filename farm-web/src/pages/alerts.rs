@@ -1,0 +1,317 @@
+//! Alerts: what is wrong now, who has seen it, and what was wrong before. The bell in every page's head is drawn here too.
+
+use std::fmt::Write as _;
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use farm::{
+    Farm,
+    alerts::{self, Alert, AlertError, AlertKind, Severity},
+    staff,
+    staff::Staff,
+};
+use farm_model::{AlertId, AnimalId, Clock as _, UnixMillis, staff::Role};
+use maud::{Markup, html};
+use ui::{
+    Lang,
+    components::{Badge, Button, EmptyState, time_ago},
+    fmt,
+    icons::Icon,
+    shell::{Tone, alert_bell},
+};
+
+use super::{Ctx, context::Done, names::Names};
+use crate::{
+    access::{Needs, Routes},
+    app::Web,
+    auth::Me,
+    error::{Error, Reason},
+    live::Fragment,
+    words::t as w,
+};
+
+pub(crate) mod t {
+    ui::texts! {
+        open = "Now" / "এখন";
+        before = "Before" / "আগে";
+        all_well = "All is well" / "সব ঠিক আছে";
+        all_well_text = "When something needs you, it stands here and the bell rings." / "কিছু দরকার হলে এখানে লেখা থাকবে আর ঘণ্টা বাজবে।";
+        seen = "I have seen it" / "দেখেছি";
+        settle = "It is settled" / "মিটে গেছে";
+        seen_by(name) = "Seen by {name}" / "{name} দেখেছেন";
+        closed = "Over" / "শেষ";
+
+        tank_warm = "Tank too warm" / "ট্যাংক বেশি গরম";
+        tank_warm_do = "Check the cooling at once; milk spoils." / "এখনই কুলিং দেখুন, দুধ নষ্ট হবে।";
+        tank_cold = "Tank too cold" / "ট্যাংক বেশি ঠান্ডা";
+        tank_cold_do = "Milk freezes. Turn the cooling down." / "দুধ জমে যাচ্ছে। কুলিং কমান।";
+        methane = "Methane in the air" / "বাতাসে মিথেন";
+        methane_do = "Leave, open doors, no flame. Then look for the leak." / "বেরিয়ে যান, দরজা খুলুন, আগুন জ্বালাবেন না। পরে ছিদ্র খুঁজুন।";
+        silent = "Device silent" / "যন্ত্র সাড়া দিচ্ছে না";
+        silent_do = "Check power and cable." / "বিদ্যুৎ ও তার দেখুন।";
+        withdrawal = "Cow on medicine was milked" / "ওষুধ চলা গরুর দোহন হয়েছে";
+        withdrawal_do = "Make sure her milk did not go into the tank." / "তার দুধ ট্যাংকে যায়নি, নিশ্চিত করুন।";
+        yield_drop = "Much less milk" / "দুধ অনেক কমেছে";
+        yield_drop_do = "Look at her: appetite, udder, temperature." / "গরুটিকে দেখুন: খাওয়া, ওলান, জ্বর।";
+        no_flow = "No milk flows" / "দুধ আসছে না";
+        no_flow_do = "Check the cups, hose and vacuum." / "কাপ, নল ও ভ্যাকুয়াম দেখুন।";
+        unidentified = "Milk without a cow" / "কোন গরুর দুধ জানা নেই";
+        unknown_tag = "Unknown tag" / "অচেনা ট্যাগ";
+        two_identities = "Two cows' tags read" / "দুই গরুর ট্যাগ পাওয়া গেছে";
+        milked_twice = "Milked twice in a session" / "এক বেলায় দুবার দোহন";
+        swapped_tag = "Tags swapped?" / "ট্যাগ অদলবদল?";
+        decide = "Say in the inbox which cow it was." / "কোন গরু ছিল, মীমাংসা পাতায় বলে দিন।";
+        health = "Cow is ill" / "গরু অসুস্থ";
+        health_do = "Look at her and call the vet if need be." / "গরুটিকে দেখুন, দরকারে ডাক্তার ডাকুন।";
+        clock_unknown = "The time is not certain" / "সময় নিশ্চিত নয়";
+        clock_unknown_do = "Set the time on the page About; holds stay until then." / "‘এই যন্ত্র’ পাতায় সময় ঠিক করুন; ততক্ষণ ওষুধের বিরতি চলবে।";
+        disk_full = "Disk nearly full" / "ডিস্ক প্রায় ভরা";
+        disk_full_do = "Ask whoever looks after the machine." / "যিনি মেশিন দেখেন তাঁকে বলুন।";
+        database = "Records are not safe" / "তথ্য নিরাপদ নয়";
+        database_do = "Ask whoever looks after the machine at once." / "যিনি মেশিন দেখেন তাঁকে এখনই বলুন।";
+        less(percent, litres) = "{percent}% less: {litres}" / "{percent}% কম: {litres}";
+    }
+}
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    routes
+        .get(Needs::Role(Role::Worker), "/alerts", page)
+        .post(Needs::Role(Role::Worker), "/alerts/{id}/seen", seen)
+        .post(Needs::Role(Role::Manager), "/alerts/{id}/settle", settle)
+}
+
+/// What an alert of this kind is called.
+pub(crate) fn title(lang: Lang, kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::TankWarm => t::tank_warm(lang),
+        AlertKind::TankCold => t::tank_cold(lang),
+        AlertKind::Methane => t::methane(lang),
+        AlertKind::Silent => t::silent(lang),
+        AlertKind::Withdrawal => t::withdrawal(lang),
+        AlertKind::YieldDrop => t::yield_drop(lang),
+        AlertKind::NoFlow => t::no_flow(lang),
+        AlertKind::Unidentified => t::unidentified(lang),
+        AlertKind::UnknownTag => t::unknown_tag(lang),
+        AlertKind::TwoIdentities => t::two_identities(lang),
+        AlertKind::MilkedTwice => t::milked_twice(lang),
+        AlertKind::SwappedTag => t::swapped_tag(lang),
+        AlertKind::Health => t::health(lang),
+        AlertKind::ClockUnknown => t::clock_unknown(lang),
+        AlertKind::DiskFull => t::disk_full(lang),
+        AlertKind::Database => t::database(lang),
+    }
+}
+
+/// What to do about it.
+pub(crate) fn advice(lang: Lang, kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::TankWarm => t::tank_warm_do(lang),
+        AlertKind::TankCold => t::tank_cold_do(lang),
+        AlertKind::Methane => t::methane_do(lang),
+        AlertKind::Silent => t::silent_do(lang),
+        AlertKind::Withdrawal => t::withdrawal_do(lang),
+        AlertKind::YieldDrop => t::yield_drop_do(lang),
+        AlertKind::NoFlow => t::no_flow_do(lang),
+        AlertKind::Unidentified
+        | AlertKind::UnknownTag
+        | AlertKind::TwoIdentities
+        | AlertKind::MilkedTwice
+        | AlertKind::SwappedTag => t::decide(lang),
+        AlertKind::Health => t::health_do(lang),
+        AlertKind::ClockUnknown => t::clock_unknown_do(lang),
+        AlertKind::DiskFull => t::disk_full_do(lang),
+        AlertKind::Database => t::database_do(lang),
+    }
+}
+
+/// What an alert is about, in a line: the subject, and the figures that matter.
+pub(crate) fn about(lang: Lang, alert: &Alert, names: &Names) -> (String, Option<String>) {
+    let (mut text, href) = names.subject(lang, alert.subject);
+    let number = |key: &str| alert.detail.get(key).and_then(serde_json::Value::as_i64);
+    let animal = alert
+        .detail
+        .get("animal")
+        .and_then(|v| v.as_str()?.parse::<AnimalId>().ok());
+    if let Some(animal) = animal {
+        text = names.animal(lang, animal);
+    }
+    if let Some(stall) = number("stall") {
+        let _ = write!(text, " · {}", w::stall_number(lang, stall));
+    }
+    match (number("percent"), number("yield_ml")) {
+        (Some(percent), Some(ml)) => {
+            let _ = write!(
+                text,
+                " · {}",
+                t::less(lang, percent, fmt::litres_unit(lang, ml))
+            );
+        }
+        (None, Some(ml)) => {
+            let _ = write!(text, " · {}", fmt::litres_unit(lang, ml));
+        }
+        _ => {}
+    }
+    (text, href)
+}
+
+struct View {
+    open: Vec<Alert>,
+    closed: Vec<Alert>,
+    names: Names,
+    staff: Vec<Staff>,
+    now: UnixMillis,
+}
+
+async fn view(farm: &Farm) -> Result<View, Error> {
+    let now = farm.clock().now().wall;
+    let view = farm
+        .read(move |conn| {
+            let mut closed = alerts::history(conn, None, 100)?;
+            closed.retain(|a| a.closed.is_some());
+            Ok::<_, farm::StoreError>(View {
+                open: alerts::open(conn)?,
+                closed,
+                names: Names::load(conn)?,
+                staff: staff::list(conn)?,
+                now,
+            })
+        })
+        .await?;
+    Ok(view)
+}
+
+/// The bell and the list.
+pub(crate) async fn fragments(farm: &Farm, lang: Lang) -> Result<Vec<Fragment>, Error> {
+    let view = view(farm).await?;
+    Ok(vec![
+        Fragment::new(
+            "alert-bell",
+            alert_bell(lang, view.open.len() as u32, "/alerts"),
+        ),
+        Fragment::new("open-alerts", open_list(lang, &view)),
+    ])
+}
+
+async fn page(ctx: Ctx) -> Result<Response, Error> {
+    let lang = ctx.lang;
+    let view = view(&ctx.web.farm).await?;
+    let body = html! {
+        h1 { (w::alerts(lang)) }
+        (open_list(lang, &view))
+        @if !view.closed.is_empty() {
+            section.section {
+                h2 { (t::before(lang)) }
+                ul.alert-list {
+                    @for alert in &view.closed {
+                        (past(lang, alert, &view))
+                    }
+                }
+            }
+        }
+    };
+    let page = ctx.page(w::alerts(lang), &[]).body(body);
+    Ok(page.render().into_response())
+}
+
+fn open_list(lang: Lang, view: &View) -> Markup {
+    html! {
+        div #open-alerts {
+            @if view.open.is_empty() {
+                (EmptyState::new(Icon::CheckRing, t::all_well(lang), t::all_well_text(lang)))
+            } @else {
+                ul.alert-list { @for alert in &view.open { (entry(lang, alert, view)) } }
+            }
+        }
+    }
+}
+
+fn tone(alert: &Alert) -> Tone {
+    match alert.severity {
+        Severity::Critical => Tone::Bad,
+        Severity::Warning => Tone::Warn,
+    }
+}
+
+fn entry(lang: Lang, alert: &Alert, view: &View) -> Markup {
+    let (about, href) = about(lang, alert, &view.names);
+    let href = if alert.kind.is_decision() {
+        Some("/inbox".to_owned())
+    } else {
+        href
+    };
+    html! {
+        li.card.alert-card {
+            p { (Badge::new(tone(alert), title(lang, alert.kind))) " " (time_ago(lang, alert.raised.0, view.now.0)) }
+            p { strong { @if let Some(href) = href { a href=(href) { (about) } } @else { (about) } } }
+            p { (advice(lang, alert.kind)) }
+            div.actions {
+                @match &alert.acknowledged {
+                    Some((_, who)) => p.hint { (t::seen_by(lang, who_is(lang, who, &view.staff))) },
+                    None => form method="post" action={ "/alerts/" (alert.id) "/seen" } {
+                        (Button::secondary(t::seen(lang)).icon(Icon::Check))
+                    },
+                }
+                @if !alert.kind.is_decision() {
+                    form method="post" action={ "/alerts/" (alert.id) "/settle" } { (Button::quiet(t::settle(lang))) }
+                }
+            }
+        }
+    }
+}
+
+fn past(lang: Lang, alert: &Alert, view: &View) -> Markup {
+    let (about, href) = about(lang, alert, &view.names);
+    html! {
+        li {
+            (Badge::new(Tone::Neutral, t::closed(lang))) " "
+            strong { (title(lang, alert.kind)) } " · "
+            @if let Some(href) = href { a href=(href) { (about) } } @else { (about) }
+            " · " (time_ago(lang, alert.raised.0, view.now.0))
+        }
+    }
+}
+
+/// The name of who acted, from the form in which it is stored.
+pub(crate) fn who_is(lang: Lang, actor: &str, staff: &[Staff]) -> String {
+    let id = farm::Actor::from_stored(actor).staff();
+    id.and_then(|id| staff.iter().find(|s| s.id == id))
+        .map_or_else(|| w::product(lang).to_owned(), |s| s.name.clone())
+}
+
+async fn seen(State(web): State<Web>, me: Me, Path(id): Path<AlertId>) -> Result<Response, Error> {
+    web.farm
+        .write(me.actor(), move |tx| alerts::acknowledge(tx, id))
+        .await?;
+    Ok(Done::Saved.then("/alerts"))
+}
+
+async fn settle(
+    State(web): State<Web>,
+    me: Me,
+    Path(id): Path<AlertId>,
+) -> Result<Response, Error> {
+    web.farm
+        .write(me.actor(), move |tx| alerts::settle(tx, id, None))
+        .await?;
+    Ok(Done::Saved.then("/alerts"))
+}
+
+impl From<AlertError> for Error {
+    fn from(error: AlertError) -> Self {
+        match error {
+            AlertError::Unknown => Reason::NotFound.into(),
+            AlertError::Closed => Reason::Conflict.into(),
+            AlertError::Store(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn texts_are_right_in_both_languages() {
+        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,72 @@
+//! Names of animals, devices and places, for pages that speak of many.
+
+use std::collections::HashMap;
+
+use farm::{StoreError, alerts::Subject, animals, animals::Animal, devices, places};
+use farm_model::{AnimalId, Device, DeviceId, Place, PlaceId};
+use rusqlite::Connection;
+use ui::{Lang, fmt};
+
+use crate::words::t as w;
+
+/// Everything that has a name.
+pub(crate) struct Names {
+    pub(crate) animals: HashMap<AnimalId, Animal>,
+    pub(crate) devices: HashMap<DeviceId, Device>,
+    pub(crate) places: HashMap<PlaceId, Place>,
+}
+
+impl Names {
+    pub(crate) fn load(conn: &Connection) -> Result<Self, StoreError> {
+        Ok(Self {
+            animals: animals::list(conn)?
+                .into_iter()
+                .map(|a| (a.id, a))
+                .collect(),
+            devices: devices::list(conn)?
+                .into_iter()
+                .map(|d| (d.id, d))
+                .collect(),
+            places: places::list(conn)?.into_iter().map(|p| (p.id, p)).collect(),
+        })
+    }
+
+    /// What an animal is called: number and name.
+    pub(crate) fn animal(&self, lang: Lang, id: AnimalId) -> String {
+        self.animals
+            .get(&id)
+            .map_or_else(|| w::unknown(lang).to_owned(), |a| animal_name(lang, a))
+    }
+
+    /// What a subject is called, and the page that shows it.
+    pub(crate) fn subject(&self, lang: Lang, subject: Subject) -> (String, Option<String>) {
+        match subject {
+            Subject::Farm => (w::about(lang).to_owned(), Some("/about".to_owned())),
+            Subject::Animal(id) => (self.animal(lang, id), Some(format!("/herd/{id}"))),
+            Subject::Device(id) => {
+                let name = self.devices.get(&id).map(|d| d.name.clone());
+                let name = name.unwrap_or_else(|| w::unknown(lang).to_owned());
+                (name, Some(format!("/devices/{id}")))
+            }
+            Subject::Place(id) => {
+                let name = self.places.get(&id).map(|p| p.name.clone());
+                let name = name.unwrap_or_else(|| w::unknown(lang).to_owned());
+                (name, Some("/tanks".to_owned()))
+            }
+            Subject::Stall(stall) => (
+                w::stall_number(lang, stall.0),
+                Some(format!("/parlour/{stall}")),
+            ),
+            Subject::Visit(id) => (w::milk(lang).to_owned(), Some(format!("/milkings/{id}"))),
+        }
+    }
+}
+
+/// Number and name of an animal, as people say them together.
+pub(crate) fn animal_name(lang: Lang, animal: &Animal) -> String {
+    let number = fmt::digits(lang, &animal.number);
+    match animal.name.as_str() {
+        "" => w::cow_number(lang, number),
+        name => format!("{number} {name}"),
+    }
+}
