@@ -6,7 +6,10 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::sim::schedule::{DAY_MS, LOCAL_OFFSET_MS};
+use crate::sim::{
+    BIOGAS_UNIT, STALLS,
+    schedule::{DAY_MS, LOCAL_OFFSET_MS},
+};
 
 /// What can go wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,33 +50,68 @@ impl FromStr for Kind {
             Some((name, argument)) => (name, Some(argument)),
             None => (text, None),
         };
-        let bad = || FaultError::Argument(text.to_owned());
-        let needed = || argument.filter(|a| !a.is_empty()).ok_or_else(bad);
-        Ok(match name {
-            "reader-noise" => Self::ReaderNoise(argument.map(|a| number(a, text)).transpose()?),
-            "crc-failures" => Self::CrcFailures(argument.map_or(Ok(50), |a| number(a, text))?),
-            "stuck-meter" => Self::StuckMeter(number(needed()?, text)?),
-            "dead-slave" => Self::DeadSlave(number(needed()?, text)?),
-            "meter-restart" => Self::MeterRestart(number(needed()?, text)?),
-            "flapping-probe" => Self::FlappingProbe(argument.map(str::to_owned)),
-            "sick-cow" => Self::SickCow(number(needed()?, text)?),
-            "warm-tank" => Self::WarmTank(number(needed()?, text)?),
-            "missing-tag" => Self::MissingTag(number(needed()?, text)?),
-            "swapped-tags" => {
-                let (a, b) = needed()?.split_once(',').ok_or_else(bad)?;
-                Self::SwappedTags(number(a, text)?, number(b, text)?)
-            }
-            "two-tags" => Self::TwoTags(argument.map(|a| number(a, text)).transpose()?),
-            "vanish-port" => Self::VanishPort(needed()?.to_owned()),
-            "milk-without-cow" => Self::MilkWithoutCow(number(needed()?, text)?),
-            _ => return Err(FaultError::Kind(name.to_owned())),
+        Self::of(name, argument).ok_or_else(|| match NAMES.contains(&name) {
+            true => FaultError::Argument(text.to_owned()),
+            false => FaultError::Kind(name.to_owned()),
         })
     }
 }
 
-fn number<N: FromStr>(text: &str, whole: &str) -> Result<N, FaultError> {
-    text.parse()
-        .map_err(|_| FaultError::Argument(whole.to_owned()))
+const NAMES: [&str; 13] = [
+    "reader-noise",
+    "crc-failures",
+    "stuck-meter",
+    "dead-slave",
+    "meter-restart",
+    "flapping-probe",
+    "sick-cow",
+    "warm-tank",
+    "missing-tag",
+    "swapped-tags",
+    "two-tags",
+    "vanish-port",
+    "milk-without-cow",
+];
+
+impl Kind {
+    fn of(name: &str, argument: Option<&str>) -> Option<Self> {
+        Some(match (name, argument) {
+            ("reader-noise", None) => Self::ReaderNoise(None),
+            ("reader-noise", Some(a)) => Self::ReaderNoise(Some(stall(a)?)),
+            ("crc-failures", None) => Self::CrcFailures(50),
+            ("crc-failures", Some(a)) => Self::CrcFailures(a.parse().ok().filter(|p| *p <= 100)?),
+            ("stuck-meter", Some(a)) => Self::StuckMeter(stall(a)?),
+            ("dead-slave", Some(a)) => Self::DeadSlave(a.parse().ok().filter(is_unit)?),
+            ("meter-restart", Some(a)) => Self::MeterRestart(stall(a)?),
+            ("flapping-probe", name) => Self::FlappingProbe(name.map(str::to_owned)),
+            ("sick-cow", Some(a)) => Self::SickCow(a.parse().ok()?),
+            ("warm-tank", Some(a)) => {
+                Self::WarmTank(a.parse().ok().filter(|t| matches!(t, 1 | 2))?)
+            }
+            ("missing-tag", Some(a)) => Self::MissingTag(a.parse().ok()?),
+            ("swapped-tags", Some(a)) => {
+                let (a, b) = a.split_once(',')?;
+                Self::SwappedTags(a.parse().ok()?, b.parse().ok()?)
+            }
+            ("two-tags", None) => Self::TwoTags(None),
+            ("two-tags", Some(a)) => Self::TwoTags(Some(stall(a)?)),
+            ("vanish-port", Some("modbus")) => Self::VanishPort("modbus".to_owned()),
+            ("vanish-port", Some(a)) => {
+                stall(a.strip_prefix("reader-")?)?;
+                Self::VanishPort(a.to_owned())
+            }
+            ("milk-without-cow", Some(a)) => Self::MilkWithoutCow(stall(a)?),
+            _ => return None,
+        })
+    }
+}
+
+fn stall(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|n| (1..=STALLS).contains(n))
+}
+
+fn is_unit(unit: &u8) -> bool {
+    (1..=STALLS).contains(&u16::from(*unit)) || *unit == BIOGAS_UNIT
 }
 
 /// A fault and the time it lasts.
@@ -101,7 +139,10 @@ impl Fault {
         };
         let (kind, time) = order.split_once('@').unwrap_or((order, "now"));
         let from = parse_time(time, now)?;
-        let until = duration.map(parse_span).transpose()?.map(|d| from + d);
+        let until = duration
+            .map(parse_span)
+            .transpose()?
+            .map(|d| from.saturating_add(d));
         Ok(Self {
             kind: kind.parse()?,
             from,
@@ -120,7 +161,7 @@ fn parse_time(text: &str, now: i64) -> Result<i64, FaultError> {
         return Ok(now);
     }
     if let Ok(span) = parse_span(text.strip_prefix('+').unwrap_or(text)) {
-        return Ok(now + span);
+        return Ok(now.saturating_add(span));
     }
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.as_millisecond());
@@ -219,10 +260,7 @@ pub enum FaultError {
 impl fmt::Display for FaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kind(name) => write!(
-                f,
-                "no fault is called {name:?}; try reader-noise, crc-failures, stuck-meter, dead-slave, meter-restart, flapping-probe, sick-cow, warm-tank, missing-tag, swapped-tags, two-tags, vanish-port or milk-without-cow"
-            ),
+            Self::Kind(name) => write!(f, "no fault is called {name:?}; try {}", NAMES.join(", ")),
             Self::Argument(text) => write!(f, "{text:?} lacks its argument or has a wrong one"),
             Self::Time(text) => write!(
                 f,
@@ -266,6 +304,8 @@ mod tests {
                 Some(1800 + 172_800),
             ),
             ("warm-tank:1@04:00+500ms", Kind::WarmTank(1), 82_800, None),
+            ("warm-tank:1@60+600", Kind::WarmTank(1), 60, Some(660)),
+            ("two-tags+30", Kind::TwoTags(None), 0, Some(30)),
             (
                 "vanish-port:modbus@2026-11-20T05:01:00+06:00+5s",
                 Kind::VanishPort("modbus".into()),
@@ -303,6 +343,19 @@ mod tests {
             Fault::parse("swapped-tags:1@now", 0),
             Err(FaultError::Argument("swapped-tags:1".into()))
         );
+        for order in [
+            "stuck-meter:9",
+            "dead-slave:0",
+            "warm-tank:3",
+            "crc-failures:101",
+            "vanish-port:reader-9",
+            "two-tags:x",
+        ] {
+            assert_eq!(
+                Fault::parse(order, 0),
+                Err(FaultError::Argument(order.into()))
+            );
+        }
         assert_eq!(
             Fault::parse("sick-cow:1@later", 0),
             Err(FaultError::Time("later".into()))
@@ -318,5 +371,12 @@ mod tests {
             [999, 1000, 2999, 3000].map(dead),
             [false, true, true, false]
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_order_is_read_or_refused(kind in "[a-z-]{0,9}|sick-cow:[0-9]{1,12}", time in "[0-9+:TZ-]{0,20}|[0-9]{1,19}d", now in 0i64..4_000_000_000_000) {
+            let _ = Fault::parse(&format!("{kind}@{time}"), now);
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 /// ISO 3166-1 numeric code of Bangladesh, the country part of every tag here.
 pub const BANGLADESH: u16 = 50;
 
-/// Share of a day's milk given in the morning; the night is the longer interval.
+/// Share of a day's milk given in the morning where cows are milked twice; the night is the longer interval.
 const MORNING_SHARE: f64 = 0.55;
 
 /// An animal.
@@ -108,8 +108,8 @@ impl Animal {
         (days_between(lactation.calved_on, date) > 4).then_some(lactation)
     }
 
-    /// Millilitres she gives in session `number` of `date`, to whole pulses of 10 mL; 0 when she is not milked.
-    pub fn yield_ml(&self, seed: u64, date: Date, number: u8) -> i64 {
+    /// Millilitres she gives in session `number` of the `sessions` of `date`, to whole pulses of 10 mL; 0 when she is not milked.
+    pub fn yield_ml(&self, seed: u64, date: Date, number: u8, sessions: usize) -> i64 {
         let Some(lactation) = self.lactation_on(date) else {
             return 0;
         };
@@ -117,10 +117,10 @@ impl Animal {
             .curve
             .kg_on(days_between(lactation.calved_on, date))
             / MILK_KG_PER_L;
-        let share = if number == 1 {
-            MORNING_SHARE
-        } else {
-            1.0 - MORNING_SHARE
+        let share = match (sessions, number) {
+            (2, 1) => MORNING_SHARE,
+            (2, _) => 1.0 - MORNING_SHARE,
+            (sessions, _) => 1.0 / sessions.max(1) as f64,
         };
         let mut day = Rng::keyed(seed, &[self.number.into(), ordinal(date)]);
         let mut milking = Rng::keyed(seed, &[self.number.into(), ordinal(date), number.into()]);
@@ -303,7 +303,7 @@ mod tests {
             .collect();
         assert_eq!(in_milk.len(), 60);
         for cow in &in_milk {
-            let day: i64 = (1..=2).map(|n| cow.yield_ml(1, TODAY, n)).sum();
+            let day: i64 = (1..=2).map(|n| cow.yield_ml(1, TODAY, n, 2)).sum();
             assert!(
                 (1_200..30_000).contains(&day),
                 "{} gives {day} mL",
@@ -313,7 +313,7 @@ mod tests {
         }
         let total: i64 = in_milk
             .iter()
-            .map(|c| c.yield_ml(1, TODAY, 1) + c.yield_ml(1, TODAY, 2))
+            .map(|c| c.yield_ml(1, TODAY, 1, 2) + c.yield_ml(1, TODAY, 2, 2))
             .sum();
         assert!((300_000..900_000).contains(&total), "{total} mL a day");
     }
@@ -328,7 +328,7 @@ mod tests {
                 _ => None,
             })
             .unwrap();
-        assert_eq!(cow.yield_ml(1, since, 1), 0);
-        assert!(cow.yield_ml(1, back(since, 1), 1) > 0);
+        assert_eq!(cow.yield_ml(1, since, 1, 2), 0);
+        assert!(cow.yield_ml(1, back(since, 1), 1, 2) > 0);
     }
 }

@@ -370,7 +370,8 @@ impl Sim {
     fn plan(&mut self, cow: usize) -> Visit {
         let animal = &self.herd[cow];
         let session = self.setup.schedule.session_at(self.now).0;
-        let well_ml = animal.yield_ml(self.setup.seed, session.date, session.number);
+        let sessions = self.setup.schedule.minutes().len();
+        let well_ml = animal.yield_ml(self.setup.seed, session.date, session.number, sessions);
         let (health, yield_ml) = match self
             .faults
             .any(self.now, |k| *k == Kind::SickCow(animal.number))

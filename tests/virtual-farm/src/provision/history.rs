@@ -26,6 +26,9 @@ const FINE_DAYS: i64 = 7;
 /// Time from one cow to the next in a stall.
 const TURN_MS: i64 = 450_000;
 
+/// Longest session.
+const SESSION_MS: i64 = 5 * HOUR_MS;
+
 /// Resolution of the tanks.
 const STEP_MS: i64 = 60_000;
 
@@ -95,7 +98,7 @@ pub fn history(setup: &Setup, days: u32) -> History {
                 Pace::Always => setup.schedule.next_after(start).1,
             };
             if start >= from && over <= until {
-                session_milkings(setup.seed, &herd, session, start, &mut milkings);
+                session_milkings(setup, &herd, session, start, &mut milkings);
             }
         }
         date = shifted(date, 1);
@@ -111,12 +114,13 @@ pub fn history(setup: &Setup, days: u32) -> History {
 }
 
 fn session_milkings(
-    seed: u64,
+    setup: &Setup,
     herd: &[Animal],
     session: Session,
     start: i64,
     out: &mut Vec<PastMilking>,
 ) {
+    let (seed, sessions) = (setup.seed, setup.schedule.minutes().len());
     let mut rng = Rng::keyed(
         seed,
         &[
@@ -130,11 +134,14 @@ fn session_milkings(
         .filter(|a| a.lactation_on(session.date).is_some())
         .collect();
     rng.shuffle(&mut cows);
+    // What a large herd could not pass through eight stalls in time is told closer together.
+    let turns = cows.len().div_ceil(STALLS.into()).max(1) as i64;
+    let turn_ms = TURN_MS.min(SESSION_MS / turns);
     for (turn, cow) in cows.into_iter().enumerate() {
         let stall = (turn % usize::from(STALLS)) as u16 + 1;
-        let yield_ml = cow.yield_ml(seed, session.date, session.number);
+        let yield_ml = cow.yield_ml(seed, session.date, session.number, sessions);
         let begin = start
-            + (turn / usize::from(STALLS)) as i64 * TURN_MS
+            + (turn / usize::from(STALLS)) as i64 * turn_ms
             + i64::from(stall) * 4_000
             + rng.whole(40_000, 70_000);
         let lasts = (((2.6 + yield_ml as f64 / 2_600.0) + rng.between(-0.4, 0.4)).clamp(4.0, 6.2)

@@ -224,4 +224,22 @@ mod tests {
         buffer[5] ^= 1;
         assert_eq!(take_rtu_request(&mut buffer), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_break_a_slave(mut bytes in proptest::collection::vec(0u8.., 0..600)) {
+            while let Some((unit, pdu)) = take_rtu_request(&mut bytes) {
+                proptest::prop_assert!(rtu_frame(unit, &answer(&pdu, &[7; 11])).len() <= 256);
+            }
+            proptest::prop_assert!(bytes.len() <= MAX_FRAME);
+        }
+
+        #[test]
+        fn every_readable_range_is_answered_in_full(first in 0u16..120, count in 1u16..=125) {
+            let image: Vec<u16> = (0..245).collect();
+            let pdu = answer(&[&[3], &first.to_be_bytes()[..], &count.to_be_bytes()].concat(), &image);
+            proptest::prop_assert_eq!(pdu.len(), 2 + 2 * usize::from(count));
+            proptest::prop_assert_eq!(&pdu[2..4], &first.to_be_bytes());
+        }
+    }
 }
