@@ -4,7 +4,9 @@
 //! a keyboard; a state is said by icon and word, never by colour alone; a label belongs to each control.
 //!
 //! Classes that arrange parts: `grid` (as many columns as fit), `split` (main and side on a desk), `cluster` (in a row that
-//! wraps), `actions` (buttons), `form` (a column of fields), `flow` (one under the other), `parlour-touch` (buttons of 20 mm).
+//! wraps), `actions` (buttons), `form` (a column of fields), `flow` (one under the other), `parlour-touch` (buttons of 20 mm),
+//! `actions-big` and `people` (lists of `tile` links), `readings` (a list of `reading-row`), `alert-list` (of `card alert-card`),
+//! `pin-pad` (a form with a PIN and its keys), `grid two` (charts beside each other).
 
 mod button;
 mod calendar;
@@ -20,7 +22,7 @@ pub use display::{
     Badge, Breadcrumb, Card, EmptyState, Event, Meter, Quality, Stat, Tab, avatar, breadcrumbs,
     facts, page_head, progress, quality_chip, section, stats, tabs, time_ago, timeline, toast,
 };
-pub use form::{Choice, Field, Point, Select, Tiles, form_error, keypad};
+pub use form::{Check, Choice, Field, Point, Select, Tiles, form_error, keypad};
 pub use overlay::{Confirm, Dialog, Sheet, search_results, undo_bar};
 pub use stall::{StallCard, StallState, parlour};
 pub use table::{Column, Direction, Row, Table};

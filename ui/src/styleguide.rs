@@ -10,10 +10,11 @@ use crate::{
         tank,
     },
     components::{
-        Badge, Breadcrumb, Button, Calendar, Card, Choice, Column, Confirm, Dialog, Direction,
-        EmptyState, Event, Field, Point, Quality, Row, Select, Sheet, StallCard, StallState, Stat,
-        Tab, Table, Tiles, breadcrumbs, facts, form_error, keypad, page_head, parlour, progress,
-        quality_chip, search_results, section, stats, tabs, timeline, toast, undo_bar,
+        Badge, Breadcrumb, Button, Calendar, Card, Check, Choice, Column, Confirm, Dialog,
+        Direction, EmptyState, Event, Field, Point, Quality, Row, Select, Sheet, StallCard,
+        StallState, Stat, Tab, Table, Tiles, breadcrumbs, facts, form_error, keypad, page_head,
+        parlour, progress, quality_chip, search_results, section, stats, tabs, timeline, toast,
+        undo_bar,
     },
     fmt,
     icons::Icon,
@@ -34,6 +35,7 @@ pub fn styleguide(lang: Lang) -> Markup {
         (section(t::herd(lang), &herd_table(lang)))
         (section(t::buttons(lang), &buttons(lang)))
         (section(t::forms(lang), &forms(lang)))
+        (section(t::first_page(lang), &rows(lang)))
         (section(t::words(lang), &words(lang)))
         (section(t::lists(lang), &lists(lang)))
         (section(t::calendar(lang), &calendar(lang)))
@@ -351,12 +353,43 @@ fn forms(lang: Lang) -> Markup {
                     Choice::new("am", t::morning(lang)).icon(Icon::Sun),
                     Choice::new("pm", t::evening(lang)).icon(Icon::Moon),
                 ]).chosen("am").parlour())
+                (Check::new("watch", t::watch(lang)).hint(t::watch_hint(lang)).ticked(true))
                 (Field::area("note", t::note(lang)))
                 div.actions { (Button::primary(crate::t::save(lang)).big()) (Button::secondary(crate::t::cancel(lang)).href("#")) }
             }
             form.form method="post" action="#" {
                 (Field::pin("pin", t::pin(lang)))
                 (keypad(lang, "pin", Point::Without))
+            }
+        }
+    }
+}
+
+/// Lists of large tiles and rows, as first pages and the sensors' page have them.
+fn rows(lang: Lang) -> Markup {
+    let tile = |icon: Icon, title: &str, hint: &str| {
+        html! { li { a.tile href="#" { (icon) span.tile-text { strong { (title) } small { (hint) } } } } }
+    };
+    let reading = |name: &str, value: &str, quality| {
+        html! { li.reading-row { a href="#" { (name) } strong.num { (value) } (quality_chip(lang, quality)) } }
+    };
+    html! {
+        ul.actions-big {
+            (tile(Icon::Bucket, t::milk(lang), &t::four_left(lang, 4)))
+            (tile(Icon::Parlour, t::stalls(lang), t::milking(lang)))
+            (tile(Icon::Inbox, t::to_settle(lang), t::oldest(lang)))
+        }
+        ul.readings {
+            (reading(&t::tank_n(lang, 1), &format!("{} °C", fmt::decimal(lang, 3_800, 3, 1)), Quality::Good))
+            (reading(&t::tank_n(lang, 2), &format!("{} °C", fmt::decimal(lang, 4_600, 3, 1)), Quality::Stale))
+            (reading(t::biogas(lang), "–", Quality::Missing))
+        }
+        ul.alert-list {
+            li.card.alert-card {
+                p { (Badge::new(Tone::Bad, t::hold(lang))) }
+                p { strong { (t::shyamoli(lang)) } }
+                p { (t::not_in_tank(lang)) }
+                div.actions { (Button::secondary(crate::t::close(lang)).icon(Icon::Check).href("#")) }
             }
         }
     }

@@ -402,6 +402,52 @@ impl Render for Tiles {
     }
 }
 
+/// A thing that is so or not so. An unticked box sends nothing.
+#[derive(Clone, Debug)]
+pub struct Check {
+    name: String,
+    label: String,
+    hint: Option<String>,
+    ticked: bool,
+}
+
+impl Check {
+    /// A box that sends `name=on` when it is ticked.
+    pub fn new(name: impl Into<String>, label: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            label: label.into(),
+            hint: None,
+            ticked: false,
+        }
+    }
+
+    /// Whether it is ticked now.
+    #[must_use]
+    pub fn ticked(mut self, ticked: bool) -> Self {
+        self.ticked = ticked;
+        self
+    }
+
+    /// What it means.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl Render for Check {
+    fn render(&self) -> Markup {
+        html! {
+            label.check {
+                input type="checkbox" name=(self.name) checked[self.ticked];
+                span { (self.label) @if let Some(hint) = &self.hint { small { (hint) } } }
+            }
+        }
+    }
+}
+
 /// Large digit keys for the field called `field`; they appear only where JavaScript can work them.
 pub fn keypad(lang: Lang, field: &str, with_point: Point) -> Markup {
     html! {

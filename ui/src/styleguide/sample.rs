@@ -11,6 +11,7 @@ crate::texts! {
     herd = "Herd" / "গোয়াল";
     buttons = "Buttons" / "বোতাম";
     forms = "Forms" / "ফরম";
+    first_page = "Tiles and rows" / "টালি ও সারি";
     words = "Messages and states" / "বার্তা ও অবস্থা";
     lists = "One animal" / "একটি গরু";
     calendar = "Calendar" / "পঞ্জিকা";
@@ -91,6 +92,8 @@ crate::texts! {
     sahiwal = "Sahiwal" / "শাহিওয়াল";
     friesian = "Friesian cross" / "ফ্রিজিয়ান সংকর";
     session = "Session" / "বেলা";
+    watch = "Watch her closely" / "নজরে রাখুন";
+    watch_hint = "A drop in milk is reported the same day" / "দুধ কমলে সেদিনই জানানো হবে";
     note = "Note" / "মন্তব্য";
     pin = "PIN" / "পিন";
 
