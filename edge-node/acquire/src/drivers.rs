@@ -170,7 +170,8 @@ impl Drivers {
         station.is_some()
     }
 
-    /// Reads `ranges` of the Modbus slave behind `link`, through the owner of its bus if that runs.
+    /// Reads `ranges` of the Modbus slave behind `link`, through the owner of its bus, and with that one's line settings, if
+    /// it runs.
     ///
     /// Ranges may be wide: parts that the slave refuses are left out. Words come back in order, bits as 0 and 1.
     ///

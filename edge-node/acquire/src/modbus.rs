@@ -1,7 +1,7 @@
 //! Modbus RTU buses and TCP endpoints: one owner task each, which asks its slaves in turn.
 //!
-//! [`frame`] is bytes, [`schedule`] is when, [`slave`] is what is news, [`search`] is how the Devices page looks through a
-//! running device; all pure. [`wire`] moves bytes and [`bus`] joins them.
+//! [`frame`] is bytes, `schedule` is when, `slave` is what is told, `search` is how the Devices page looks through a device;
+//! none of them does I/O. `wire` moves bytes and `bus` joins them.
 //! Invariant: nobody but the owner touches a bus, the Devices page included.
 
 pub(crate) mod bus;
