@@ -36,7 +36,8 @@ use crate::{
 pub struct Drivers {
     shared: Shared,
     stations: AsyncMutex<BTreeMap<Site, Station>>,
-    pump: AbortOnDropHandle<()>,
+    /// Hands over what was heard; taken by whoever shuts down.
+    pump: AsyncMutex<Option<AbortOnDropHandle<()>>>,
 }
 
 /// What one owner owns.
@@ -85,7 +86,7 @@ impl Drivers {
                 outbox,
             },
             stations: AsyncMutex::default(),
-            pump,
+            pump: AsyncMutex::new(Some(pump)),
         }
     }
 
@@ -208,12 +209,13 @@ impl Drivers {
 
     /// Stops all drivers, closes their ports, and returns when what they had decoded is handed over: whoever holds the
     /// other end of the channel goes on receiving until it is closed.
-    pub async fn shutdown(self) {
-        for (_, station) in self.stations.into_inner() {
-            station.driver.stop().await;
-        }
+    /// What is started after it reaches nobody.
+    pub async fn shutdown(&self) {
+        self.apply(Vec::new()).await;
         self.shared.outbox.close();
-        let _ = self.pump.await;
+        if let Some(pump) = self.pump.lock().await.take() {
+            let _ = pump.await;
+        }
     }
 }
 
