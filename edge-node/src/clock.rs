@@ -5,7 +5,7 @@
 
 use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
-use farm_model::{Clock, ClockQuality, ScaledClock, SystemClock};
+use farm_model::{Clock, ClockQuality, SystemClock, time::ScaledClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{ClockConfig, ClockTrust};
@@ -16,7 +16,10 @@ pub fn build(config: &ClockConfig, boot: u32) -> (Arc<dyn Clock>, Option<Arc<Sys
         return (Arc::new(ScaledClock::new(start, rate, boot)), None);
     }
     let clock = Arc::new(SystemClock::new(boot, quality(config.trust)));
-    (clock.clone(), (config.trust == ClockTrust::Ntp).then_some(clock))
+    (
+        clock.clone(),
+        (config.trust == ClockTrust::Ntp).then_some(clock),
+    )
 }
 
 /// How well the wall clock is known at this moment.
@@ -31,8 +34,16 @@ pub fn quality(trust: ClockTrust) -> ClockQuality {
 /// Keeps `clock`'s quality true until cancelled.
 pub async fn watch(clock: Arc<SystemClock>, stop: CancellationToken) {
     let mut known = None;
-    while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(if known.is_none() { 0 } else { 60 }))).await.is_some() {
-        let Ok(now) = tokio::task::spawn_blocking(|| quality(ClockTrust::Ntp)).await else { continue };
+    while stop
+        .run_until_cancelled(tokio::time::sleep(Duration::from_secs(
+            if known.is_none() { 0 } else { 60 },
+        )))
+        .await
+        .is_some()
+    {
+        let Ok(now) = tokio::task::spawn_blocking(|| quality(ClockTrust::Ntp)).await else {
+            continue;
+        };
         if known.replace(now) != Some(now) {
             clock.set_quality(now);
             tracing::info!(quality = ?now, "clock quality changed");

@@ -21,8 +21,6 @@ pub const DEFAULT: &str = include_str!("../khamar.toml");
 #[derive(Clone, Debug, Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The farm itself.
-    pub farm: FarmConfig,
     /// Where data is kept and for how long.
     pub data: DataConfig,
     /// The web server on the farm's network.
@@ -43,32 +41,12 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// The farm itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FarmConfig {
-    /// Name shown on every page.
-    pub name: String,
-    /// IANA time zone of the farm's days and sessions.
-    pub timezone: String,
-}
-
-impl Default for FarmConfig {
-    fn default() -> Self {
-        Self { name: "খামার".to_owned(), timezone: "Asia/Dhaka".to_owned() }
-    }
-}
-
 /// Where data is kept and for how long.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
     /// Folder of the database, its copies and the setup code.
     pub dir: PathBuf,
-    /// Days that raw readings are kept; rolled-up ones stay.
-    pub keep_raw_days: u32,
-    /// Size of the database in megabytes at which the oldest raw readings go, whatever their age.
-    pub max_megabytes: u64,
     /// Daily copies kept.
     pub copies: u32,
     /// Local time of the daily copy, `HH:MM`.
@@ -79,8 +57,6 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             dir: PathBuf::from("/var/lib/khamar"),
-            keep_raw_days: 30,
-            max_megabytes: 4096,
             copies: 7,
             copy_at: "02:30".to_owned(),
         }
@@ -97,7 +73,9 @@ pub struct WebConfig {
 
 impl Default for WebConfig {
     fn default() -> Self {
-        Self { listen: vec![SocketAddr::from(([0, 0, 0, 0], 8080))] }
+        Self {
+            listen: vec![SocketAddr::from(([0, 0, 0, 0], 8080))],
+        }
     }
 }
 
@@ -136,7 +114,9 @@ pub struct SerialConfig {
 
 impl Default for SerialConfig {
     fn default() -> Self {
-        Self { dirs: vec![PathBuf::from("/dev/serial/by-id")] }
+        Self {
+            dirs: vec![PathBuf::from("/dev/serial/by-id")],
+        }
     }
 }
 
@@ -152,7 +132,10 @@ pub struct OneWireConfig {
 
 impl Default for OneWireConfig {
     fn default() -> Self {
-        Self { root: PathBuf::from("/sys/bus/w1/devices"), every_s: 30 }
+        Self {
+            root: PathBuf::from("/sys/bus/w1/devices"),
+            every_s: 30,
+        }
     }
 }
 
@@ -170,14 +153,19 @@ pub struct ClockConfig {
 
 impl Default for ClockConfig {
     fn default() -> Self {
-        Self { trust: ClockTrust::Ntp, simulated_start_ms: 0, simulated_rate: 0.0 }
+        Self {
+            trust: ClockTrust::Ntp,
+            simulated_start_ms: 0,
+            simulated_rate: 0.0,
+        }
     }
 }
 
 impl ClockConfig {
     /// Start and rate of the demonstration's clock, when there is one.
     pub fn simulated(&self) -> Option<(UnixMillis, f64)> {
-        (self.simulated_rate > 0.0).then_some((UnixMillis(self.simulated_start_ms), self.simulated_rate))
+        (self.simulated_rate > 0.0)
+            .then_some((UnixMillis(self.simulated_start_ms), self.simulated_rate))
     }
 }
 
@@ -192,19 +180,11 @@ pub enum ClockTrust {
 }
 
 /// Discovery messages for Home Assistant.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HomeAssistantConfig {
     /// Whether to publish them.
     pub enabled: bool,
-    /// Home Assistant's discovery prefix.
-    pub prefix: String,
-}
-
-impl Default for HomeAssistantConfig {
-    fn default() -> Self {
-        Self { enabled: false, prefix: "homeassistant".to_owned() }
-    }
 }
 
 /// Logs.
@@ -225,7 +205,13 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Json, level: "info".to_owned(), file: PathBuf::new(), rotate_megabytes: 10, keep_files: 5 }
+        Self {
+            format: LogFormat::Json,
+            level: "info".to_owned(),
+            file: PathBuf::new(),
+            rotate_megabytes: 10,
+            keep_files: 5,
+        }
     }
 }
 
@@ -279,7 +265,11 @@ impl fmt::Display for Problem {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(|p| format!("  {p}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Reads and checks the file at `path`.
@@ -287,8 +277,14 @@ fn list(problems: &[Problem]) -> String {
 /// # Errors
 /// When the file can't be read, or any key or value in it is wrong; all wrong keys are named at once.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    parse(&text).map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text).map_err(|problems| ConfigError::Invalid {
+        path: path.to_owned(),
+        problems,
+    })
 }
 
 /// Checks and reads configuration text.
@@ -297,7 +293,8 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// Every problem found, in the order of lines.
 pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let table = DeTable::parse(text).map_err(|e| vec![at(text, &e)])?;
-    let known = toml::Value::try_from(Config::default()).expect("the default configuration is plain data");
+    let known =
+        toml::Value::try_from(Config::default()).expect("the default configuration is plain data");
     let mut problems = Vec::new();
     unknown_keys(text, table.get_ref(), &known, "", &mut problems);
     if !problems.is_empty() {
@@ -311,15 +308,30 @@ pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
 
 fn at(text: &str, error: &toml::de::Error) -> Problem {
     let line = error.span().map_or(0, |span| line_of(text, span.start));
-    Problem { line, message: error.message().replace('\n', " ") }
+    Problem {
+        line,
+        message: error.message().replace('\n', " "),
+    }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+    text.as_bytes()[..offset.min(text.len())]
+        .iter()
+        .filter(|b| **b == b'\n')
+        .count()
+        + 1
 }
 
-fn unknown_keys(text: &str, table: &DeTable<'_>, known: &toml::Value, path: &str, problems: &mut Vec<Problem>) {
-    let toml::Value::Table(known) = known else { return };
+fn unknown_keys(
+    text: &str,
+    table: &DeTable<'_>,
+    known: &toml::Value,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) {
+    let toml::Value::Table(known) = known else {
+        return;
+    };
     for (key, value) in table {
         let name: &str = key.get_ref().as_ref();
         match known.get(name) {
@@ -329,12 +341,26 @@ fn unknown_keys(text: &str, table: &DeTable<'_>, known: &toml::Value, path: &str
                 }
             }
             None => {
-                let nearest = known.keys().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
+                let nearest = known.keys().max_by(|a, b| {
+                    strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
+                });
                 let hint = match nearest {
-                    Some(near) if strsim::jaro_winkler(name, near) > 0.75 => format!("did you mean `{path}{near}`?"),
-                    _ => format!("known here: {}", known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")),
+                    Some(near) if strsim::jaro_winkler(name, near) > 0.75 => {
+                        format!("did you mean `{path}{near}`?")
+                    }
+                    _ => format!(
+                        "known here: {}",
+                        known
+                            .keys()
+                            .map(|k| format!("`{k}`"))
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    ),
                 };
-                problems.push(Problem { line: line_of(text, key.span().start), message: format!("unknown key `{path}{name}`; {hint}") });
+                problems.push(Problem {
+                    line: line_of(text, key.span().start),
+                    message: format!("unknown key `{path}{name}`; {hint}"),
+                });
             }
         }
     }
@@ -344,31 +370,48 @@ fn unknown_keys(text: &str, table: &DeTable<'_>, known: &toml::Value, path: &str
 fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
     let mut wrong = |key: &str, message: String| {
-        let line = text.lines().position(|l| l.trim_start().starts_with(key)).map_or(0, |i| i + 1);
+        let line = text
+            .lines()
+            .position(|l| l.trim_start().starts_with(key))
+            .map_or(0, |i| i + 1);
         problems.push(Problem { line, message });
     };
-    if jiff::tz::TimeZone::get(&config.farm.timezone).is_err() {
-        wrong("timezone", format!("`farm.timezone`: no time zone is called {:?}; write it as \"Asia/Dhaka\"", config.farm.timezone));
-    }
     if config.data.copy_at.parse::<jiff::civil::Time>().is_err() {
-        wrong("copy_at", format!("`data.copy_at`: {:?} is no time of day; write it as \"02:30\"", config.data.copy_at));
-    }
-    if config.data.max_megabytes < 64 {
-        wrong("max_megabytes", "`data.max_megabytes` must be at least 64".to_owned());
+        wrong(
+            "copy_at",
+            format!(
+                "`data.copy_at`: {:?} is no time of day; write it as \"02:30\"",
+                config.data.copy_at
+            ),
+        );
     }
     if config.web.listen.is_empty() {
-        wrong("listen", "`web.listen` is empty: nobody could open a page; write [\"0.0.0.0:8080\"]".to_owned());
+        wrong(
+            "listen",
+            "`web.listen` is empty: nobody could open a page; write [\"0.0.0.0:8080\"]".to_owned(),
+        );
     }
     if config.onewire.every_s == 0 {
         wrong("every_s", "`onewire.every_s` must be at least 1".to_owned());
     }
     if config.mqtt.max_packet_bytes < 1024 {
-        wrong("max_packet_bytes", "`mqtt.max_packet_bytes` must be at least 1024".to_owned());
+        wrong(
+            "max_packet_bytes",
+            "`mqtt.max_packet_bytes` must be at least 1024".to_owned(),
+        );
     }
     if !(config.clock.simulated_rate >= 0.0 && config.clock.simulated_rate <= 10_000.0) {
-        wrong("simulated_rate", "`clock.simulated_rate` must be between 0 and 10000".to_owned());
+        wrong(
+            "simulated_rate",
+            "`clock.simulated_rate` must be between 0 and 10000".to_owned(),
+        );
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    problems.sort_by_key(|p| p.line);
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
 }
 
 #[cfg(test)]
@@ -382,7 +425,10 @@ mod tests {
     #[test]
     fn the_shipped_file_is_the_default() {
         let shipped = parse(DEFAULT).unwrap();
-        assert_eq!(toml::Value::try_from(shipped).unwrap(), toml::Value::try_from(Config::default()).unwrap());
+        assert_eq!(
+            toml::Value::try_from(shipped).unwrap(),
+            toml::Value::try_from(Config::default()).unwrap()
+        );
     }
 
     #[test]
@@ -391,7 +437,10 @@ mod tests {
         let known = toml::Value::try_from(Config::default()).unwrap();
         for (section, keys) in known.as_table().unwrap() {
             for key in keys.as_table().unwrap().keys() {
-                assert!(shipped[section].get(key).is_some(), "{section}.{key} is not explained in khamar.toml");
+                assert!(
+                    shipped[section].get(key).is_some(),
+                    "{section}.{key} is not explained in khamar.toml"
+                );
             }
         }
     }
@@ -406,11 +455,11 @@ mod tests {
 
     #[test]
     fn wrong_values_say_what_to_write() {
-        insta::assert_snapshot!(problems("[farm]\ntimezone = \"Dhaka\"\n[data]\ncopy_at = \"25:00\"\n"), @r#"
-          line 2: `farm.timezone`: no time zone is called "Dhaka"; write it as "Asia/Dhaka"
+        insta::assert_snapshot!(problems("[web]\nlisten = []\n[data]\ncopy_at = \"25:00\"\n"), @r#"
+          line 2: `web.listen` is empty: nobody could open a page; write ["0.0.0.0:8080"]
           line 4: `data.copy_at`: "25:00" is no time of day; write it as "02:30"
         "#);
-        insta::assert_snapshot!(problems("[data]\nkeep_raw_days = \"thirty\"\n"), @r#"  line 2: invalid type: string "thirty", expected u32"#);
+        insta::assert_snapshot!(problems("[data]\ncopies = \"thirty\"\n"), @r#"  line 2: invalid type: string "thirty", expected u32"#);
         insta::assert_snapshot!(problems("[data\n"), @"  line 1: unclosed table, expected `]`");
     }
 }

@@ -44,15 +44,30 @@ pub struct Check {
 
 impl Check {
     fn good(name: &'static str, seen: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Good, seen: seen.into(), advice: String::new() }
+        Self {
+            name,
+            verdict: Verdict::Good,
+            seen: seen.into(),
+            advice: String::new(),
+        }
     }
 
     fn warning(name: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Warning, seen: seen.into(), advice: advice.into() }
+        Self {
+            name,
+            verdict: Verdict::Warning,
+            seen: seen.into(),
+            advice: advice.into(),
+        }
     }
 
     fn bad(name: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Bad, seen: seen.into(), advice: advice.into() }
+        Self {
+            name,
+            verdict: Verdict::Bad,
+            seen: seen.into(),
+            advice: advice.into(),
+        }
     }
 }
 
@@ -90,13 +105,21 @@ pub fn examine(config: &Config) -> Vec<Check> {
 }
 
 fn clock_check(config: &Config) -> Check {
-    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::get(&config.farm.timezone).unwrap_or(jiff::tz::TimeZone::UTC));
+    let now = jiff::Zoned::now();
     let shown = now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
     if config.clock.simulated().is_some() {
-        return Check::warning("clock", "simulated", "set clock.simulated_rate to 0 on a farm");
+        return Check::warning(
+            "clock",
+            "simulated",
+            "set clock.simulated_rate to 0 on a farm",
+        );
     }
     if clock::quality(config.clock.trust).is_trusted() {
-        let why = if config.clock.trust == ClockTrust::System { "trusted by configuration" } else { "synchronised" };
+        let why = if config.clock.trust == ClockTrust::System {
+            "trusted by configuration"
+        } else {
+            "synchronised"
+        };
         return Check::good("clock", format!("{shown}, {why}"));
     }
     Check::warning(
@@ -121,13 +144,26 @@ fn disk(dir: &Path) -> Vec<Check> {
         return vec![Check::bad(
             "disk",
             format!("{} cannot be written: {e}", dir.display()),
-            format!("sudo chown -R khamar: {0}; sudo chmod 750 {0}", dir.display()),
+            format!(
+                "sudo chown -R khamar: {0}; sudo chmod 750 {0}",
+                dir.display()
+            ),
         )];
     }
     let speed = if took > Duration::from_millis(500) {
-        Check::warning("disk", format!("one durable write took {} ms", took.as_millis()), "the card is slow or worn: use a USB disk or a new card")
+        Check::warning(
+            "disk",
+            format!("one durable write took {} ms", took.as_millis()),
+            "the card is slow or worn: use a USB disk or a new card",
+        )
     } else {
-        Check::good("disk", format!("one durable write took {:.1} ms", took.as_secs_f64() * 1000.0))
+        Check::good(
+            "disk",
+            format!(
+                "one durable write took {:.1} ms",
+                took.as_secs_f64() * 1000.0
+            ),
+        )
     };
     vec![speed, room(dir)]
 }
@@ -135,15 +171,30 @@ fn disk(dir: &Path) -> Vec<Check> {
 fn room(dir: &Path) -> Check {
     match rustix::fs::statvfs(dir) {
         Ok(stat) => {
-            let (free, all) = (stat.f_bavail * stat.f_frsize / 1_000_000, stat.f_blocks * stat.f_frsize / 1_000_000);
+            let (free, all) = (
+                stat.f_bavail * stat.f_frsize / 1_000_000,
+                stat.f_blocks * stat.f_frsize / 1_000_000,
+            );
             let seen = format!("{free} MB free of {all} MB");
             match free {
-                0..500 => Check::bad("room", seen, "free at least 500 MB, or lower data.max_megabytes and data.copies"),
-                500..2000 => Check::warning("room", seen, "keep 2 GB free: lower data.max_megabytes, or use a larger disk"),
+                0..500 => Check::bad(
+                    "room",
+                    seen,
+                    "free at least 500 MB, or keep less: the Settings page, and data.copies",
+                ),
+                500..2000 => Check::warning(
+                    "room",
+                    seen,
+                    "keep 2 GB free: keep less (Settings page), or use a larger disk",
+                ),
                 _ => Check::good("room", seen),
             }
         }
-        Err(e) => Check::bad("room", format!("{}: {e}", dir.display()), "check that the disk is mounted"),
+        Err(e) => Check::bad(
+            "room",
+            format!("{}: {e}", dir.display()),
+            "check that the disk is mounted",
+        ),
     }
 }
 
@@ -153,19 +204,38 @@ fn database(path: &Path) -> Check {
     }
     match farm::backup::check(path) {
         Ok(sound) => Check::good("database", format!("sound, {} MB", sound.bytes / 1_000_000)),
-        Err(e) => Check::bad("database", e.to_string(), "stop the appliance, keep the file, and put back the newest of the copies/ folder"),
+        Err(e) => Check::bad(
+            "database",
+            e.to_string(),
+            "stop the appliance, keep the file, and put back the newest of the copies/ folder",
+        ),
     }
 }
 
 fn listener(name: &'static str, address: SocketAddr, running: bool) -> Check {
-    let reach = if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address };
+    let reach = if address.ip().is_unspecified() {
+        SocketAddr::from(([127, 0, 0, 1], address.port()))
+    } else {
+        address
+    };
     let answers = TcpStream::connect_timeout(&reach, Duration::from_secs(1)).is_ok();
     match (running, answers) {
         (true, true) => Check::good(name, format!("{address} answers")),
-        (true, false) => Check::bad(name, format!("{address} does not answer though the appliance runs"), "sudo journalctl -u edge-node -n 50"),
+        (true, false) => Check::bad(
+            name,
+            format!("{address} does not answer though the appliance runs"),
+            "sudo journalctl -u edge-node -n 50",
+        ),
         (false, _) => match TcpListener::bind(address) {
             Ok(_) => Check::good(name, format!("{address} is free")),
-            Err(e) => Check::bad(name, format!("{address} cannot be used: {e}"), format!("find who has it with: sudo ss -ltnp 'sport = :{}'", address.port())),
+            Err(e) => Check::bad(
+                name,
+                format!("{address} cannot be used: {e}"),
+                format!(
+                    "find who has it with: sudo ss -ltnp 'sport = :{}'",
+                    address.port()
+                ),
+            ),
         },
     }
 }
@@ -178,31 +248,59 @@ fn serial(dirs: &[PathBuf]) -> Check {
         .filter_map(|entry| entry.ok().map(|e| e.path()))
         .collect();
     if ports.is_empty() {
-        let looked = dirs.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", ");
+        let looked = dirs
+            .iter()
+            .map(|d| d.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
         return Check::good("serial", format!("no port in {looked}"));
     }
     let closed: Vec<String> = ports
         .iter()
-        .filter(|port| rustix::fs::access(port.as_path(), rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK).is_err())
+        .filter(|port| {
+            rustix::fs::access(
+                port.as_path(),
+                rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK,
+            )
+            .is_err()
+        })
         .map(|port| port.display().to_string())
         .collect();
     if closed.is_empty() {
         Check::good("serial", format!("{} ports, all usable", ports.len()))
     } else {
-        Check::bad("serial", format!("not permitted: {}", closed.join(", ")), "sudo usermod -aG dialout khamar, then restart the appliance")
+        Check::bad(
+            "serial",
+            format!("not permitted: {}", closed.join(", ")),
+            "sudo usermod -aG dialout khamar, then restart the appliance",
+        )
     }
 }
 
 fn onewire(root: &Path) -> Check {
     let Ok(entries) = fs::read_dir(root) else {
-        return Check::good("1-wire", format!("{} is not there; for DS18B20 probes add dtoverlay=w1-gpio to /boot/firmware/config.txt", root.display()));
+        return Check::good(
+            "1-wire",
+            format!(
+                "{} is not there; for DS18B20 probes add dtoverlay=w1-gpio to /boot/firmware/config.txt",
+                root.display()
+            ),
+        );
     };
     let probes = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| ["10-", "22-", "28-", "3b-", "3B-", "42-"].iter().any(|family| name.starts_with(family)))
+        .filter(|name| {
+            ["10-", "22-", "28-", "3b-", "3B-", "42-"]
+                .iter()
+                .any(|family| name.starts_with(family))
+        })
         .count();
     if probes == 0 {
-        Check::warning("1-wire", "the bus is there, no probe answers", "check the 4.7 kΩ resistor between data and 3.3 V, and the wiring")
+        Check::warning(
+            "1-wire",
+            "the bus is there, no probe answers",
+            "check the 4.7 kΩ resistor between data and 3.3 V, and the wiring",
+        )
     } else {
         Check::good("1-wire", format!("{probes} probes"))
     }
@@ -210,12 +308,23 @@ fn onewire(root: &Path) -> Check {
 
 /// The Pi's own complaint about its power supply, where there is one to ask.
 fn power() -> Option<Check> {
-    let out = std::process::Command::new("vcgencmd").arg("get_throttled").output().ok()?;
+    let out = std::process::Command::new("vcgencmd")
+        .arg("get_throttled")
+        .output()
+        .ok()?;
     let text = String::from_utf8_lossy(&out.stdout);
     let flags = u32::from_str_radix(text.trim().strip_prefix("throttled=0x")?, 16).ok()?;
     Some(match flags {
         0 => Check::good("power", "never too low"),
-        f if f & 1 != 0 => Check::bad("power", "the voltage is too low now", "use the Pi's own power supply and a short cable"),
-        _ => Check::warning("power", "the voltage has been too low since the start", "use the Pi's own power supply and a short cable"),
+        f if f & 1 != 0 => Check::bad(
+            "power",
+            "the voltage is too low now",
+            "use the Pi's own power supply and a short cable",
+        ),
+        _ => Check::warning(
+            "power",
+            "the voltage has been too low since the start",
+            "use the Pi's own power supply and a short cable",
+        ),
     })
 }

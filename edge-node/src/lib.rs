@@ -1,1 +1,23 @@
 //! The farm appliance: acquisition, milking, store, LAN web server, command line.
+//!
+//! This crate only puts together what the others are: [`app`] starts and stops them, `ingest` is the one way in for
+//! whatever was observed, `gate` and `hardware` are what the door and the pages ask of this machine. Invariant: nothing
+//! here blocks the async runtime, and nothing is acknowledged before it is on disk.
+
+mod api_ingest;
+mod app;
+mod cli;
+pub mod clock;
+pub mod config;
+pub mod doctor;
+mod feed;
+mod gate;
+mod hardware;
+mod herd;
+mod homeassistant;
+pub mod ingest;
+mod jobs;
+pub mod lock;
+mod logging;
+
+pub use cli::Cli;

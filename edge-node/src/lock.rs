@@ -26,7 +26,9 @@ pub enum LockError {
 
 /// The right to write a data folder; given back when dropped, and by the kernel when the process dies.
 #[derive(Debug)]
-pub struct DataLock(#[expect(dead_code, reason = "holding the file open is what holds the lock")] File);
+pub struct DataLock(
+    #[expect(dead_code, reason = "holding the file open is what holds the lock")] File,
+);
 
 impl DataLock {
     /// Takes the folder `dir`, making it when there is none.
@@ -62,7 +64,10 @@ mod tests {
     fn a_folder_has_one_writer() {
         let dir = tempfile::tempdir().unwrap();
         let first = DataLock::take(dir.path()).unwrap();
-        assert!(matches!(DataLock::take(dir.path()), Err(LockError::InUse(_))));
+        assert!(matches!(
+            DataLock::take(dir.path()),
+            Err(LockError::InUse(_))
+        ));
         drop(first);
         DataLock::take(dir.path()).unwrap();
     }

@@ -1,3 +1,19 @@
-//! The farm appliance: acquisition, milking, store, LAN web server, command line.
+//! The farm appliance's command line; everything else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match edge_node::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Logging may not have been started; the person at the terminal must see this in any case.
+            #[expect(clippy::print_stderr, reason = "a command line speaks to a person")]
+            {
+                eprintln!("edge-node: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! From what a client told to whose observation it is: a topic names a place or a device, the store an identity.
+//!
+//! A new tank, room or node needs no configuration: its first message makes it.
+
+use std::collections::HashMap;
+
+use edge_acquire::RejectRecord;
+use edge_decode::{
+    chirpstack::{self, Uplink},
+    topics::{self, Target, TopicMessage},
+};
+use farm::{
+    Actor, Farm, StoreError, Tx,
+    devices::{self, DeviceForm},
+    places,
+    retained::Retained,
+    text::{Name, Slug},
+};
+use farm_model::{
+    Body, Device, DeviceId, DeviceKind, Link, Observation, PlaceKind, Quantity, Stamp,
+};
+
+/// Something that a client told, and that is worth a place in the queue.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// An observation of a device that is known.
+    Observed(Observation),
+    /// A message on one of the farm's own topics.
+    Topic {
+        /// What it says.
+        message: TopicMessage,
+        /// When it was received.
+        received: Stamp,
+    },
+    /// An uplink of a LoRaWAN device.
+    Uplink {
+        /// What it says.
+        uplink: Uplink,
+        /// When it was received.
+        received: Stamp,
+    },
+    /// Bytes that made no sense.
+    Reject(RejectRecord),
+    /// A topic's retained value; an empty payload removes it.
+    Retained(Retained),
+}
+
+/// What is to be stored of what was told.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    pub(crate) observations: Vec<Observation>,
+    pub(crate) rejects: Vec<RejectRecord>,
+    /// Milkings told as a whole by somebody who knows the cow.
+    pub(crate) milkings: Vec<Observation>,
+    pub(crate) retained: Vec<Retained>,
+}
+
+/// Devices by what names them on topics.
+#[derive(Debug, Default)]
+pub(crate) struct Devices {
+    targets: HashMap<(Target, Option<Quantity>), DeviceId>,
+    collars: HashMap<String, Device>,
+}
+
+impl Devices {
+    /// Forgets what was known: devices have changed.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whose it is and what is to be stored; makes the device of a new topic.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn resolve(
+        &mut self,
+        told: Told,
+        farm: &Farm,
+        into: &mut Resolved,
+    ) -> Result<(), StoreError> {
+        match told {
+            Told::Observed(observation) => into.observations.push(observation),
+            Told::Reject(reject) => into.rejects.push(reject),
+            Told::Retained(retained) => into.retained.push(retained),
+            Told::Uplink { uplink, received } => self.uplink(uplink, received, farm, into).await?,
+            Told::Topic { message, received } => self.topic(message, received, farm, into).await?,
+        }
+        Ok(())
+    }
+
+    async fn topic(
+        &mut self,
+        message: TopicMessage,
+        received: Stamp,
+        farm: &Farm,
+        resolved: &mut Resolved,
+    ) -> Result<(), StoreError> {
+        let TopicMessage {
+            target,
+            body,
+            at,
+            key,
+        } = message;
+        let at = at.map_or(received, |wall| Stamp { wall, ..received });
+        let quantity = match &body {
+            Body::Measured { quantity, .. } => Some(*quantity),
+            _ => None,
+        };
+        // Every milking told is the business of one device, whatever the animal and session.
+        let target = if matches!(body, Body::Milked { .. }) {
+            Target::Device("milk-topic".to_owned())
+        } else {
+            target
+        };
+        let known = (target, quantity);
+        let device = match self.targets.get(&known) {
+            Some(device) => *device,
+            None => {
+                let wanted = known.clone();
+                let device = farm
+                    .write(Actor::System, move |tx| ensure(tx, &wanted.0))
+                    .await?;
+                self.targets.insert(known, device);
+                device
+            }
+        };
+        let observation = Observation {
+            device,
+            at,
+            body,
+            raw: Vec::new(),
+            key,
+        };
+        match observation.body {
+            Body::Milked { .. } => resolved.milkings.push(observation),
+            _ => resolved.observations.push(observation),
+        }
+        Ok(())
+    }
+
+    async fn uplink(
+        &mut self,
+        uplink: Uplink,
+        received: Stamp,
+        farm: &Farm,
+        resolved: &mut Resolved,
+    ) -> Result<(), StoreError> {
+        let device = match self.collars.get(&uplink.dev_eui) {
+            Some(device) => device.clone(),
+            None => {
+                let eui = uplink.dev_eui.clone();
+                let device = farm
+                    .write(Actor::System, move |tx| ensure_uplink(tx, &eui))
+                    .await?;
+                self.collars.insert(uplink.dev_eui.clone(), device.clone());
+                device
+            }
+        };
+        let Link::ChirpStack { fields, .. } = &device.link else {
+            return Ok(());
+        };
+        let at = uplink
+            .at
+            .map_or(received, |wall| Stamp { wall, ..received });
+        let bodies = uplink.bodies(fields);
+        resolved
+            .observations
+            .extend(bodies.into_iter().enumerate().map(|(i, body)| Observation {
+                device: device.id,
+                at,
+                body,
+                raw: Vec::new(),
+                // One uplink is several observations; each is redelivered with it.
+                key: uplink.key.as_ref().map(|key| format!("{key}/{i}")),
+            }));
+        Ok(())
+    }
+}
+
+/// Which message a publish on `topic` is, if the farm listens to it at all.
+pub fn read_publish(topic: &str, payload: &[u8], received: Stamp) -> Option<Told> {
+    let reject = |reason| Told::Reject(RejectRecord::new(None, topic, reason, payload));
+    if topic.starts_with("application/") {
+        return Some(match chirpstack::decode(topic, payload) {
+            Ok(uplink) => Told::Uplink { uplink, received },
+            Err(error) => reject(error.key()),
+        });
+    }
+    topic
+        .starts_with("farm/")
+        .then(|| match topics::decode(topic, payload) {
+            Ok(message) => Told::Topic { message, received },
+            Err(error) => reject(error.key()),
+        })
+}
+
+/// The device that speaks for `target`, made when there is none.
+fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<DeviceId, StoreError> {
+    let (place, slug, kind) = match target {
+        Target::Milk { .. } => (None, "milk-topic".to_owned(), DeviceKind::MilkMeter),
+        Target::Environment(location) => (
+            Some((PlaceKind::Room, location.clone())),
+            format!("{location}-mqtt"),
+            DeviceKind::Sensor,
+        ),
+        Target::Tank(tank) => (
+            Some((PlaceKind::Tank, tank.clone())),
+            format!("tank-{tank}-mqtt"),
+            DeviceKind::Sensor,
+        ),
+        Target::Stall(stall) => (
+            Some((PlaceKind::Stall, stall.to_string())),
+            format!("stall-{stall}-mqtt"),
+            DeviceKind::RfidReader,
+        ),
+        Target::Device(slug) => (None, slug.clone(), DeviceKind::Sensor),
+    };
+    let slug = slug_of(&slug);
+    if let Some(device) = devices::find(tx.conn(), slug.as_str())? {
+        return Ok(device.id);
+    }
+    let place = match place {
+        Some((kind, name)) => Some(places::ensure(tx, kind, &slug_of(&name)).map_err(store_only)?),
+        None => None,
+    };
+    let form = DeviceForm {
+        name: Name::new(slug.as_str()).expect("a slug is a short line"),
+        slug,
+        kind,
+        link: Link::Mqtt { client: None },
+        place,
+        expect_every_s: None,
+    };
+    devices::add(tx, &form).map_err(device_store_only)
+}
+
+fn ensure_uplink(tx: &mut Tx<'_>, eui: &str) -> Result<Device, StoreError> {
+    let known = devices::list(tx.conn())?
+        .into_iter()
+        .find(|d| matches!(&d.link, Link::ChirpStack { dev_eui, .. } if dev_eui.eq_ignore_ascii_case(eui)));
+    if let Some(device) = known {
+        return Ok(device);
+    }
+    let slug = slug_of(&format!("lora-{eui}"));
+    let fields = Quantity::ALL
+        .iter()
+        .map(|q| (q.key().to_owned(), *q))
+        .collect();
+    let form = DeviceForm {
+        name: Name::new(slug.as_str()).expect("a slug is a short line"),
+        slug,
+        kind: DeviceKind::Sensor,
+        link: Link::ChirpStack {
+            dev_eui: eui.to_owned(),
+            fields,
+        },
+        place: None,
+        expect_every_s: None,
+    };
+    let id = devices::ensure(tx, &form).map_err(device_store_only)?;
+    devices::get(tx.conn(), id)?.ok_or(StoreError::Closed)
+}
+
+/// A slug from a name that a topic allows: any script, folded to what a slug may be.
+fn slug_of(name: &str) -> Slug {
+    Slug::nearest(name).unwrap_or_else(|| {
+        let hex: String = name.bytes().map(|b| format!("{b:02x}")).take(31).collect();
+        Slug::new(&format!("t-{hex}")).expect("hexadecimal digits make a slug")
+    })
+}
+
+/// A device that was looked for before it is made can only fail with the store.
+fn device_store_only(error: devices::DeviceError) -> StoreError {
+    match error {
+        devices::DeviceError::Store(error) => error,
+        other => StoreError::Unreadable {
+            what: "device",
+            value: other.to_string(),
+        },
+    }
+}
+
+fn store_only(error: places::PlaceError) -> StoreError {
+    match error {
+        places::PlaceError::Store(error) => error,
+        other => StoreError::Unreadable {
+            what: "place",
+            value: other.to_string(),
+        },
+    }
+}
