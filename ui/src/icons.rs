@@ -61,7 +61,7 @@ icons! {
     /// A bucket with a pen mark: record milk.
     Bucket = "bucket": "M5 9h14l-1.5 11h-11zM5 9a7 4.5 0 0 1 14 0M8.5 14c1.2-.9 2.3-.9 3.5 0s2.3.9 3.5 0",
     /// A cow from the side: the herd.
-    Herd = "herd": "M4 9h10.5c1 0 1.8-.4 2.3-1.2l.7-1.3h2l2 3v2H19l-2 2V19h-2.5v-4H8.5v4H6v-5.5C4.8 12.8 4 11.5 4 9zM4 9c-1.2.5-1.7 1.8-1.5 4M17.5 6.5c-.8-.3-1.3-1-1.3-2M18.8 9v.01M10.5 15v1.5h2V15",
+    Herd = "herd": "M3 8h11.5l2-1.5H20L21.5 9v3H18l-1.5 3.5v4H14V16H8v3.5H5.5V15C4 14 3 12 3 10zM17 6.5v-2M20 6.5c.8-.3 1.2-1 1.2-2M3 8c-1.2 1-1.5 3-1.2 5M9.5 16v1.5h3V16M6.5 8c0 2 1 3 2.5 3s2.5-1.5 2.5-3M18.5 9v.01",
     /// A sensor that sends.
     Sensor = "sensor": "M12 13a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM12 13v8M7.8 15.2a6 6 0 0 1 0-8.4M16.2 6.8a6 6 0 0 1 0 8.4M5 18a10 10 0 0 1 0-14M19 4a10 10 0 0 1 0 14",
     /// A chip: devices.

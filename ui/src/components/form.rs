@@ -494,3 +494,41 @@ fn notes(id: &str, hint: Option<&str>, error: Option<&str>) -> Option<String> {
         .collect();
     (!ids.is_empty()).then(|| ids.join(" "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_belongs_to_its_field() {
+        let field = Field::decimal("milk", "Milk")
+            .unit("L")
+            .hint("Of one cow")
+            .value("<1")
+            .error(Some("Too little. Type it again.".into()));
+        insta::assert_snapshot!(field.render().into_string(), @r##"<div class="field numeric"><label for="f-milk">Milk</label><p class="hint" id="f-milk-hint">Of one cow</p><div class="with-unit"><input id="f-milk" type="text" name="milk" value="&lt;1" inputmode="decimal" autocomplete="off" aria-describedby="f-milk-hint f-milk-error" aria-invalid="true"><span class="unit" aria-hidden="true">L</span></div><p class="error" id="f-milk-error"><svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><use href="/assets/icons.4ec1dcda4e.svg#warning"></use></svg><span>Too little. Type it again.</span></p></div>"##);
+    }
+
+    #[test]
+    fn one_choice_is_chosen() {
+        let choices = || vec![Choice::new("am", "Morning"), Choice::new("pm", "Evening")];
+        let select = Select::new("session", "Session", choices())
+            .chosen("pm")
+            .render()
+            .into_string();
+        assert_eq!(select.matches(" selected").count(), 1);
+        assert!(select.contains("value=\"pm\" selected"));
+        let tiles = Tiles::new("session", "Session", choices())
+            .render()
+            .into_string();
+        assert_eq!(tiles.matches(" checked").count(), 0);
+    }
+
+    #[test]
+    fn a_keypad_waits_for_who_can_work_it() {
+        let html = keypad(Lang::Bn, "pin", Point::Without).into_string();
+        assert!(html.contains("hidden data-keypad=\"f-pin\""));
+        assert!(html.contains("data-key=\"7\">৭<"));
+        assert!(!html.contains("data-key=\".\""));
+    }
+}

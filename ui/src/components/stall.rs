@@ -114,3 +114,53 @@ impl Render for StallCard {
 pub fn parlour(label: &str, stalls: &[StallCard]) -> Markup {
     html! { section.parlour-grid aria-label=(label) { @for stall in stalls { (stall) } } }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stall(state: StallState) -> StallCard {
+        StallCard {
+            id: "stall-3".into(),
+            number: "৩".into(),
+            state,
+            word: "থামুন!".into(),
+            cow: Some("১০৫".into()),
+            name: None,
+            milk: Some(("২.১".into(), "লি".into())),
+            flow: Some((2_000, "১.৯ লি/মি".into())),
+            message: Some("এই দুধ ট্যাংকে দেবেন না".into()),
+            href: None,
+        }
+    }
+
+    #[test]
+    fn an_alarm_is_said_by_class_icon_word_and_sentence() {
+        let html = stall(StallState::Alarm).render().into_string();
+        for part in [
+            "class=\"stall alarm\"",
+            "data-alarm=\"stall-3\"",
+            "#stop\"",
+            "থামুন!",
+            "এই দুধ ট্যাংকে দেবেন না",
+        ] {
+            assert!(html.contains(part), "{part}");
+        }
+        assert!(
+            html.contains("width=\"100\""),
+            "a flow beyond the scale fills the bar"
+        );
+    }
+
+    #[test]
+    fn only_an_alarm_sounds() {
+        for state in StallState::ALL {
+            let html = stall(*state).render().into_string();
+            assert_eq!(
+                html.contains("data-alarm"),
+                *state == StallState::Alarm,
+                "{state:?}"
+            );
+        }
+    }
+}

@@ -240,3 +240,38 @@ fn aria_sort(direction: Direction) -> &'static str {
         Direction::Down => "descending",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(rows: Vec<Row>) -> String {
+        let columns = vec![
+            Column::new("Cow").sort("?sort=name", None),
+            Column::number("Milk").sort("?sort=milk", Some(Direction::Down)),
+        ];
+        Table::new(Lang::En, "Herd", columns)
+            .rows(rows)
+            .pager(None, Some("?after=7".into()))
+            .render()
+            .into_string()
+    }
+
+    #[test]
+    fn a_table_says_how_it_is_sorted_and_names_each_cell_for_narrow_screens() {
+        let html = table(vec![
+            Row::new(vec![html! { "Lali" }, html! { "12.4" }]).href("/herd/7"),
+        ]);
+        assert!(html.contains("aria-sort=\"descending\""));
+        assert_eq!(html.matches("aria-sort").count(), 1);
+        assert!(html.contains("<th scope=\"row\"><a href=\"/herd/7\">Lali</a></th>"));
+        assert!(html.contains("data-label=\"Milk\">12.4</td>"));
+        assert!(html.contains("rel=\"next\" href=\"?after=7\"") && !html.contains("rel=\"prev\""));
+    }
+
+    #[test]
+    fn a_table_without_rows_says_so() {
+        let html = table(Vec::new());
+        assert!(!html.contains("<table") && html.contains(t::nothing_here(Lang::En)));
+    }
+}
