@@ -130,7 +130,7 @@ async fn serve(config: Config, until: Until) -> anyhow::Result<()> {
         tasks.wait().await;
     })
     .await;
-    drivers.apply(Vec::new()).await;
+    drivers.shutdown().await;
     match ended {
         Some(ended) => ended
             .context("the pipeline panicked")?
@@ -149,6 +149,8 @@ fn acquire_settings(config: &Config) -> Settings {
         onewire_root: config.onewire.root.clone(),
         onewire_every: std::time::Duration::from_secs(config.onewire.every_s.into()),
         port_dirs: config.serial.dirs.clone(),
+        // Well within the time after which the milking engine takes silence for a gap.
+        repeat_every: std::time::Duration::from_secs(u64::from(config.milking.gap_after_s) * 2 / 3),
         ..Settings::default()
     }
 }

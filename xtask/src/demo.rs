@@ -84,7 +84,14 @@ impl Demo {
         let token = edge_node(
             &edge,
             &config,
-            &["token", "add", "--name", "virtual farm", "--scope", "manage"],
+            &[
+                "token",
+                "add",
+                "--name",
+                "virtual farm",
+                "--scope",
+                "manage",
+            ],
             "",
         )?;
 

@@ -206,7 +206,10 @@ impl Edge {
 }
 
 impl Drop for Edge {
-    #[expect(clippy::print_stdout, reason = "a failing test shows what the appliance said")]
+    #[expect(
+        clippy::print_stdout,
+        reason = "a failing test shows what the appliance said"
+    )]
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // It may have ended by itself; a test that cares has asked before.
