@@ -28,6 +28,7 @@ pub(super) fn all(sim: &Sim, addresses: &Addresses) -> Vec<Value> {
 /// How a farm that lives faster than real time is polled and expected.
 #[derive(Clone, Copy)]
 struct Pace {
+    /// Farm time: a second, or a tenth of a real one if that is longer.
     poll_ms: u32,
     least_s: u32,
 }
@@ -35,7 +36,7 @@ struct Pace {
 impl Pace {
     fn of(speed: f64) -> Self {
         Self {
-            poll_ms: (3_000.0 / speed).clamp(200.0, 1_000.0) as u32,
+            poll_ms: (speed * 100.0).clamp(1_000.0, 60_000.0) as u32,
             // Ten real seconds, because polling does not quicken with the farm.
             least_s: (speed * 10.0) as u32,
         }
