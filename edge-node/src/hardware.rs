@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use edge_acquire::{DriverStatus, Drivers, ProbeError, Settings};
+use edge_acquire::{DriverStatus, Drivers, Found, ProbeError, Settings};
 use edge_decode::{
     modbus::{self, ReadRequest},
     w1,
@@ -11,7 +11,9 @@ use farm_model::{
     Body, Link, Milli, Quality, Quantity,
     device::{DecodeProposal, ReadFunction},
 };
-use farm_web::{DriverHealth, DriverState, Hardware, HardwareError, Probe, SerialPort, Words};
+use farm_web::{
+    DriverHealth, DriverState, Hardware, HardwareError, Preset, Probe, SerialPort, Words,
+};
 use futures_util::future::BoxFuture;
 
 /// This machine's ports and drivers.
@@ -86,18 +88,26 @@ impl Hardware for EdgeHardware {
         })
     }
 
-    fn propose(&self, words: &Words, shown: Milli, quantity: Quantity) -> Vec<DecodeProposal> {
-        // What a person typed as a number is one that teaches; anything else proposes nothing.
-        modbus::auto::propose(&shown.to_string(), &blocks(words), quantity).unwrap_or_default()
+    fn propose(&self, shown: &str, blocks: &[Words], quantity: Quantity) -> Vec<DecodeProposal> {
+        modbus::auto::propose(shown, &found(blocks), quantity).unwrap_or_default()
     }
 
     fn narrow(
         &self,
         proposals: &[DecodeProposal],
-        words: &Words,
-        shown: Milli,
+        shown: &str,
+        blocks: &[Words],
     ) -> Vec<DecodeProposal> {
-        modbus::auto::narrow(proposals, &shown.to_string(), &blocks(words)).unwrap_or_default()
+        modbus::auto::narrow(proposals, shown, &found(blocks)).unwrap_or_default()
+    }
+
+    fn presets(&self) -> Vec<Preset> {
+        let preset = |p: &modbus::presets::Preset| Preset {
+            name: p.name.to_owned(),
+            title: p.title.to_owned(),
+            map: p.map(),
+        };
+        modbus::presets::PRESETS.iter().map(preset).collect()
     }
 }
 
@@ -123,8 +133,11 @@ fn probes(root: &Path) -> Vec<Probe> {
         .collect()
 }
 
-fn blocks(words: &Words) -> [(ReadFunction, u16, Vec<u16>); 1] {
-    [(words.function, words.address, words.words.clone())]
+fn found(blocks: &[Words]) -> Found {
+    blocks
+        .iter()
+        .map(|b| (b.function, b.address, b.words.clone()))
+        .collect()
 }
 
 fn state(status: &DriverStatus) -> DriverState {
