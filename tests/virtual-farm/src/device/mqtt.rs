@@ -173,7 +173,6 @@ async fn poll(mut events: EventLoop) {
 
 async fn publish(shared: &Shared, series: &[Series], client: &AsyncClient) {
     let mut sent = vec![i64::MIN; series.len()];
-    let mut frame = 0;
     loop {
         for (series, sent) in series.iter().zip(&mut sent) {
             let payload = {
@@ -183,8 +182,8 @@ async fn publish(shared: &Shared, series: &[Series], client: &AsyncClient) {
                     continue;
                 }
                 *sent = slot;
-                frame += 1;
-                series.what.say(&sim, frame)
+                // Frames are numbered by their time, so that a farm started again repeats no number.
+                series.what.say(&sim, slot as u32)
             };
             if client
                 .try_publish(&series.topic, QoS::AtLeastOnce, false, payload)

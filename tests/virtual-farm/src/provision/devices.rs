@@ -146,32 +146,33 @@ fn thermometers(sim: &Sim, pace: Pace) -> impl Iterator<Item = Value> {
     })
 }
 
+/// MQTT nodes, by the short names under which an appliance makes them by itself when it first hears them.
 fn nodes(pace: Pace) -> impl Iterator<Item = Value> {
     let nodes = [
         (
-            "node-barn-a",
+            "barn-a-mqtt",
             "গোয়াল ক বাতাস",
             "sensor",
             ("room", "barn-a"),
             300,
         ),
         (
-            "node-milk-room",
+            "milk-room-mqtt",
             "দুধঘর বাতাস",
             "sensor",
             ("room", "milk-room"),
             300,
         ),
-        ("node-yard", "উঠান বাতাস", "sensor", ("room", "yard"), 300),
+        ("yard-mqtt", "উঠান বাতাস", "sensor", ("room", "yard"), 300),
         (
-            "node-tank-1",
+            "tank-1-mqtt",
             "ট্যাংক ১ মাপ",
             "level_sensor",
             ("tank", "1"),
             600,
         ),
         (
-            "node-tank-2",
+            "tank-2-mqtt",
             "ট্যাংক ২ মাপ",
             "level_sensor",
             ("tank", "2"),

@@ -201,16 +201,16 @@ fn sample(climate: Climate, tanks: &Tanks, at: i64, out: &mut Vec<PastReading>) 
         });
     };
     for (device, room) in [
-        ("node-barn-a", Room::Barn),
-        ("node-milk-room", Room::MilkRoom),
-        ("node-yard", Room::Yard),
+        ("barn-a-mqtt", Room::Barn),
+        ("milk-room-mqtt", Room::MilkRoom),
+        ("yard-mqtt", Room::Yard),
     ] {
         say(device, "temperature", climate.temperature(room, at));
         say(device, "humidity", climate.humidity(room, at));
     }
     for (node, probe, tank) in [
-        ("node-tank-1", "tank-1-probe", tanks.tanks[0]),
-        ("node-tank-2", "tank-2-probe", tanks.tanks[1]),
+        ("tank-1-mqtt", "tank-1-probe", tanks.tanks[0]),
+        ("tank-2-mqtt", "tank-2-probe", tanks.tanks[1]),
     ] {
         say(node, "level", tank.level());
         say(node, "temperature", tank.celsius);
