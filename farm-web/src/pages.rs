@@ -8,11 +8,14 @@ use crate::access::Routes;
 pub(crate) mod about;
 pub(crate) mod alerts;
 pub(crate) mod context;
+mod csv;
 pub(crate) mod devices;
+pub(crate) mod herd;
 pub(crate) mod home;
 pub(crate) mod login;
 pub(crate) mod names;
 pub(crate) mod parlour;
+pub(crate) mod record;
 pub(crate) mod sensors;
 pub(crate) mod settings;
 pub(crate) mod staff;
@@ -25,9 +28,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         about::routes,
         alerts::routes,
         devices::routes,
+        herd::routes,
         home::routes,
         login::routes,
         parlour::routes,
+        record::routes,
         sensors::routes,
         settings::routes,
         staff::routes,

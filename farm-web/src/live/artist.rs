@@ -25,7 +25,7 @@ impl Artist {
         match topic {
             Topic::Alerts => pages::alerts::fragments(farm, lang).await,
             Topic::Parlour => pages::parlour::fragments(farm, lang).await,
-            Topic::Record => Ok(Vec::new()),
+            Topic::Record => pages::record::fragments(farm, lang).await,
             Topic::Today => Ok(Vec::new()),
             Topic::Tanks => Ok(Vec::new()),
             Topic::Sensors => pages::sensors::fragments(farm, lang).await,
