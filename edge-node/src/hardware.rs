@@ -8,7 +8,7 @@ use edge_decode::{
     w1,
 };
 use farm_model::{
-    Body, Link, Milli, Quality, Quantity,
+    Body, Link, Quality, Quantity,
     device::{DecodeProposal, ReadFunction},
 };
 use farm_web::{

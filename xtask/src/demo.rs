@@ -21,7 +21,7 @@ const WORKER: (&str, &str) = ("করিম", "1470");
 #[derive(Args)]
 pub(crate) struct Demo {
     /// How much faster than real time the farm lives.
-    #[arg(long, default_value_t = 6.0)]
+    #[arg(long, default_value_t = 4.0)]
     speed: f64,
     /// Days of history to load at the start.
     #[arg(long, default_value_t = 90)]
@@ -177,7 +177,6 @@ impl Demo {
             &self.days.to_string(),
             "--start-ms",
             &self.origin_ms().to_string(),
-            "--always-milking",
         ]);
         farm.args([
             "--mqtt",
