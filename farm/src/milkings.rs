@@ -9,6 +9,7 @@ mod engine;
 mod list;
 mod project;
 mod record;
+mod stored;
 
 use farm_model::{
     AnimalId, ClockQuality, Destination, DeviceId, Milli, SessionKey, StaffId, Stall, Tag,
@@ -180,7 +181,7 @@ pub(crate) fn bit(finding: Finding) -> i64 {
     place.map_or(0, |place| 1 << place)
 }
 
-fn findings_of(bits: i64) -> Vec<Finding> {
+pub(crate) fn findings_of(bits: i64) -> Vec<Finding> {
     Finding::ALL
         .iter()
         .copied()

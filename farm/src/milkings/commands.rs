@@ -50,11 +50,6 @@ pub struct Correction {
 pub fn assign(tx: &mut Tx<'_>, id: VisitId, animal: AnimalId) -> Result<FactId, MilkError> {
     let visit = standing(tx, id)?;
     let animal = animals::get(tx.conn(), animal)?.ok_or(MilkError::UnknownAnimal)?;
-    if visit.animal == Some(animal.id) {
-        // To confirm what was guessed also settles it.
-        alerts::settle_visit(tx, id, IDENTITY, "confirmed")?;
-        return append(tx, id, &assigned(tx, &visit, animal.id)?).map_err(MilkError::from);
-    }
     let fact = append(tx, id, &assigned(tx, &visit, animal.id)?)?;
     project(tx, id)?;
     alerts::settle_visit(tx, id, IDENTITY, "assigned")?;
@@ -222,6 +217,8 @@ fn assigned(tx: &Tx<'_>, visit: &VisitRow, animal: AnimalId) -> Result<Fact, Sto
     // A person's decision to discard stays; what the holds decided is decided anew.
     let destination = match visit.destination {
         Destination::Discarded => Destination::Discarded,
+        // To confirm what was believed moves no milk.
+        destination if visit.animal == Some(animal) => destination,
         _ if is_held(tx, visit, animal)? => Destination::Withheld,
         _ => Destination::Tank,
     };

@@ -4,7 +4,7 @@ use farm_model::{AnimalId, Destination, Identity, Visit, VisitId};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{VisitRow, bits_of, get};
+use super::{VisitRow, bits_of, get, stored};
 use crate::{
     sql,
     store::{Change, FactId, StoreError, Tx},
@@ -16,7 +16,8 @@ use crate::{
 pub(super) enum Fact {
     /// It happened.
     Recorded {
-        /// Where the milk went, after the holds that this site knew.
+        /// As it was told, after the holds that this site knew.
+        #[serde(with = "stored")]
         visit: Box<Visit>,
     },
     /// It was this animal's.
@@ -92,7 +93,10 @@ pub(super) fn facts_of(conn: &Connection, visit: VisitId) -> Result<Vec<Kept>, S
         "SELECT site, seq, at, actor, body FROM milking WHERE visit = ?1 ORDER BY at, site, seq",
     )?;
     let rows = statement.query_map([visit.as_bytes()], |row| {
-        let fact = serde_json::from_str(&sql::text(row, 4)?).ok();
+        let mut fact = serde_json::from_str(&sql::text(row, 4)?).ok();
+        if let Some(Fact::Recorded { visit: told }) = &mut fact {
+            told.id = visit;
+        }
         let id = FactId {
             site: row.get(0)?,
             seq: row.get(1)?,

@@ -1,0 +1,219 @@
+//! Withdrawal fails closed: only a trusted clock ends a hold.
+
+use farm::{
+    alerts::{self, AlertKind, Subject},
+    events::{self, EventBody, NewEvent},
+    holds::{self, Product},
+    milkings,
+};
+use farm_model::{AnimalId, ClockQuality, Destination, UnixMillis, milking::Finding};
+use proptest::prelude::*;
+
+use crate::support::{DAY, Fixture, HOUR, HandClock, NOW, session, visit};
+
+fn treat(f: &Fixture, cow: AnimalId, milk_hold_h: u32) -> farm::FactId {
+    let treatment = EventBody::Treatment {
+        medicine: "amoxicillin".into(),
+        dose: "20 ml".into(),
+        reason: "mastitis".into(),
+        milk_hold_h,
+        meat_hold_h: milk_hold_h * 2,
+    };
+    f.write(move |tx| events::record(tx, &NewEvent::now(cow, treatment)))
+        .unwrap()
+}
+
+fn held(f: &Fixture, cow: AnimalId) -> bool {
+    let now = f.now();
+    f.read(move |conn| holds::milk_is_held(conn, cow, &now))
+}
+
+#[test]
+fn a_hold_ends_at_its_hour_by_a_trusted_clock() {
+    let f = Fixture::new();
+    let cow = f.cow("1");
+    assert!(!held(&f, cow));
+    let cause = treat(&f, cow, 72);
+    f.clock.pass(72 * HOUR - 1);
+    assert!(held(&f, cow));
+    f.clock.pass(1);
+    assert!(!held(&f, cow));
+    let now = f.now();
+    let standing = f.read(move |conn| holds::of_animal(conn, cow, &now));
+    assert_eq!(standing.len(), 1);
+    assert_eq!(
+        (standing[0].product, standing[0].cause),
+        (Product::Meat, cause)
+    );
+}
+
+#[test]
+fn the_strictest_of_several_counts_and_a_voided_one_does_not() {
+    let f = Fixture::new();
+    let cow = f.cow("1");
+    let long = treat(&f, cow, 96);
+    treat(&f, cow, 24);
+    f.clock.pass(48 * HOUR);
+    assert!(held(&f, cow));
+    f.write(move |tx| events::void(tx, long)).unwrap();
+    assert!(!held(&f, cow));
+}
+
+#[test]
+fn an_unknown_or_jumped_clock_ends_nothing() {
+    for quality in [
+        ClockQuality::Unknown,
+        ClockQuality::Restored,
+        ClockQuality::Told,
+    ] {
+        let f = Fixture::new();
+        let cow = f.cow("1");
+        treat(&f, cow, 72);
+        f.clock.set(NOW.plus(1000 * DAY), quality);
+        assert!(held(&f, cow), "{quality:?}");
+        let f = f.reopen(NOW.plus(1000 * DAY), quality);
+        assert!(held(&f, cow), "{quality:?} after a restart");
+        f.clock.set(NOW.plus(73 * HOUR), ClockQuality::Synced);
+        assert!(!held(&f, cow), "known again");
+    }
+}
+
+#[test]
+fn what_a_trusted_clock_saw_end_stays_ended_when_the_clock_is_lost() {
+    let f = Fixture::new();
+    let cow = f.cow("1");
+    treat(&f, cow, 72);
+    f.clock.pass(100 * HOUR);
+    f.write(holds::date_holds).unwrap();
+    let f = f.reopen(UnixMillis(0), ClockQuality::Unknown);
+    assert!(!held(&f, cow));
+    treat(&f, cow, 1);
+    assert!(held(&f, cow));
+}
+
+#[test]
+fn a_treatment_without_a_clock_is_dated_by_the_same_boot() {
+    let f = Fixture::with(HandClock::new(UnixMillis(0), ClockQuality::Unknown));
+    let cow = f.cow("1");
+    treat(&f, cow, 72);
+    f.clock.pass(10 * HOUR);
+    // NTP: the treatment was ten hours before this.
+    f.clock.set(NOW, ClockQuality::Synced);
+    assert!(held(&f, cow), "not dated yet");
+    assert_eq!(f.write(holds::date_holds).unwrap(), 2);
+    f.clock.set(NOW.plus(61 * HOUR), ClockQuality::Synced);
+    assert!(held(&f, cow));
+    f.clock.set(NOW.plus(62 * HOUR), ClockQuality::Synced);
+    assert!(!held(&f, cow));
+    // Another event of hers rebuilds the holds; the date stays.
+    f.write(move |tx| events::record(tx, &NewEvent::now(cow, EventBody::Heat)))
+        .unwrap();
+    assert!(!held(&f, cow));
+}
+
+#[test]
+fn a_treatment_of_an_earlier_boot_without_a_clock_counts_from_the_first_trusted_moment() {
+    let f = Fixture::with(HandClock::new(UnixMillis(0), ClockQuality::Unknown));
+    let cow = f.cow("1");
+    treat(&f, cow, 72);
+    let f = f.reopen(NOW, ClockQuality::Synced);
+    assert_eq!(f.write(holds::date_holds).unwrap(), 2);
+    f.clock.pass(72 * HOUR - 1);
+    assert!(held(&f, cow));
+    f.clock.pass(1);
+    assert!(!held(&f, cow));
+    assert_eq!(f.write(holds::date_holds).unwrap(), 0);
+}
+
+#[test]
+fn held_milk_is_kept_out_of_the_tank_and_raises_one_alarm() {
+    let f = Fixture::new();
+    let cow = f.cow("1");
+    treat(&f, cow, 72);
+    let now = f.now();
+    f.write(move |tx| {
+        milkings::record(
+            tx,
+            visit("a", Some(cow), session("2026-11-20", 1), 9_000, now),
+        )?;
+        milkings::record(
+            tx,
+            visit("b", Some(cow), session("2026-11-20", 2), 7_000, now),
+        )
+    })
+    .unwrap();
+    let visits = f.read(move |conn| milkings::of_animal(conn, cow, 5));
+    for visit in &visits {
+        assert_eq!(visit.destination, Destination::Withheld);
+        assert!(visit.findings.contains(&Finding::Withdrawal));
+    }
+    let day = f.read(|conn| farm::production::of_day(conn, session("2026-11-20", 1).date));
+    assert_eq!(
+        (day.yield_ml, day.tank_ml, day.withheld_ml),
+        (16_000, 0, 16_000)
+    );
+    let open = f.read(alerts::open);
+    let of_cow: Vec<_> = open
+        .iter()
+        .filter(|a| a.kind == AlertKind::Withdrawal && a.subject == Subject::Animal(cow))
+        .collect();
+    assert_eq!(of_cow.len(), 1);
+    // Nobody can correct it into the tank, either.
+    let id = visits[0].id;
+    f.write(move |tx| {
+        let correction = milkings::Correction {
+            yield_ml: 6_000,
+            destination: Destination::Tank,
+            reason: None,
+        };
+        milkings::correct(tx, id, &correction)
+    })
+    .unwrap();
+    let corrected = f.read(move |conn| milkings::get(conn, id)).unwrap();
+    assert_eq!(corrected.destination, Destination::Withheld);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever the clock says on the way, milk is held if by true time it must be, and once a trusted clock has come
+    /// and dated everything, exactly as long as it must be.
+    #[test]
+    fn milk_is_never_sold_too_early(
+        steps in prop::collection::vec((0u8..5, 1i64..40), 1..12),
+        lie in -400i64..400,
+    ) {
+        let f = Fixture::with(HandClock::new(NOW, ClockQuality::Unknown));
+        let cow = f.cow("1");
+        let mut true_ms = 0i64;
+        let mut true_until = i64::MIN;
+        let mut quality = ClockQuality::Unknown;
+        for (what, hours) in steps {
+            match what {
+                0 => {
+                    treat(&f, cow, hours as u32);
+                    true_until = true_until.max(true_ms + hours * HOUR);
+                }
+                1 => {
+                    quality = ClockQuality::Synced;
+                    f.clock.set(NOW.plus(true_ms), quality);
+                    f.write(holds::date_holds).unwrap();
+                }
+                2 => {
+                    quality = ClockQuality::Restored;
+                    f.clock.set(NOW.plus(true_ms + lie * DAY), quality);
+                }
+                _ => {
+                    f.clock.pass(hours * HOUR);
+                    true_ms += hours * HOUR;
+                }
+            }
+            if true_until > true_ms {
+                prop_assert!(held(&f, cow), "held until {true_until}, now {true_ms}, {quality:?}");
+            } else if quality == ClockQuality::Synced {
+                f.write(holds::date_holds).unwrap();
+                prop_assert!(!held(&f, cow), "free since {true_until}, now {true_ms}");
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The farm over real SQLite files in temporary folders.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail like tests: at once and with the line"
+)]
+
+mod auth;
+mod events;
+mod herd;
+mod holds;
+mod milk;
+mod plans;
+mod store;
+mod support;
+mod versions;
+mod watch;

@@ -1,0 +1,89 @@
+//! Files of other versions: older ones are brought up to date, newer ones are left alone.
+
+use std::path::Path;
+
+use farm::{Farm, OpenError, Options, animals, milkings};
+use rusqlite::Connection;
+
+use crate::support::Fixture;
+
+/// A farm as version 1 wrote it. Never edited once version 2 exists.
+const VERSION_1: &str = include_str!("version-1.sql");
+
+fn schema(path: &Path) -> Vec<String> {
+    let conn = Connection::open(path).unwrap();
+    let mut statement = conn
+        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+        .unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_file_of_version_1_opens_with_everything_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("farm.db");
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch(VERSION_1).unwrap();
+    drop(conn);
+    let farm = Farm::open(&path, Options::default()).unwrap();
+    let (herd, visits) = farm
+        .read_blocking(|conn| {
+            let all = milkings::VisitFilter::default();
+            let page = milkings::list(conn, &all, milkings::VisitSort::Oldest, None, 10)?;
+            Ok::<_, farm::StoreError>((animals::list(conn)?, page.records))
+        })
+        .unwrap();
+    assert_eq!(herd.len(), 1);
+    assert_eq!(herd[0].name, "লালী");
+    assert_eq!(visits.len(), 1);
+    assert_eq!(visits[0].visit.yield_ml, 8_250);
+    drop(farm);
+    let fresh = Fixture::new();
+    assert_eq!(schema(&path), schema(fresh.farm.path()));
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_not_touched() {
+    let f = Fixture::new();
+    let path = f.farm.path().to_owned();
+    let Fixture { farm, dir, .. } = f;
+    drop(farm);
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("PRAGMA user_version = 999").unwrap();
+    drop(conn);
+    let before = std::fs::read(&path).unwrap();
+    let error = Farm::open(&path, Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 999, .. }));
+    assert!(error.to_string().contains("install that version"));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    let names: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .filter(|n| n.to_string_lossy().ends_with("-journal"))
+        .collect();
+    assert!(names.is_empty(), "{names:?}");
+}
+
+#[test]
+fn a_file_of_something_else_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = dir.path().join("other.db");
+    Connection::open(&other)
+        .unwrap()
+        .execute_batch("CREATE TABLE letter (text TEXT)")
+        .unwrap();
+    let error = Farm::open(&other, Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::NotAFarm { .. }), "{error}");
+    let text = dir.path().join("text.db");
+    std::fs::write(
+        &text,
+        "not a database, but long enough to be looked at: ".repeat(40),
+    )
+    .unwrap();
+    let error = Farm::open(&text, Options::default()).unwrap_err();
+    assert!(matches!(
+        error,
+        OpenError::Store(farm::StoreError::Corrupt(_))
+    ));
+}
