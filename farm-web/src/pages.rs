@@ -12,13 +12,16 @@ mod csv;
 pub(crate) mod devices;
 pub(crate) mod herd;
 pub(crate) mod home;
+pub(crate) mod inbox;
 pub(crate) mod login;
 pub(crate) mod names;
 pub(crate) mod parlour;
 pub(crate) mod record;
+pub(crate) mod search;
 pub(crate) mod sensors;
 pub(crate) mod settings;
 pub(crate) mod staff;
+pub(crate) mod today;
 
 pub(crate) use context::Ctx;
 
@@ -30,9 +33,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         devices::routes,
         herd::routes,
         home::routes,
+        inbox::routes,
         login::routes,
         parlour::routes,
         record::routes,
+        search::routes,
         sensors::routes,
         settings::routes,
         staff::routes,

@@ -26,10 +26,10 @@ impl Artist {
             Topic::Alerts => pages::alerts::fragments(farm, lang).await,
             Topic::Parlour => pages::parlour::fragments(farm, lang).await,
             Topic::Record => pages::record::fragments(farm, lang).await,
-            Topic::Today => Ok(Vec::new()),
+            Topic::Today => pages::today::fragments(farm, lang).await,
             Topic::Tanks => Ok(Vec::new()),
             Topic::Sensors => pages::sensors::fragments(farm, lang).await,
-            Topic::Inbox => Ok(Vec::new()),
+            Topic::Inbox => pages::inbox::fragments(farm, lang).await,
             Topic::Devices => pages::devices::fragments(farm, &self.hardware, lang).await,
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::{
-    extract::{Path, State},
+    extract::{Form, Path, State},
     response::{IntoResponse, Response},
 };
 use farm::{
@@ -14,6 +14,7 @@ use farm::{
 };
 use farm_model::{AlertId, AnimalId, Clock as _, UnixMillis, staff::Role};
 use maud::{Markup, html};
+use serde::Deserialize;
 use ui::{
     Lang,
     components::{Badge, Button, EmptyState, time_ago},
@@ -28,6 +29,7 @@ use crate::{
     app::Web,
     auth::Me,
     error::{Error, Reason},
+    lang::own_path,
     live::Fragment,
     words::t as w,
 };
@@ -227,7 +229,7 @@ fn open_list(lang: Lang, view: &View) -> Markup {
     }
 }
 
-fn tone(alert: &Alert) -> Tone {
+pub(crate) fn tone(alert: &Alert) -> Tone {
     match alert.severity {
         Severity::Critical => Tone::Bad,
         Severity::Warning => Tone::Warn,
@@ -287,15 +289,21 @@ async fn seen(State(web): State<Web>, me: Me, Path(id): Path<AlertId>) -> Result
     Ok(Done::Saved.then("/alerts"))
 }
 
+#[derive(Deserialize)]
+pub(crate) struct Next {
+    next: Option<String>,
+}
+
 async fn settle(
     State(web): State<Web>,
     me: Me,
     Path(id): Path<AlertId>,
+    Form(Next { next }): Form<Next>,
 ) -> Result<Response, Error> {
     web.farm
         .write(me.actor(), move |tx| alerts::settle(tx, id, None))
         .await?;
-    Ok(Done::Saved.then("/alerts"))
+    Ok(Done::Saved.then(own_path(next.as_deref().unwrap_or("/alerts"))))
 }
 
 impl From<AlertError> for Error {

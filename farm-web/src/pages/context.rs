@@ -122,7 +122,8 @@ impl Ctx {
             .flash(self.done.as_ref().map(|done| done.flash(lang)))
     }
 
-    fn menu(&self) -> Vec<NavItem> {
+    /// The pages that the one who looks may open, most used first.
+    pub(crate) fn menu(&self) -> Vec<NavItem> {
         let lang = self.lang;
         let manager = self.me.role >= Role::Manager;
         let mut items = vec![

@@ -5,7 +5,7 @@ use farm_model::staff::Role;
 use maud::{Markup, html};
 use ui::{Lang, icons::Icon};
 
-use super::Ctx;
+use super::{Ctx, today};
 use crate::{
     access::{Needs, Routes},
     error::Error,
@@ -28,7 +28,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 async fn page(ctx: Ctx) -> Result<Response, Error> {
     if ctx.me.role >= Role::Manager {
-        // figures
+        return today::page(&ctx).await;
     }
     let lang = ctx.lang;
     let page = ctx

@@ -1,0 +1,268 @@
+//! The inbox: what a person must settle, each with the answers that are likely, one touch away.
+
+use axum::{
+    extract::{Form, Path, State},
+    response::{IntoResponse, Response},
+};
+use farm::{
+    Farm,
+    alerts::AlertKind,
+    animals::{self, Conflict},
+    inbox::{self, Candidate, Inbox, Item},
+    milkings,
+};
+use farm_model::{AnimalId, Clock as _, UnixMillis, VisitId, staff::Role};
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+use serde::Deserialize;
+use ui::{
+    Lang,
+    components::{Badge, Button, Confirm, EmptyState, Field, time_ago},
+    fmt,
+    icons::Icon,
+};
+
+use super::{Ctx, alerts as alert_page, context::Done, context::waits, names::Names};
+use crate::{
+    access::{Needs, Routes},
+    app::Web,
+    auth::Me,
+    error::{Error, Reason},
+    live::{Fragment, Topic},
+    words::t as w,
+};
+
+pub(crate) mod t {
+    ui::texts! {
+        empty = "Nothing to settle" / "মীমাংসার কিছু নেই";
+        empty_text = "Milk without a cow, unknown tags and silent devices come here." / "গরু ছাড়া দুধ, অচেনা ট্যাগ ও চুপ যন্ত্র এখানে আসে।";
+        whose = "Whose milk was it?" / "কার দুধ ছিল?";
+        usual(litres) = "usually {litres}" / "সাধারণত {litres}";
+        tag_read = "her tag was read" / "তার ট্যাগ পড়া গেছে";
+        other = "Another cow: number, name or tag" / "অন্য গরু: নম্বর, নাম বা ট্যাগ";
+        assign = "It was she" / "এটিই সে";
+        strike = "No milk of ours: strike it out" / "দুধই নয়: কেটে দিন";
+        strike_ask = "Strike this milk out?" / "এই দুধ কেটে দেবেন?";
+        strike_text = "It leaves every sum. You can bring it back." / "কোনো হিসাবে থাকবে না। পরে ফিরিয়ে আনতে পারবেন।";
+        register = "Register a new animal with this tag" / "এই ট্যাগে নতুন গরু যোগ করুন";
+        keep_both = "Both are right" / "দুটিই ঠিক";
+        conflict_tag = "One tag on several animals" / "এক ট্যাগ একাধিক গরুর";
+        conflict_number = "One number for several animals" / "এক নম্বর একাধিক গরুর";
+        conflict_do = "Open the animals and correct or join them." / "গরুগুলো খুলে ঠিক করুন বা এক করুন।";
+        tag_is(tag) = "Tag {tag}" / "ট্যাগ {tag}";
+    }
+}
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let manager = Needs::Role(Role::Manager);
+    routes
+        .get(manager, "/inbox", page)
+        .post(manager, "/inbox/{visit}/assign", assign)
+}
+
+struct View {
+    inbox: Inbox,
+    names: Names,
+    tz: TimeZone,
+    now: UnixMillis,
+}
+
+async fn view(farm: &Farm) -> Result<View, Error> {
+    let now = farm.clock().now().wall;
+    Ok(farm
+        .read(move |conn| {
+            let mut inbox = inbox::inbox(conn)?;
+            inbox.items.retain(|item| waits(item.alert.kind));
+            Ok::<_, farm::StoreError>(View {
+                inbox,
+                names: Names::load(conn)?,
+                tz: farm::settings::load(conn)?.tz(),
+                now,
+            })
+        })
+        .await?)
+}
+
+/// The whole list.
+pub(crate) async fn fragments(farm: &Farm, lang: Lang) -> Result<Vec<Fragment>, Error> {
+    let view = view(farm).await?;
+    Ok(vec![Fragment::new("inbox-list", list(lang, &view))])
+}
+
+async fn page(ctx: Ctx) -> Result<Response, Error> {
+    let lang = ctx.lang;
+    let view = view(&ctx.web.farm).await?;
+    let body = html! {
+        h1 { (w::inbox(lang)) }
+        (list(lang, &view))
+    };
+    let page = ctx.page(w::inbox(lang), &[Topic::Inbox]).body(body);
+    Ok(page.render().into_response())
+}
+
+fn list(lang: Lang, view: &View) -> Markup {
+    let Inbox { items, conflicts } = &view.inbox;
+    html! {
+        div #inbox-list {
+            @if items.is_empty() && conflicts.is_empty() {
+                (EmptyState::new(Icon::CheckRing, t::empty(lang), t::empty_text(lang)))
+            }
+            ul.alert-list {
+                @for item in items { (entry(lang, item, view)) }
+                @for conflict in conflicts { (conflict_entry(lang, conflict, view)) }
+            }
+        }
+    }
+}
+
+fn entry(lang: Lang, item: &Item, view: &View) -> Markup {
+    let alert = &item.alert;
+    let (about, href) = alert_page::about(lang, alert, &view.names);
+    html! {
+        li.card.alert-card id={ "item-" (alert.id) } {
+            p {
+                (Badge::new(alert_page::tone(alert), alert_page::title(lang, alert.kind))) " "
+                (time_ago(lang, alert.raised.0, view.now.0))
+            }
+            p {
+                strong { @if let Some(href) = href { a href=(href) { (about) } } @else { (about) } }
+                @if let Some(visit) = &item.visit {
+                    @let at = visit.start.timestamp().to_zoned(view.tz.clone());
+                    " · " (fmt::date_time(lang, at.datetime()))
+                }
+            }
+            @if let Some(tag) = item.visit.as_ref().and_then(|v| v.tag.as_ref()) {
+                p { code { (t::tag_is(lang, fmt::digits(lang, &tag.to_string()))) } }
+            }
+            @if alert.kind.is_decision() { (decision(lang, item)) } @else { (other(lang, item)) }
+        }
+    }
+}
+
+/// What is not about whose milk it was: the advice, and that it is settled.
+fn other(lang: Lang, item: &Item) -> Markup {
+    html! {
+        p { (alert_page::advice(lang, item.alert.kind)) }
+        form method="post" action={ "/alerts/" (item.alert.id) "/settle" } {
+            input type="hidden" name="next" value="/inbox";
+            (Button::secondary(alert_page::t::settle(lang)).icon(Icon::Check))
+        }
+    }
+}
+
+fn decision(lang: Lang, item: &Item) -> Markup {
+    let Some(visit) = &item.visit else {
+        return other(lang, item);
+    };
+    let id = visit.id;
+    let strike = Confirm {
+        lang,
+        id: format!("strike-{id}"),
+        title: t::strike_ask(lang).into(),
+        text: t::strike_text(lang).into(),
+        deed: t::strike(lang).into(),
+        action: format!("/milkings/{id}/void"),
+        fields: vec![("next".into(), "/inbox".into())],
+    };
+    html! {
+        h3 { (t::whose(lang)) }
+        form method="post" action={ "/inbox/" (id) "/assign" } {
+            div.tile-grid {
+                @for candidate in &item.candidates { (candidate_tile(lang, candidate)) }
+            }
+        }
+        form.filters method="post" action={ "/inbox/" (id) "/assign" } {
+            (Field::text(format!("other-{id}"), t::other(lang)))
+            (Button::secondary(t::assign(lang)))
+        }
+        div.actions {
+            @match item.alert.kind {
+                AlertKind::UnknownTag => {
+                    @if let Some(tag) = &visit.tag {
+                        (Button::quiet(t::register(lang)).icon(Icon::Plus).href(format!("/herd/new?tag={tag}")))
+                    }
+                },
+                AlertKind::MilkedTwice | AlertKind::SwappedTag => {
+                    form method="post" action={ "/alerts/" (item.alert.id) "/settle" } {
+            input type="hidden" name="next" value="/inbox";
+                        (Button::secondary(t::keep_both(lang)).icon(Icon::Check))
+                    }
+                },
+                _ => {},
+            }
+            (Button::quiet(t::strike(lang)).icon(Icon::Bin).opens(format!("strike-{id}")))
+        }
+        (strike)
+    }
+}
+
+fn candidate_tile(lang: Lang, candidate: &Candidate) -> Markup {
+    html! {
+        button.tile name="animal" value=(candidate.animal) {
+            span.tile-text {
+                strong { (fmt::digits(lang, &candidate.number)) " " (candidate.name) }
+                small {
+                    @if candidate.tag_read { (t::tag_read(lang)) " · " }
+                    @if let Some(ml) = candidate.usual_ml { (t::usual(lang, fmt::litres_unit(lang, ml))) }
+                }
+            }
+        }
+    }
+}
+
+fn conflict_entry(lang: Lang, conflict: &Conflict, view: &View) -> Markup {
+    let (title, what, animals) = match conflict {
+        Conflict::Tag { tag, animals } => (t::conflict_tag(lang), tag.to_string(), animals),
+        Conflict::Number { number, animals } => (t::conflict_number(lang), number.clone(), animals),
+    };
+    html! {
+        li.card.alert-card {
+            p { (Badge::new(ui::shell::Tone::Warn, title)) " " strong { (fmt::digits(lang, &what)) } }
+            p { (t::conflict_do(lang)) }
+            ul.cluster {
+                @for id in animals { li { a href={ "/herd/" (id) } { (view.names.animal(lang, *id)) } } }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Answer {
+    animal: Option<AnimalId>,
+    /// The free field is named after its visit, so that each has its own label.
+    #[serde(flatten)]
+    typed: std::collections::HashMap<String, String>,
+}
+
+async fn assign(
+    State(web): State<Web>,
+    me: Me,
+    Path(visit): Path<VisitId>,
+    Form(answer): Form<Answer>,
+) -> Result<Response, Error> {
+    let typed = answer.typed.get(&format!("other-{visit}")).cloned();
+    web.farm
+        .write(me.actor(), move |tx| {
+            let animal = match (answer.animal, typed) {
+                (Some(animal), _) => animal,
+                (None, Some(typed)) => {
+                    animals::by_text(tx.conn(), &typed)?
+                        .ok_or_else(|| Error::from(Reason::NotFound).detail("animal"))?
+                        .id
+                }
+                (None, None) => return Err(Error::invalid("animal: missing")),
+            };
+            milkings::assign(tx, visit, animal)?;
+            Ok(())
+        })
+        .await?;
+    Ok(Done::Saved.then("/inbox"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn texts_are_right_in_both_languages() {
+        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
+    }
+}
