@@ -205,6 +205,10 @@ impl Query {
         query.compare("v.session =", filter.session);
         query.compare("v.animal =", filter.animal.map(|a| *a.as_bytes()));
         query.compare("v.destination =", filter.destination.map(|d| d as u8));
+        if filter.destination.is_some_and(|d| d != Destination::Tank) {
+            // Little milk is kept out: said in these words, an index of its own finds it.
+            query.condition("v.destination <> 0");
+        }
         if filter.unidentified.is_some() {
             query.condition("v.animal IS NULL");
         }

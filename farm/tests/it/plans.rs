@@ -38,6 +38,8 @@ fn hot_queries_use_their_indexes() {
         "SELECT * FROM visit v WHERE v.animal = ?1 AND v.voided = 0 ORDER BY v.start DESC LIMIT 20",
         "SELECT * FROM visit v WHERE v.voided = 0 ORDER BY v.start DESC, v.n DESC LIMIT 51",
         "SELECT * FROM visit v WHERE v.day >= ?1 AND v.day <= ?2 AND v.start >= ?3 AND v.start < ?4 ORDER BY v.start DESC LIMIT 51",
+        "SELECT * FROM visit v INDEXED BY visit_kept_out WHERE v.destination = ?1 AND v.destination <> 0 AND v.voided = 0
+            ORDER BY v.start DESC LIMIT 51",
         "SELECT animal, id FROM visit WHERE day = ?1 AND session = ?2 AND animal IS NOT NULL",
         "SELECT day, n, yield_ml FROM animal_day WHERE animal = ?1 AND day BETWEEN ?2 AND ?3",
         "SELECT * FROM herd_day WHERE day BETWEEN ?1 AND ?2 AND session = 0",

@@ -336,5 +336,6 @@ CREATE INDEX visit_animal ON visit (animal, start);
 CREATE INDEX visit_day ON visit (day, session, animal);
 CREATE INDEX visit_start ON visit (start);
 CREATE INDEX visit_unidentified ON visit (start) WHERE animal IS NULL AND voided = 0;
+CREATE INDEX visit_kept_out ON visit (start) WHERE destination <> 0 AND voided = 0;
 COMMIT;
 PRAGMA user_version = 1;
