@@ -16,6 +16,8 @@ use crate::{
     span::{Span, span},
 };
 
+/// Registers are whole units of the meter, rounded each by itself.
+const ROUNDING_ML: i64 = 20;
 /// The largest yield of one visit that physics allows, in millilitres.
 const MAX_VISIT_ML: i64 = 80_000;
 /// Coarse totals lag behind: this much beyond the greatest flow is still milk, in millilitres.
@@ -180,6 +182,7 @@ impl Meter {
         if since.ms < 0 && since.certain {
             return None;
         }
+        let reading = &self.unless_put_away(reading);
         let elapsed_ms = since.ms.max(0);
         let gap = !since.certain || elapsed_ms > ms(config.gap_after_s);
         let limit = most_milk(since, config);
@@ -200,6 +203,21 @@ impl Meter {
             _ => step.latest_milk() * 60_000 / elapsed_ms,
         };
         Some(step)
+    }
+
+    /// The reading with the visit register as it stood when the visit ended. Some meters set it to zero then, put the yield
+    /// into the last-yield register, and count the next visit only when milk flows again.
+    fn unless_put_away(&self, reading: &MeterReading) -> MeterReading {
+        let put_away = match (self.visit, reading.visit_ml, reading.last_ml) {
+            (Some(before), Some(0), Some(last)) if self.count == reading.visit_count => {
+                Some(last).filter(|last| before.raw > 0 && *last >= before.raw)
+            }
+            _ => None,
+        };
+        MeterReading {
+            visit_ml: put_away.or(reading.visit_ml),
+            ..*reading
+        }
     }
 
     /// The identity of the next visit to be told: from the visit counter where there is one, else from where the
@@ -295,8 +313,10 @@ impl Meter {
         };
         let (milk_ml, missed) = match (visits, reading.last_ml, total) {
             (1, last, total) => {
+                // Where a yield was put away unseen, the last yield may be of a visit that is told already: the total knows.
+                let fits = |milk: &i64| total.is_none_or(|t| milk + now_ml <= t + ROUNDING_ML);
                 let by_last = match says(self.visit, last, None, MAX_VISIT_ML) {
-                    Says::Milk(milk) => Some(milk),
+                    Says::Milk(milk) => Some(milk).filter(fits),
                     _ => None,
                 };
                 (by_last.or(total.map(|t| t - now_ml)).unwrap_or(0), vec![])

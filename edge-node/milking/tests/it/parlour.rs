@@ -109,6 +109,8 @@ pub(crate) enum Counts {
     AtTheEnd,
     /// When milk flows again.
     AtTheNext,
+    /// When milk flows again; but what it gave is put away into the last yield as soon as they have passed.
+    AtTheNextPutAway,
 }
 
 /// A meter that counts what flows through it, and knows by itself when a visit is over.
@@ -150,13 +152,19 @@ impl ModelMeter {
         let was_over = self.dry_ms >= 25_000;
         if flow == 0 {
             self.dry_ms += ms;
-            if self.counts == Counts::AtTheEnd && !was_over && self.dry_ms >= 25_000 {
-                self.count_visit();
+            if !was_over && self.dry_ms >= 25_000 {
+                match self.counts {
+                    Counts::AtTheEnd => self.count_visit(),
+                    Counts::AtTheNextPutAway => self.put_away(),
+                    Counts::AtTheNext => {}
+                }
             }
             return;
         }
-        if self.counts == Counts::AtTheNext && was_over {
-            self.count_visit();
+        match self.counts {
+            Counts::AtTheNext if was_over => self.count_visit(),
+            Counts::AtTheNextPutAway if was_over => self.count += 1,
+            _ => {}
         }
         self.dry_ms = 0;
         let ul = flow * ms / 60;
@@ -169,9 +177,13 @@ impl ModelMeter {
     }
 
     fn count_visit(&mut self) {
+        self.put_away();
+        self.count += 1;
+    }
+
+    fn put_away(&mut self) {
         self.last_ul = self.visit_ul;
         self.visit_ul = 0;
-        self.count += 1;
     }
 
     /// Loses its registers, as when its power fails for a moment.
