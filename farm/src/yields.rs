@@ -147,8 +147,15 @@ pub fn baseline_of(
     Ok(baseline(&past, calved.map(|c| day - c).filter(|d| *d >= 0)))
 }
 
+/// Milk older than this is history: nobody is called to a cow for it.
+const NEWS_MS: i64 = 36 * 3_600_000;
+
 /// Tells a drop in yield, and takes it back when she gives as before.
 pub(crate) fn watch(tx: &mut Tx<'_>, animal: AnimalId, visit: &Visit) -> Result<(), StoreError> {
+    // An imported history is no news.
+    if tx.wall().since(visit.end.wall) > NEWS_MS {
+        return Ok(());
+    }
     let Some(baseline) = baseline_of(tx.conn(), animal, visit.session, visit.start.wall)? else {
         return Ok(());
     };

@@ -115,7 +115,7 @@ proptest! {
     fn no_milk_is_lost_or_doubled(
         acts in proptest::collection::vec(act(), 1..40),
         shows in prop_oneof![Just(Shows::Everything), Just(Shows::FlowAndTotal), Just(Shows::TotalOnly)],
-        counts in prop_oneof![Just(Counts::AtTheEnd), Just(Counts::AtTheNext), Just(Counts::AtTheNextPutAway)],
+        counts in prop_oneof![Just(Counts::End), Just(Counts::Next), Just(Counts::NextPutAway)],
         restart in proptest::option::of(0usize..40),
     ) {
         let mut parlour = Parlour::counting(shows, counts);
@@ -189,7 +189,7 @@ proptest! {
             1..6,
         ),
         shows in prop_oneof![Just(Shows::Everything), Just(Shows::Visits)],
-        counts in prop_oneof![Just(Counts::AtTheEnd), Just(Counts::AtTheNext), Just(Counts::AtTheNextPutAway)],
+        counts in prop_oneof![Just(Counts::End), Just(Counts::Next), Just(Counts::NextPutAway)],
         crashes in proptest::collection::vec((0usize..6, -150i64..100, 1i64..55), 0..5),
     ) {
         let mut parlour = Parlour::counting(shows, counts);

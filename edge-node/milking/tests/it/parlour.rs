@@ -106,11 +106,11 @@ pub(crate) enum Shows {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Counts {
     /// As soon as they have passed.
-    AtTheEnd,
+    End,
     /// When milk flows again.
-    AtTheNext,
+    Next,
     /// When milk flows again; but what it gave is put away into the last yield as soon as they have passed.
-    AtTheNextPutAway,
+    NextPutAway,
 }
 
 /// A meter that counts what flows through it, and knows by itself when a visit is over.
@@ -133,7 +133,7 @@ impl ModelMeter {
     pub(crate) fn new(shows: Shows, total_ml: i64) -> Self {
         Self {
             shows,
-            counts: Counts::AtTheNext,
+            counts: Counts::Next,
             given_ul: 0,
             total_ul: total_ml * 1000,
             visit_ul: 0,
@@ -154,16 +154,16 @@ impl ModelMeter {
             self.dry_ms += ms;
             if !was_over && self.dry_ms >= 25_000 {
                 match self.counts {
-                    Counts::AtTheEnd => self.count_visit(),
-                    Counts::AtTheNextPutAway => self.put_away(),
-                    Counts::AtTheNext => {}
+                    Counts::End => self.count_visit(),
+                    Counts::NextPutAway => self.put_away(),
+                    Counts::Next => {}
                 }
             }
             return;
         }
         match self.counts {
-            Counts::AtTheNext if was_over => self.count_visit(),
-            Counts::AtTheNextPutAway if was_over => self.count += 1,
+            Counts::Next if was_over => self.count_visit(),
+            Counts::NextPutAway if was_over => self.count += 1,
             _ => {}
         }
         self.dry_ms = 0;
