@@ -87,13 +87,14 @@ impl Live {
         all
     }
 
-    /// Keeps `value` if it is newest; returns whether it was.
-    pub(crate) fn put(&self, value: LiveValue) -> bool {
+    /// Keeps `value` if it is newest; returns whether it was. One that claims to be of after `now` gives way to any: a
+    /// sender's clock that runs ahead, or ours that was set back, must not hide what comes.
+    pub(crate) fn put(&self, value: LiveValue, now: UnixMillis) -> bool {
         let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
         let slot = values
             .entry((value.device, value.quantity))
             .or_insert(value);
-        let newer = value.at >= slot.at;
+        let newer = value.at >= slot.at || slot.at > now;
         if newer {
             *slot = value;
         }

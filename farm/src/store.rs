@@ -84,20 +84,21 @@ impl Shared {
         if after.is_empty() {
             return;
         }
+        let now = self.clock.now().wall;
         let mut changes = Vec::new();
         let mut calls = Vec::new();
         for item in after {
             match item {
                 After::Tell(change) => changes.push(change),
                 After::Newest(value) => {
-                    if self.live.put(value) {
+                    if self.live.put(value, now) {
                         changes.push(value.change());
                     }
                 }
                 After::Call(call) => calls.push(call),
             }
         }
-        self.events.publish(self.clock.now().wall, changes);
+        self.events.publish(now, changes);
         for call in calls {
             if catch_unwind(AssertUnwindSafe(call)).is_err() {
                 tracing::error!("what was to follow a commit panicked");

@@ -151,3 +151,37 @@ fn a_device_is_missed_after_three_intervals() {
         .unwrap();
     assert!(look(&f).is_empty(), "switched off, not missed");
 }
+
+#[test]
+fn a_value_from_the_future_does_not_hide_what_comes() {
+    let f = Fixture::new();
+    let probe = device(&f, "tank-1", PlaceKind::Tank, PlaceDetails::default());
+    let told = |ahead: i64, milli: i64| {
+        let mut at = f.now();
+        at.wall = at.wall.plus(ahead);
+        let observation = Observation {
+            device: probe,
+            at,
+            body: Body::measured(Quantity::Temperature, Milli(milli)),
+            raw: Vec::new(),
+            key: None,
+        };
+        f.write(move |tx| readings::ingest(tx, &[observation]))
+            .unwrap();
+        let value = f.farm.live().value(probe, Quantity::Temperature);
+        value.and_then(|v| v.value).unwrap().0
+    };
+    assert_eq!(told(365 * 24 * 60 * MINUTE, 3_900), 3_900);
+    assert_eq!(told(0, 9_000), 9_000, "now, and the other said next year");
+    assert_eq!(
+        told(-MINUTE, 4_000),
+        9_000,
+        "late, and it is not the newest"
+    );
+    // Our own clock was wrong and is set back.
+    f.clock.set(
+        f.now().wall.plus(-60 * MINUTE),
+        farm_model::ClockQuality::Synced,
+    );
+    assert_eq!(told(0, 4_100), 4_100);
+}
