@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::series;
 use crate::{
+    animals,
     live::LiveValue,
     store::{After, Change, StoreError, Tx},
 };
@@ -60,18 +61,12 @@ pub fn ingest(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<IngestRep
                 remember(&mut newest, observation, *quantity, &reading);
             }
             Body::Identified { tag } => {
-                let tag_text = tag.to_string();
-                heard(tx, observation.device, observation.at, &tag_text)?;
-                let animal = tx
-                    .conn()
-                    .prepare_cached("SELECT animal FROM animal_tag WHERE tag = ?1 AND until_at IS NULL ORDER BY from_at DESC LIMIT 1")?
-                    .query_row([&tag_text], |row| row.get::<_, Option<[u8; 16]>>(0))
-                    .optional()?
-                    .flatten();
+                heard(tx, observation.device, observation.at, &tag.to_string())?;
+                let animal = animals::by_tag(tx.conn(), tag)?.map(|a| a.id);
                 tx.tell(Change::Identified {
                     device: observation.device,
                     tag: tag.clone(),
-                    animal: animal.map(farm_model::AnimalId::from_bytes),
+                    animal,
                 });
             }
             Body::Milked { .. } | Body::Heard | Body::Silent { .. } => {}
