@@ -110,6 +110,16 @@ pub async fn login(
 /// # Errors
 /// [`AuthError::Locked`] while the person must wait.
 pub fn begin(tx: &mut Tx<'_>, who: StaffId) -> Result<PinHash, AuthError> {
+    let hash: Option<String> = tx
+        .conn()
+        .prepare_cached("SELECT pin FROM staff WHERE id = ?1 AND coalesce(active, 1) = 1")?
+        .query_row([who.as_bytes()], |row| row.get(0))
+        .optional()?
+        .flatten();
+    let Some(hash) = hash.map(PinHash::stored) else {
+        // Whoever does not exist cannot be locked out, and leaves no row behind.
+        return Ok(PinHash::nobody());
+    };
     let subject = format!("staff:{who}");
     let now = tx.now();
     let failed: Option<(i64, Stamp)> = tx
@@ -142,17 +152,12 @@ pub fn begin(tx: &mut Tx<'_>, who: StaffId) -> Result<PinHash, AuthError> {
         .execute(params![
             subject,
             failures + 1,
-            now.wall.0,
+            // A date that nobody vouches for would count, after a restart, as long ago.
+            if now.clock.is_trusted() { now.wall.0 } else { i64::MAX },
             now.boot,
             now.mono as i64
         ])?;
-    let hash: Option<String> = tx
-        .conn()
-        .prepare_cached("SELECT pin FROM staff WHERE id = ?1 AND coalesce(active, 1) = 1")?
-        .query_row([who.as_bytes()], |row| row.get(0))
-        .optional()?
-        .flatten();
-    Ok(hash.map_or_else(PinHash::nobody, PinHash::stored))
+    Ok(hash)
 }
 
 /// Opens a session for somebody whose PIN was right.

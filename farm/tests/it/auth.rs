@@ -7,7 +7,7 @@ use farm::{
 };
 use farm_model::{ClockQuality, Role, StaffId, UnixMillis};
 
-use crate::support::{DAY, Fixture, NOW, name};
+use crate::support::{DAY, Fixture, HandClock, NOW, name};
 
 fn pin(text: &str) -> Pin {
     Pin::new(text).unwrap()
@@ -148,4 +148,28 @@ fn a_token_works_until_it_is_revoked() {
         f.write(move |tx| auth::revoke_token(tx, id)),
         Err(AuthError::UnknownToken)
     ));
+}
+
+#[test]
+fn a_name_that_nobody_has_leaves_nothing_behind() {
+    let f = Fixture::new();
+    for _ in 0..20 {
+        fail(&f, StaffId::new()).unwrap();
+    }
+    let rows: i64 = f.read(|conn| {
+        Ok(conn.query_row("SELECT count(*) FROM login_attempt", [], |row| row.get(0))?)
+    });
+    assert_eq!(rows, 0);
+}
+
+#[test]
+fn a_lock_out_is_not_shortened_by_a_date_that_nobody_vouched_for() {
+    let f = Fixture::with(HandClock::new(UnixMillis(0), ClockQuality::Unknown));
+    let who = add(&f, "a", Role::Worker);
+    for _ in 0..5 {
+        fail(&f, who).unwrap();
+    }
+    // A restart, and now the true time is known: years seem to have passed.
+    let f = f.reopen(NOW, ClockQuality::Synced);
+    assert_eq!(wait(&f, who), 20, "ten seconds since this start");
 }
