@@ -10,6 +10,8 @@ use crate::{
     text::Name,
 };
 
+const DAY_MIN: i64 = 24 * 60;
+
 /// Why the plan was not saved.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -154,11 +156,8 @@ pub fn save(tx: &mut Tx<'_>, sessions: &[(Name, Time, Time)]) -> Result<(), Plan
     if sessions.len() > 8 {
         return Err(PlanError::TooMany);
     }
-    for (i, pair) in sessions.windows(2).enumerate() {
-        let (ends, next) = (pair[0].2, pair[1].1);
-        if next < ends || next <= pair[0].1 {
-            return Err(PlanError::Overlap(i as u8 + 2));
-        }
+    if let Some(number) = overlap(sessions) {
+        return Err(PlanError::Overlap(number));
     }
     tx.conn()
         .execute("UPDATE session_plan SET active = 0", [])?;
@@ -179,8 +178,26 @@ pub fn save(tx: &mut Tx<'_>, sessions: &[(Name, Time, Time)]) -> Result<(), Plan
     Ok(())
 }
 
+/// The number of the first session that begins before the one before it has ended; the last one's next is tomorrow's first.
+fn overlap(sessions: &[(Name, Time, Time)]) -> Option<u8> {
+    let starts: Vec<i64> = sessions.iter().map(|s| minutes_of(s.1)).collect();
+    let tomorrow = starts.first()? + DAY_MIN;
+    let next = starts.iter().skip(1).copied().chain([tomorrow]);
+    let numbers = (2..=sessions.len() as u8).chain([1]);
+    sessions
+        .iter()
+        .zip(next)
+        .zip(numbers)
+        .find_map(|(((_, starts, ends), next), number)| {
+            let (starts, ends) = (minutes_of(*starts), minutes_of(*ends));
+            // A session may run past midnight; one of equal ends is a whole day.
+            let ends = if ends > starts { ends } else { ends + DAY_MIN };
+            (next < ends).then_some(number)
+        })
+}
+
 fn time_of(minutes: Option<i64>) -> Time {
-    let minutes = minutes.unwrap_or(0).rem_euclid(1440);
+    let minutes = minutes.unwrap_or(0).rem_euclid(DAY_MIN);
     jiff::civil::time((minutes / 60) as i8, (minutes % 60) as i8, 0, 0)
 }
 
@@ -225,6 +242,33 @@ mod tests {
             ("9", None),
         ] {
             assert_eq!(plan.called(text), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn sessions_follow_one_another_around_the_clock() {
+        for (times, expected) in [
+            (&["04:00-10:00", "15:00-21:00"][..], None),
+            (&["04:00-10:00", "10:00-04:00"], None),
+            (&["06:00-09:00", "22:00-02:00"], None),
+            (&["04:00-10:00", "09:59-21:00"], Some(2)),
+            (&["15:00-21:00", "04:00-10:00"], Some(2)),
+            (&["04:00-10:00", "22:00-05:00"], Some(1)),
+            (&["05:00-05:00"], None),
+            (&["05:00-05:00", "16:00-19:00"], Some(2)),
+        ] {
+            let sessions: Vec<_> = times
+                .iter()
+                .map(|times| {
+                    let (starts, ends) = times.split_once('-').unwrap();
+                    (
+                        Name::new("x").unwrap(),
+                        starts.parse().unwrap(),
+                        ends.parse().unwrap(),
+                    )
+                })
+                .collect();
+            assert_eq!(overlap(&sessions), expected, "{times:?}");
         }
     }
 }
