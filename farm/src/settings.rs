@@ -22,7 +22,7 @@ pub struct Settings {
     pub target_ml: Option<i64>,
     /// Percent below the animal's own baseline that is told as a drop in yield.
     pub yield_drop_percent: i64,
-    /// Gigabytes that the database may grow to.
+    /// Megabytes (of a million bytes) that the database may grow to.
     pub budget_mb: i64,
     /// Days that raw readings are kept.
     pub raw_days: i64,
@@ -65,14 +65,18 @@ pub fn load(conn: &Connection) -> Result<Settings, StoreError> {
             continue;
         };
         let number = value.parse::<i64>().ok();
+        // A figure that cannot be meant, typed or merged, must not throw readings away.
+        let within = |bounds: std::ops::RangeInclusive<i64>, usual: i64| {
+            number.filter(|n| bounds.contains(n)).unwrap_or(usual)
+        };
         match key.as_str() {
             "name" => settings.name = value,
             "timezone" => settings.timezone = value,
             "language" => settings.language = value,
-            "target_ml" => settings.target_ml = number,
-            "yield_drop_percent" => settings.yield_drop_percent = number.unwrap_or(30),
-            "budget_mb" => settings.budget_mb = number.unwrap_or(8_192),
-            "raw_days" => settings.raw_days = number.unwrap_or(400),
+            "target_ml" => settings.target_ml = number.filter(|ml| *ml > 0),
+            "yield_drop_percent" => settings.yield_drop_percent = within(1..=99, 30),
+            "budget_mb" => settings.budget_mb = within(100..=100_000_000, 8_192),
+            "raw_days" => settings.raw_days = within(1..=36_500, 400),
             _ => {}
         }
     }
@@ -123,4 +127,34 @@ fn put(tx: &mut Tx<'_>, key: &str, value: &str) -> Result<(), StoreError> {
     tx.audit("setting", key, Some(&serde_json::json!({ "value": value })))?;
     tx.tell(Change::Setting);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Actor, Farm, Options};
+
+    #[test]
+    fn a_figure_that_cannot_be_meant_is_the_usual_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let farm = Farm::open(&dir.path().join("farm.db"), Options::default()).unwrap();
+        let settings = farm
+            .write_blocking(Actor::System, |tx| {
+                for (key, value) in [
+                    ("raw_days", "-1"),
+                    ("budget_mb", "0"),
+                    ("yield_drop_percent", "x"),
+                    ("target_ml", "900000"),
+                ] {
+                    put(tx, key, value)?;
+                }
+                load(tx.conn())
+            })
+            .unwrap();
+        let usual = Settings {
+            target_ml: Some(900_000),
+            ..Settings::default()
+        };
+        assert_eq!(settings, usual);
+    }
 }
