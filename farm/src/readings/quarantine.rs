@@ -7,6 +7,10 @@ use crate::store::{Change, StoreError, Tx};
 
 /// Rows kept.
 const ROWS: i64 = 2_000;
+/// Counts kept one by one; sources beyond are counted together, because a topic is whatever a client makes it.
+const COUNTS: i64 = 2_000;
+/// Under which name those beyond are counted.
+const OTHERS: &str = "others";
 /// Longest evidence kept, in bytes.
 const MAX_BYTES: usize = 1_024;
 
@@ -61,15 +65,31 @@ pub fn quarantine(
             .prepare_cached("DELETE FROM quarantine WHERE id <= ?1")?
             .execute([newest - ROWS])?;
     }
-    tx.conn()
-        .prepare_cached(
-            "INSERT INTO reject_count (source, reason, n, last_at) VALUES (?1, ?2, 1, ?3)
-             ON CONFLICT (source, reason) DO UPDATE SET n = n + 1, last_at = excluded.last_at",
-        )?
-        .execute(params![source, reason, now])?;
+    count(tx.conn(), source, reason, now)?;
     tx.tell(Change::Quarantine {
         source: source.to_owned(),
     });
+    Ok(())
+}
+
+fn count(conn: &Connection, source: &str, reason: &str, now: i64) -> Result<(), StoreError> {
+    let known = conn
+        .prepare_cached(
+            "UPDATE reject_count SET n = n + 1, last_at = ?3 WHERE source = ?1 AND reason = ?2",
+        )?
+        .execute(params![source, reason, now])?;
+    if known > 0 {
+        return Ok(());
+    }
+    let counts: i64 = conn
+        .prepare_cached("SELECT count(*) FROM reject_count")?
+        .query_row([], |row| row.get(0))?;
+    let source = if counts < COUNTS { source } else { OTHERS };
+    conn.prepare_cached(
+        "INSERT INTO reject_count (source, reason, n, last_at) VALUES (?1, ?2, 1, ?3)
+         ON CONFLICT (source, reason) DO UPDATE SET n = n + 1, last_at = excluded.last_at",
+    )?
+    .execute(params![source, reason, now])?;
     Ok(())
 }
 

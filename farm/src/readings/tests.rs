@@ -344,3 +344,25 @@ proptest! {
         prop_assert!(raw.is_sorted_by_key(|p| p.at));
     }
 }
+
+#[test]
+fn a_source_that_invents_names_does_not_fill_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let farm = farm(&dir);
+    farm.write_blocking(Actor::System, |tx| {
+        for n in 0..2_500 {
+            quarantine(tx, &format!("farm/x/{n}"), "unknown_topic", b"?")?;
+        }
+        quarantine(tx, "farm/x/0", "unknown_topic", b"?")
+    })
+    .unwrap();
+    let counts = farm.read_blocking(reject_counts).unwrap();
+    assert_eq!(counts.iter().map(|c| c.n).sum::<i64>(), 2_501);
+    assert_eq!(counts.len(), 2_001);
+    assert_eq!((counts[0].source.as_str(), counts[0].n), ("others", 500));
+    assert_eq!((counts[1].source.as_str(), counts[1].n), ("farm/x/0", 2));
+    let kept = farm
+        .read_blocking(|conn| quarantined(conn, None, 10_000))
+        .unwrap();
+    assert!((2_000..2_100).contains(&kept.len()), "{}", kept.len());
+}
