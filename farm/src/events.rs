@@ -269,11 +269,7 @@ pub fn record(tx: &mut Tx<'_>, event: &NewEvent) -> Result<FactId, EventError> {
             event.body.key(),
             happened.0,
             now.wall.0,
-            // A day that somebody wrote down does not hang on the clock.
-            match event.when {
-                When::Now => now.clock,
-                When::At(_) | When::On(_) => ClockQuality::Synced,
-            } as u8,
+            vouched(event.when, happened, &now) as u8,
             now.boot,
             now.mono as i64,
             tx.actor().to_string(),
@@ -415,6 +411,18 @@ fn happened(tx: &Tx<'_>, when: When) -> Result<UnixMillis, EventError> {
         return Err(EventError::Future);
     }
     Ok(at)
+}
+
+/// How well it is known when it happened. A day that somebody wrote down does not hang on the clock, unless it is about
+/// the one that the clock itself shows: that is what a form offers.
+fn vouched(when: When, happened: UnixMillis, now: &Stamp) -> ClockQuality {
+    const ABOUT_MS: i64 = 36 * 3_600_000;
+    match when {
+        When::At(_) | When::On(_) if now.wall.since(happened).abs() > ABOUT_MS => {
+            ClockQuality::Synced
+        }
+        _ => now.clock,
+    }
 }
 
 fn noon(date: Date, tz: &TimeZone) -> UnixMillis {

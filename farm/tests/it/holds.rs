@@ -9,7 +9,7 @@ use farm::{
 use farm_model::{AnimalId, ClockQuality, Destination, UnixMillis, milking::Finding};
 use proptest::prelude::*;
 
-use crate::support::{DAY, Fixture, HOUR, HandClock, NOW, session, visit};
+use crate::support::{DAY, Fixture, HOUR, HandClock, NOW, date, session, visit};
 
 fn treat(f: &Fixture, cow: AnimalId, milk_hold_h: u32) -> farm::FactId {
     let treatment = EventBody::Treatment {
@@ -108,6 +108,34 @@ fn a_treatment_without_a_clock_is_dated_by_the_same_boot() {
     // Another event of hers rebuilds the holds; the date stays.
     f.write(move |tx| events::record(tx, &NewEvent::now(cow, EventBody::Heat)))
         .unwrap();
+    assert!(!held(&f, cow));
+}
+
+#[test]
+fn a_day_that_an_unknown_clock_offered_is_not_believed() {
+    let f = Fixture::with(HandClock::new(UnixMillis(0), ClockQuality::Unknown));
+    let cow = f.cow("1");
+    let on = |day: &str, medicine: &str| {
+        let treatment = EventBody::Treatment {
+            medicine: medicine.into(),
+            dose: String::new(),
+            reason: String::new(),
+            milk_hold_h: 72,
+            meat_hold_h: 0,
+        };
+        let event = NewEvent::on(cow, date(day), treatment);
+        f.write(move |tx| events::record(tx, &event)).unwrap();
+    };
+    // The form offered the clock's own day; somebody typed the other one.
+    on("1970-01-01", "offered");
+    on("2026-11-01", "typed");
+    f.clock.set(NOW, ClockQuality::Synced);
+    let now = f.now();
+    let holds = f.read(move |conn| holds::of_animal(conn, cow, &now));
+    let standing: Vec<_> = holds.iter().map(|h| h.medicine.as_str()).collect();
+    assert_eq!(standing, ["offered"]);
+    assert_eq!(f.write(holds::date_holds).unwrap(), 1);
+    f.clock.pass(72 * HOUR);
     assert!(!held(&f, cow));
 }
 
