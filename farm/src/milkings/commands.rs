@@ -56,6 +56,8 @@ pub fn assign(tx: &mut Tx<'_>, id: VisitId, animal: AnimalId) -> Result<FactId, 
     if other_visit(tx, animal.id, visit.session, id)?.is_some() {
         let detail = serde_json::json!({ "animal": animal.id, "yield_ml": visit.yield_ml });
         alerts::raise(tx, AlertKind::MilkedTwice, Subject::Visit(id), &detail)?;
+    } else {
+        alerts::settle_visit(tx, id, &[AlertKind::MilkedTwice], "assigned")?;
     }
     tx.audit("milking.assign", &id.to_string(), None)?;
     Ok(fact)

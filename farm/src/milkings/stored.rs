@@ -5,7 +5,7 @@
 
 use farm_model::{
     AnimalId, ClockQuality, Destination, DeviceId, Identity, Milli, SessionKey, StaffId, Stall,
-    Stamp, Tag, UnixMillis, Visit, VisitId,
+    Stamp, Tag, UnixMillis, Visit, VisitId, milking::Finding,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
@@ -87,13 +87,15 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Box<Visi
         mono,
     };
     let mut tags = s.tags;
+    let findings = findings_of(s.found);
     let identity = match (s.animal, tags.len()) {
         (Some(animal), _) => Identity::Animal {
             animal,
             tag: tags.pop(),
         },
         (None, 0) => Identity::None,
-        (None, 1) => Identity::UnknownTag {
+        // One tag may be in doubt too, when it was read too late to be believed: then the finding is another.
+        (None, 1) if findings.contains(&Finding::UnknownTag) => Identity::UnknownTag {
             tag: tags.remove(0),
         },
         (None, _) => Identity::Ambiguous { tags },
@@ -115,8 +117,69 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Box<Visi
         fat: s.fat,
         snf: s.snf,
         destination: Destination::from_code(s.to),
-        findings: findings_of(s.found),
+        findings,
         meter: s.meter,
         recorded_by: s.staff,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_it_was_survives_in_every_form() {
+        let tags: Vec<Tag> = ["050000000000217", "em:7"]
+            .map(|t| t.parse().unwrap())
+            .into();
+        for (identity, findings) in [
+            (
+                Identity::Animal {
+                    animal: AnimalId::new(),
+                    tag: Some(tags[0].clone()),
+                },
+                vec![],
+            ),
+            (
+                Identity::UnknownTag {
+                    tag: tags[0].clone(),
+                },
+                vec![Finding::UnknownTag],
+            ),
+            (
+                Identity::Ambiguous {
+                    tags: vec![tags[0].clone()],
+                },
+                vec![Finding::LateIdentity],
+            ),
+            (Identity::Ambiguous { tags }, vec![Finding::TwoIdentities]),
+            (Identity::None, vec![Finding::Unidentified]),
+        ] {
+            let visit = Visit {
+                id: VisitId(Uuid::nil()),
+                start: Stamp::default(),
+                end: Stamp::default(),
+                session: SessionKey {
+                    date: sql::date_of(20_777),
+                    number: 2,
+                },
+                stall: Some(Stall(3)),
+                identity,
+                yield_ml: 8_400,
+                avg_flow_ml_min: Some(1_200),
+                peak_flow_ml_min: Some(2_900),
+                conductivity: Some(Milli(5_100)),
+                fat: None,
+                snf: None,
+                destination: Destination::Withheld,
+                findings,
+                meter: Some(DeviceId::new()),
+                recorded_by: None,
+            };
+            let mut text = Vec::new();
+            serialize(&visit, &mut serde_json::Serializer::new(&mut text)).unwrap();
+            let mut again = serde_json::Deserializer::from_slice(&text);
+            assert_eq!(*deserialize(&mut again).unwrap(), visit);
+        }
+    }
 }

@@ -200,6 +200,46 @@ fn milk_without_a_cow_waits_for_a_person() {
 }
 
 #[test]
+fn milk_that_turns_out_to_be_anothers_is_no_second_milking() {
+    let f = Fixture::new();
+    let (one, other) = (f.cow("1"), f.cow("2"));
+    let now = f.now();
+    let told = |key: &'static str| {
+        f.write(move |tx| {
+            let visit = visit(key, Some(one), session("2026-11-20", 1), 8_000, now);
+            milkings::record(tx, visit)
+        })
+        .unwrap()
+        .visit()
+    };
+    told("a");
+    let second = told("b");
+    assert_eq!(f.read(alerts::open)[0].kind, AlertKind::MilkedTwice);
+    f.write(move |tx| milkings::assign(tx, second, other))
+        .unwrap();
+    assert_eq!(f.read(alerts::open), []);
+}
+
+#[test]
+fn a_tag_in_doubt_is_in_doubt_after_a_rebuild_too() {
+    let f = Fixture::new();
+    let now = f.now();
+    let mut late = visit("late", None, session("2026-11-20", 1), 8_000, now);
+    late.identity = Identity::Ambiguous {
+        tags: vec![tag("050000000000217")],
+    };
+    let id = f
+        .write(move |tx| milkings::record(tx, late))
+        .unwrap()
+        .visit();
+    let before = f.read(move |conn| milkings::get(conn, id)).unwrap();
+    f.write(milkings::rebuild).unwrap();
+    let after = f.read(move |conn| milkings::get(conn, id)).unwrap();
+    assert_eq!((after.animal, &after.tag), (None, &before.tag));
+    assert_eq!(after.findings, before.findings);
+}
+
+#[test]
 fn assigned_milk_of_a_held_cow_leaves_the_tank() {
     let f = Fixture::new();
     let cow = f.cow("1");
