@@ -10,6 +10,7 @@ pub(crate) mod alerts;
 pub(crate) mod context;
 mod csv;
 pub(crate) mod devices;
+pub(crate) mod health;
 pub(crate) mod herd;
 pub(crate) mod home;
 pub(crate) mod inbox;
@@ -31,6 +32,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         about::routes,
         alerts::routes,
         devices::routes,
+        health::routes,
         herd::routes,
         home::routes,
         inbox::routes,

@@ -38,7 +38,7 @@ use crate::{
 pub(super) mod t {
     ui::texts! {
         how = "How is it reached?" / "কীভাবে যুক্ত?";
-        short_hint = "Lower-case letters, digits and dashes: stall-3-meter" / "ছোট হাতের ইংরেজি অক্ষর, সংখ্যা ও ড্যাশ: stall-3-meter";
+        short_hint = "Lower-case letters, digits and dashes" / "ছোট হাতের ইংরেজি অক্ষর, সংখ্যা ও ড্যাশ";
         no_place = "No place" / "জায়গা নেই";
         every = "Should be heard every" / "কত সময় পরপর সাড়া দেওয়ার কথা";
         every_hint = "Silence three times as long raises an alert; empty for none" / "তিন গুণ সময় চুপ থাকলে সতর্ক করা হবে; না চাইলে খালি রাখুন";
@@ -54,7 +54,7 @@ pub(super) mod t {
         dialect = "What the reader speaks" / "রিডারের ভাষা";
         template = "A line template" / "লাইনের ছাঁচ";
         pattern = "Line template" / "লাইনের ছাঁচ";
-        pattern_hint = "Only for a line template: LA {{c3}} {{n12}}" / "শুধু লাইনের ছাঁচের জন্য: LA {{c3}} {{n12}}";
+        pattern_hint = "Only for a line template" / "শুধু লাইনের ছাঁচের জন্য";
         host = "Host or address" / "হোস্ট বা ঠিকানা";
         unit_address = "Unit address" / "ইউনিট নম্বর";
         preset = "Register map" / "রেজিস্টারের তালিকা";
@@ -254,7 +254,7 @@ fn device_form(
         form.form method="post" action=(action) {
             input type="hidden" name="transport" value=(key(link));
             (Field::text("name", w::name(lang)).value(device.map_or("", |d| d.name.as_str())).required())
-            (Field::text("slug", super::t::short_name(lang)).hint(t::short_hint(lang))
+            (Field::text("slug", super::t::short_name(lang)).hint(t::short_hint(lang)).placeholder("stall-3-meter")
                 .value(device.map_or("", |d| d.slug.as_str())).required())
             (Select::new("kind", super::t::kind(lang), kinds).chosen(kind.key()))
             (Select::new("place", super::t::place(lang), spots).chosen(place.unwrap_or_default()))
@@ -364,7 +364,7 @@ fn dialect_fields(lang: Lang, dialect: &RfidDialect) -> Markup {
     ];
     html! {
         (Select::new("dialect", t::dialect(lang), choices).chosen(chosen))
-        (Field::text("pattern", t::pattern(lang)).hint(t::pattern_hint(lang)).value(pattern))
+        (Field::text("pattern", t::pattern(lang)).hint(t::pattern_hint(lang)).placeholder("LA {c3} {n12}").value(pattern))
     }
 }
 

@@ -1,0 +1,160 @@
+//! Every route with nobody, with the role below the one it needs, and with the right one.
+
+use axum::http::{Method, StatusCode};
+use farm_model::staff::Role;
+use farm_web::{Needs, route_table};
+
+use crate::{
+    client::{As, Site},
+    seed::Seeded,
+};
+
+/// Routes that anybody may use; every other must refuse strangers. A new open route has to be written here.
+const OPEN: &[(&str, &str)] = &[
+    ("GET", "/assets/{name}"),
+    ("POST", "/preferences"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("GET", "/setup"),
+    ("POST", "/setup"),
+    ("GET", "/api/v1/openapi.json"),
+];
+
+/// Prefixes of what only a manager may see or do, and only an owner.
+const MANAGERS: &[&str] = &["/inbox", "/devices", "/settings", "/herd/new"];
+const OWNERS: &[&str] = &["/staff", "/tokens"];
+
+fn path_of(pattern: &str, seeded: &Seeded) -> String {
+    let cow = seeded.cow.to_string();
+    let visit = seeded.unidentified.to_string();
+    let (probe, index) = (seeded.probe.to_string(), "0".to_owned());
+    let path = pattern
+        .replace("{stall}", "1")
+        .replace("{animal}", &cow)
+        .replace("{visit}", &visit)
+        .replace("{device}", &probe)
+        .replace("{quantity}", "temperature")
+        .replace("{kind}", "heat")
+        .replace("{index}", &index);
+    let id = match pattern {
+        p if p.starts_with("/herd") => cow,
+        p if p.starts_with("/milkings") => visit,
+        p if p.starts_with("/devices") => probe,
+        _ => "01a1fb00-381a-756c-9228-60dba6b890e2".to_owned(),
+    };
+    path.replace("{id}", &id).replace("{name}", "none.css")
+}
+
+#[tokio::test]
+async fn the_table_says_who_may() {
+    for entry in route_table() {
+        let open = OPEN.contains(&(entry.method.as_str(), entry.path));
+        assert_eq!(entry.needs == Needs::Nothing, open, "{entry:?}");
+        let begins = |list: &[&str]| list.iter().any(|p| entry.path.starts_with(p));
+        if begins(OWNERS) {
+            assert_eq!(entry.needs, Needs::Role(Role::Owner), "{entry:?}");
+        } else if begins(MANAGERS) {
+            assert_eq!(entry.needs, Needs::Role(Role::Manager), "{entry:?}");
+        }
+        if entry.path.starts_with("/api/") && !open {
+            let reads = entry.method == Method::GET;
+            assert_eq!(entry.needs == Needs::Read, reads, "{entry:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_refuses_strangers_and_lesser_roles() {
+    let (site, seeded) = Site::full().await;
+    for entry in route_table() {
+        if entry.needs == Needs::Nothing || entry.path == "/live" {
+            continue;
+        }
+        let path = path_of(entry.path, &seeded);
+        let ask = async |who| site.ask(entry.method.clone(), &path, who, "", "").await;
+        let stranger = ask(As::Nobody).await;
+        if entry.path.starts_with("/api/") {
+            assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{entry:?}");
+            assert_eq!(stranger.json()["reason"], "not-logged-in");
+        } else {
+            assert_eq!(stranger.status, StatusCode::SEE_OTHER, "{entry:?}");
+            assert!(stranger.location.starts_with("/login"), "{entry:?}");
+        }
+        let (lesser, right) = match entry.needs {
+            Needs::Role(Role::Owner) => (
+                Some(As::Session(&seeded.manager)),
+                As::Session(&seeded.owner),
+            ),
+            Needs::Role(Role::Manager) => (
+                Some(As::Session(&seeded.worker)),
+                As::Session(&seeded.manager),
+            ),
+            Needs::Role(Role::Worker) => {
+                (Some(As::Token(&seeded.manage)), As::Session(&seeded.worker))
+            }
+            Needs::Observe | Needs::Manage => {
+                (Some(As::Token(&seeded.read)), As::Token(&seeded.manage))
+            }
+            Needs::Figures => (Some(As::Session(&seeded.worker)), As::Token(&seeded.read)),
+            Needs::Read | Needs::Nothing => (None, As::Token(&seeded.read)),
+        };
+        if let Some(lesser) = lesser {
+            assert_eq!(ask(lesser).await.status, StatusCode::FORBIDDEN, "{entry:?}");
+        }
+        // The right one gets past the guard; an empty form may still be refused for what it lacks. Logging out ends the
+        // session that the other routes are asked with.
+        if entry.path == "/logout" {
+            continue;
+        }
+        let status = ask(right).await.status;
+        let let_in = status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN;
+        assert!(
+            let_in && status != StatusCode::INTERNAL_SERVER_ERROR,
+            "{entry:?} {status}"
+        );
+        if entry.method == Method::GET && entry.path != "/metrics" && !entry.path.contains("{id}") {
+            let good = status.is_success() || entry.path == "/api/v1/readings";
+            assert!(good, "{entry:?} {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_site_cannot_post() {
+    let (site, seeded) = Site::full().await;
+    let request = axum::http::Request::post("/logout")
+        .header("cookie", format!("session={}", seeded.worker))
+        .header("origin", "http://evil.test")
+        .header("host", "10.0.0.5")
+        .body(axum::body::Body::empty())
+        .unwrap();
+    assert_eq!(site.raw(request).await.status(), StatusCode::FORBIDDEN);
+    let still = site.get("/", As::Session(&seeded.worker)).await;
+    assert_eq!(still.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn answers_carry_the_security_headers() {
+    let site = Site::empty();
+    for path in ["/login", "/nothing", "/healthz", "/api/v1/animals"] {
+        let request = axum::http::Request::get(path)
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let response = site.raw(request).await;
+        let policy = response.headers()["content-security-policy"]
+            .to_str()
+            .unwrap();
+        assert!(
+            policy.contains("default-src 'self'") && !policy.contains("unsafe"),
+            "{path}"
+        );
+        assert!(policy.contains("frame-ancestors 'none'"), "{path}");
+        assert_eq!(
+            response.headers()["x-content-type-options"],
+            "nosniff",
+            "{path}"
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! The JSON API.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use crate::client::{As, Site};
+
+#[tokio::test]
+async fn items_stand_alone_and_bulk_is_idempotent() {
+    let (site, seeded) = Site::full().await;
+    let token = As::Token(&seeded.manage);
+    let body = json!({ "items": [
+        { "number": "901", "name": "লালী", "name_en": "Lali", "breed": "Sahiwal", "sex": "female", "birth_date": "2021-03-04",
+          "status": "lactating", "group": "A", "calved_on": "2026-09-01", "parity": 2,
+          "tags": ["050000000000901", "em:1234567"] },
+        { "number": "902", "sex": "female", "status": "dry", "colour": "red" },
+        { "number": "903", "sex": "female", "status": "dry", "tags": ["050000000000901"] },
+    ]});
+    let first = site.post_json("/api/v1/animals", token, &body).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text);
+    let result = first.json();
+    assert_eq!(
+        (&result["created"], &result["rejected"]),
+        (&json!(1), &json!(2))
+    );
+    assert!(
+        result["results"][1]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("unknown field `colour`")
+    );
+    let again = site.post_json("/api/v1/animals", token, &body).await.json();
+    assert_eq!(
+        (&again["created"], &again["unchanged"]),
+        (&json!(0), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn history_is_taken_in_once_and_read_by_cursor() {
+    let (site, seeded) = Site::full().await;
+    let token = As::Token(&seeded.manage);
+    let items: Vec<_> = (1..=28)
+        .map(|day| {
+            json!({ "animal": "131", "session": { "date": format!("2026-01-{day:02}"), "number": 1 },
+                "start": format!("2026-01-{day:02}T05:00:00+06:00"), "end": format!("2026-01-{day:02}T05:06:00+06:00"),
+                "yield_ml": 7_500, "stall": 2, "fat": 4.2 })
+        })
+        .collect();
+    let body = json!({ "items": items });
+    let first = site
+        .post_json("/api/v1/milkings", token, &body)
+        .await
+        .json();
+    assert_eq!(first["created"], 28, "{first}");
+    let again = site
+        .post_json("/api/v1/milkings", token, &body)
+        .await
+        .json();
+    assert_eq!(
+        (&again["created"], &again["unchanged"]),
+        (&json!(0), &json!(28))
+    );
+    let mut path = "/api/v1/milkings?from=2026-01-01&to=2026-01-31&limit=10".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let page = site.get(&path, As::Token(&seeded.read)).await.json();
+        seen.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|m| m["id"].to_string()),
+        );
+        match page["next"].as_str() {
+            Some(next) => {
+                path = format!(
+                    "/api/v1/milkings?from=2026-01-01&to=2026-01-31&limit=10&cursor={next}"
+                );
+            }
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 28);
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 28);
+}
+
+#[tokio::test]
+async fn observations_go_through_the_pipeline_and_are_read_back() {
+    let (site, seeded) = Site::full().await;
+    let at = "2026-11-20T00:30:00Z";
+    let body = json!({ "items": [
+        { "device": "tank-1-probe", "quantity": "temperature", "value": 4.25, "at": at, "id": "a1" },
+        { "device": "tank-1-probe", "quantity": "temperature", "value": 4.25, "at": at, "id": "a1" },
+        { "device": "nobody", "quantity": "temperature", "value": 4.25 },
+        { "device": "tank-1-probe", "quantity": "warmth", "value": 4.25 },
+    ]});
+    let answer = site
+        .post_json("/api/v1/observations", As::Token(&seeded.manage), &body)
+        .await;
+    let result = answer.json();
+    assert_eq!(
+        (&result["stored"], &result["duplicates"]),
+        (&json!(1), &json!(1)),
+        "{result}"
+    );
+    assert_eq!(result["rejected"].as_array().unwrap().len(), 2);
+    let path = "/api/v1/readings?device=tank-1-probe&quantity=temperature&from=2026-11-20T00:29:59Z&to=2026-11-20T00:30:01Z&resolution=raw";
+    let series = site.get(path, As::Token(&seeded.read)).await.json();
+    let values: Vec<_> = series["points"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["value"].as_f64())
+        .collect();
+    assert!(values.contains(&Some(4.25)), "{series}");
+}
+
+#[tokio::test]
+async fn errors_are_problem_json_with_a_closed_reason() {
+    let (site, seeded) = Site::full().await;
+    let token = As::Token(&seeded.manage);
+    let broken = site
+        .ask(
+            axum::http::Method::POST,
+            "/api/v1/animals",
+            token,
+            "application/json",
+            "{",
+        )
+        .await;
+    assert_eq!(
+        (broken.status, &broken.json()["reason"]),
+        (StatusCode::BAD_REQUEST, &json!("malformed"))
+    );
+    let unknown = site
+        .get("/api/v1/readings?device=nobody&quantity=temperature", token)
+        .await;
+    assert_eq!(
+        (unknown.status, &unknown.json()["reason"]),
+        (StatusCode::NOT_FOUND, &json!("not-found"))
+    );
+    let wrong = site.get("/api/v1/animals", As::Token("wrong")).await;
+    assert_eq!(
+        (wrong.status, &wrong.json()["reason"]),
+        (StatusCode::UNAUTHORIZED, &json!("not-logged-in"))
+    );
+}
+
+#[tokio::test]
+async fn the_document_names_every_route() {
+    let site = Site::empty();
+    let document = site.get("/api/v1/openapi.json", As::Nobody).await.json();
+    for entry in farm_web::route_table() {
+        if entry.path.starts_with("/api/") && entry.path != "/api/v1/openapi.json" {
+            let method = entry.method.as_str().to_ascii_lowercase();
+            assert!(
+                document["paths"][entry.path][&method].is_object(),
+                "{entry:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The live stream.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use farm_model::live::Phase;
+use http_body_util::BodyExt as _;
+
+use crate::{
+    client::{As, Site},
+    seed::Seeded,
+};
+
+/// A stream that is read event by event.
+struct Stream {
+    body: Body,
+    text: String,
+}
+
+impl Stream {
+    async fn open(site: &Site, secret: &str, path: &str, last: Option<&str>) -> Self {
+        let mut request = Request::get(path).header("cookie", format!("session={secret}; lang=en"));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = site.raw(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self {
+            body: response.into_body(),
+            text: String::new(),
+        }
+    }
+
+    /// Reads until an event has `wanted` in it, and returns that event.
+    async fn until(&mut self, wanted: &str) -> String {
+        tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                while let Some((event, rest)) = self.text.split_once("\n\n") {
+                    let event = event.to_owned();
+                    self.text = rest.to_owned();
+                    if event.contains(wanted) {
+                        return event;
+                    }
+                }
+                let frame = self
+                    .body
+                    .frame()
+                    .await
+                    .expect("the stream goes on")
+                    .unwrap();
+                self.text
+                    .push_str(&String::from_utf8_lossy(frame.data_ref().unwrap()));
+            }
+        })
+        .await
+        .expect("the event comes in time")
+    }
+
+    /// Reads until the end.
+    async fn end(mut self) {
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while self.body.frame().await.is_some() {}
+        })
+        .await
+        .expect("the stream ends in time");
+    }
+}
+
+fn id(event: &str) -> String {
+    event
+        .lines()
+        .find_map(|l| l.strip_prefix("id: "))
+        .unwrap()
+        .to_owned()
+}
+
+fn change(site: &Site, seeded: &Seeded, ml: i64) {
+    let mut parlour = site.farm.live().parlour();
+    parlour.stalls[7].phase = Phase::Milking;
+    parlour.stalls[7].animal = Some(seeded.cow);
+    parlour.stalls[7].yield_ml = ml;
+    site.farm.live().set_parlour(parlour);
+}
+
+#[tokio::test]
+async fn a_change_in_the_parlour_arrives_and_a_break_is_made_up_for() {
+    let (site, seeded) = Site::full().await;
+    let mut stream = Stream::open(&site, &seeded.worker, "/live?topics=alerts,parlour", None).await;
+    stream.until("id=\"stall-8\"").await;
+    change(&site, &seeded, 4_400);
+    let event = stream.until("4.4").await;
+    assert!(event.contains("id=\"stall-8\""), "{event}");
+    // A second one keeps the board awake while the first is away.
+    let mut other = Stream::open(&site, &seeded.manager, "/live?topics=parlour", None).await;
+    other.until("4.4").await;
+    drop(stream);
+    change(&site, &seeded, 5_500);
+    other.until("5.5").await;
+    let mut again = Stream::open(
+        &site,
+        &seeded.worker,
+        "/live?topics=parlour",
+        Some(&id(&event)),
+    )
+    .await;
+    let missed = again.until("event: fragment").await;
+    assert!(
+        missed.contains("5.5"),
+        "only what changed meanwhile comes: {missed}"
+    );
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_session() {
+    let (site, seeded) = Site::full().await;
+    let mut stream = Stream::open(&site, &seeded.worker, "/live?topics=parlour", None).await;
+    stream.until("stall-1").await;
+    site.post("/logout", As::Session(&seeded.worker), "").await;
+    stream.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_cannot_follow_what_is_a_managers() {
+    let (site, seeded) = Site::full().await;
+    let worker = As::Session(&seeded.worker);
+    let refused = site.get("/live?topics=inbox", worker).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let unknown = site.get("/live?topics=weather", worker).await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
+}

@@ -1,0 +1,162 @@
+//! What people do on the pages.
+
+use axum::http::StatusCode;
+
+use crate::{
+    client::{As, Site},
+    seed::PIN,
+};
+
+#[tokio::test]
+async fn the_first_owner_needs_the_code_and_there_is_no_second_setup() {
+    let site = Site::empty();
+    assert_eq!(site.get("/login", As::Nobody).await.location, "/setup");
+    let wrong = "code=000000&farm=&name=Rahima&pin=2580&pin_again=2580";
+    let refused = site.post("/setup", As::Nobody, wrong).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let differs = "code=123456&farm=&name=Rahima&pin=2580&pin_again=2581";
+    let refused = site.post("/setup", As::Nobody, differs).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // Bengali digits are digits.
+    let right = "code=%E0%A7%A7%E0%A7%A8%E0%A7%A9%E0%A7%AA%E0%A7%AB%E0%A7%AC&farm=&name=Rahima&pin=2580&pin_again=2580";
+    let done = site.post("/setup", As::Nobody, right).await;
+    assert_eq!(
+        (done.status, done.location.as_str()),
+        (StatusCode::SEE_OTHER, "/")
+    );
+    assert!(done.cookie.contains("HttpOnly") && done.cookie.contains("SameSite=Lax"));
+    let secret = done.cookie.split(['=', ';']).nth(1).unwrap().to_owned();
+    assert_eq!(
+        site.get("/", As::Session(&secret)).await.status,
+        StatusCode::OK
+    );
+    let again = site.post("/setup", As::Nobody, right).await;
+    assert_eq!(again.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn wrong_pins_lock_out_and_say_for_how_long() {
+    let (site, _) = Site::full().await;
+    let people = site.farm.read(farm::staff::list).await.unwrap();
+    let who = people[0].id;
+    let form = format!("who={who}&pin=0000&next=/herd");
+    for _ in 0..5 {
+        let refused = site.post("/login", As::Nobody, &form).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    }
+    let right = format!("who={who}&pin={PIN}&next=/herd");
+    let locked = site.post("/login", As::Nobody, &right).await;
+    assert_eq!(locked.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(
+        locked.text.contains("সেকেন্ড") || locked.text.contains("সে"),
+        "{}",
+        locked.text
+    );
+    let other = format!("who={}&pin={PIN}&next=//evil.test", people[1].id);
+    let welcome = site.post("/login", As::Nobody, &other).await;
+    assert_eq!(
+        (welcome.status, welcome.location.as_str()),
+        (StatusCode::SEE_OTHER, "/")
+    );
+}
+
+#[tokio::test]
+async fn milk_is_recorded_once_and_a_second_milking_must_be_meant() {
+    let (site, seeded) = Site::full().await;
+    let worker = As::Session(&seeded.worker);
+    let cows = site.farm.read(farm::animals::list).await.unwrap();
+    let cow = cows.iter().find(|a| a.number == "125").unwrap();
+    let path = format!("/record/{}", cow.id);
+    let form = "key=one&litres=%E0%A7%AE.%E0%A7%AB&destination=tank";
+    let saved = site.post(&path, worker, form).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    assert!(
+        saved.location.starts_with("/record?done=milked."),
+        "{}",
+        saved.location
+    );
+    let page = site.get(&saved.location, worker).await;
+    assert!(page.text.contains("/void\""), "the way back is offered");
+    // The same form sent again is the same milk.
+    let again = site.post(&path, worker, form).await;
+    assert_eq!(again.location, saved.location);
+    // Another form in the session is refused until it is meant.
+    let second = site
+        .post(&path, worker, "key=two&litres=3&destination=tank")
+        .await;
+    assert_eq!(second.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(second.text.contains("name=\"repeat\"") && second.text.contains("8.5 L"));
+    let meant = site
+        .post(
+            &path,
+            worker,
+            "key=two&litres=3&destination=tank&repeat=yes",
+        )
+        .await;
+    assert_eq!(meant.status, StatusCode::SEE_OTHER);
+    let nonsense = site
+        .post(
+            &path,
+            worker,
+            "key=three&litres=lots&destination=tank&repeat=yes",
+        )
+        .await;
+    assert_eq!(nonsense.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn milk_without_a_cow_is_assigned_in_the_inbox() {
+    let (site, seeded) = Site::full().await;
+    let manager = As::Session(&seeded.manager);
+    let inbox = site.get("/inbox", manager).await;
+    let action = format!("/inbox/{}/assign", seeded.unidentified);
+    assert!(inbox.text.contains(&action));
+    let done = site
+        .post(&action, manager, &format!("animal={}", seeded.cow))
+        .await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+    let id = seeded.unidentified;
+    let visit = site
+        .farm
+        .read(move |conn| farm::milkings::get(conn, id))
+        .await
+        .unwrap();
+    assert_eq!(visit.unwrap().animal, Some(seeded.cow));
+    assert!(!site.get("/inbox", manager).await.text.contains(&action) || seeded.cow != seeded.held);
+}
+
+#[tokio::test]
+async fn a_withdrawal_is_an_alarm_in_words_on_its_stall() {
+    let (site, seeded) = Site::full().await;
+    let page = site.get("/parlour", As::Session(&seeded.worker)).await;
+    let card = page
+        .text
+        .split("<article")
+        .find(|c| c.contains("id=\"stall-3\""))
+        .unwrap();
+    assert!(
+        card.contains("data-alarm=\"stall-3\"") && card.contains("role=\"alert\""),
+        "{card}"
+    );
+    assert!(card.contains("NOT in the tank"), "{card}");
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_is_over() {
+    let (site, seeded) = Site::full().await;
+    let worker = As::Session(&seeded.worker);
+    assert_eq!(site.post("/logout", worker, "").await.location, "/login");
+    let next = site.get("/herd", worker).await;
+    assert_eq!(next.location, "/login?next=/herd");
+}
+
+#[tokio::test]
+async fn errors_are_pages_for_people() {
+    let (site, seeded) = Site::full().await;
+    let lost = site.get("/nowhere", As::Session(&seeded.worker)).await;
+    assert_eq!(lost.status, StatusCode::NOT_FOUND);
+    assert!(
+        lost.text
+            .contains("There is no such page. Go back to the start.")
+    );
+}
