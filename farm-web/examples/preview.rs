@@ -12,6 +12,7 @@ use axum::{
     middleware::{Next, from_fn},
 };
 
+#[expect(dead_code, reason = "the tests use more of what is seeded")]
 #[path = "../tests/it/seed.rs"]
 mod seed;
 
