@@ -104,6 +104,7 @@ pub(crate) struct Meter {
     flow: Option<Flow>,
     total: Option<Register>,
     visit: Option<Register>,
+    last_ml: Option<i64>,
     count: Option<i64>,
     /// When the registers were last seen to restart: numbers before and after are not the same visits.
     restarted_at: Option<UnixMillis>,
@@ -155,6 +156,7 @@ impl Meter {
             }),
             total: reading.total_ml.map(register),
             visit: reading.visit_ml.map(register),
+            last_ml: reading.last_ml,
             count: reading.visit_count,
             restarted_at: None,
             told: 0,
@@ -210,7 +212,8 @@ impl Meter {
     fn unless_put_away(&self, reading: &MeterReading) -> MeterReading {
         let put_away = match (self.visit, reading.visit_ml, reading.last_ml) {
             (Some(before), Some(0), Some(last)) if self.count == reading.visit_count => {
-                Some(last).filter(|last| before.raw > 0 && *last >= before.raw)
+                let is_news = self.last_ml != Some(last);
+                Some(last).filter(|last| before.raw == *last || (is_news && *last > before.raw))
             }
             _ => None,
         };
@@ -313,8 +316,9 @@ impl Meter {
         };
         let (milk_ml, missed) = match (visits, reading.last_ml, total) {
             (1, last, total) => {
-                // Where a yield was put away unseen, the last yield may be of a visit that is told already: the total knows.
-                let fits = |milk: &i64| total.is_none_or(|t| milk + now_ml <= t + ROUNDING_ML);
+                // Where a yield was put away unseen, the last yield may be of another visit: the total knows.
+                let fits =
+                    |milk: &i64| total.is_none_or(|t| (milk + now_ml - t).abs() <= ROUNDING_ML);
                 let by_last = match says(self.visit, last, None, MAX_VISIT_ML) {
                     Says::Milk(milk) => Some(milk).filter(fits),
                     _ => None,
@@ -389,6 +393,7 @@ impl Meter {
             self.restarted_at = Some(at.wall);
             self.told = 0;
         }
+        self.last_ml = reading.last_ml.or(self.last_ml);
         self.count = reading.visit_count.or(self.count);
     }
 }
