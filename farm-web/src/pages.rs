@@ -7,6 +7,7 @@ use crate::access::Routes;
 
 pub(crate) mod about;
 pub(crate) mod alerts;
+pub(crate) mod animal;
 pub(crate) mod context;
 mod csv;
 pub(crate) mod devices;
@@ -15,6 +16,7 @@ pub(crate) mod herd;
 pub(crate) mod home;
 pub(crate) mod inbox;
 pub(crate) mod login;
+pub(crate) mod milk;
 pub(crate) mod names;
 pub(crate) mod parlour;
 pub(crate) mod record;
@@ -22,7 +24,9 @@ pub(crate) mod search;
 pub(crate) mod sensors;
 pub(crate) mod settings;
 pub(crate) mod staff;
+pub(crate) mod tanks;
 pub(crate) mod today;
+pub(crate) mod typed;
 
 pub(crate) use context::Ctx;
 
@@ -31,18 +35,21 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     [
         about::routes,
         alerts::routes,
+        animal::routes,
         devices::routes,
         health::routes,
         herd::routes,
         home::routes,
         inbox::routes,
         login::routes,
+        milk::routes,
         parlour::routes,
         record::routes,
         search::routes,
         sensors::routes,
         settings::routes,
         staff::routes,
+        tanks::routes,
     ]
     .into_iter()
     .fold(routes, |routes, add| add(routes))

@@ -27,7 +27,7 @@ impl Artist {
             Topic::Parlour => pages::parlour::fragments(farm, lang).await,
             Topic::Record => pages::record::fragments(farm, lang).await,
             Topic::Today => pages::today::fragments(farm, lang).await,
-            Topic::Tanks => Ok(Vec::new()),
+            Topic::Tanks => pages::tanks::fragments(farm, lang).await,
             Topic::Sensors => pages::sensors::fragments(farm, lang).await,
             Topic::Inbox => pages::inbox::fragments(farm, lang).await,
             Topic::Devices => pages::devices::fragments(farm, &self.hardware, lang).await,

@@ -1,77 +1,68 @@
-//! Tables for spreadsheets: comma-separated, quoted where needed, with a mark so that Bengali opens as Bengali.
+//! Comma-separated values for spreadsheets: RFC 4180, UTF-8 with the mark that Excel needs, digits as machines read them.
+//!
+//! A text that a spreadsheet would run as a formula is disarmed by an apostrophe (OWASP, CSV injection).
 
 use axum::{
+    body::Body,
     http::header,
     response::{IntoResponse, Response},
 };
 
-/// A table being written.
-pub(crate) struct Csv(String);
+/// What a file begins with.
+pub(crate) const MARK: &str = "\u{feff}";
 
-impl Csv {
-    /// A table with this head.
-    pub(crate) fn new(head: &[&str]) -> Self {
-        // A spreadsheet takes a file without this mark for Latin.
-        let mut csv = Self("\u{feff}".to_owned());
-        csv.row(head.iter().copied());
-        csv
-    }
-
-    /// Adds a row.
-    pub(crate) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
-        for (i, cell) in cells.into_iter().enumerate() {
-            if i > 0 {
-                self.0.push(',');
-            }
-            self.cell(cell);
+/// Appends a row.
+pub(crate) fn row<S: AsRef<str>>(out: &mut String, cells: impl IntoIterator<Item = S>) {
+    for (i, cell) in cells.into_iter().enumerate() {
+        if i > 0 {
+            out.push(',');
         }
-        self.0.push_str("\r\n");
+        push(out, cell.as_ref());
     }
+    out.push_str("\r\n");
+}
 
-    fn cell(&mut self, cell: &str) {
-        // A spreadsheet runs what begins like a formula; numbers may begin with a sign.
-        let formula =
-            cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
-        if !formula && !cell.contains([',', '"', '\n', '\r']) {
-            self.0.push_str(cell);
-            return;
-        }
-        self.0.push('"');
-        if formula {
-            self.0.push('\'');
-        }
-        self.0.push_str(&cell.replace('"', "\"\""));
-        self.0.push('"');
+fn push(out: &mut String, cell: &str) {
+    let is_number = cell.parse::<f64>().is_ok();
+    let armed = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number;
+    if !armed && !cell.contains([',', '"', '\r', '\n']) {
+        out.push_str(cell);
+        return;
     }
+    out.push('"');
+    if armed {
+        out.push('\'');
+    }
+    out.push_str(&cell.replace('"', "\"\""));
+    out.push('"');
+}
 
-    /// The answer that a browser saves as `name`.
-    pub(crate) fn answer(self, name: &str) -> Response {
-        (
-            [
-                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-                (
-                    header::CONTENT_DISPOSITION,
-                    format!("attachment; filename=\"{name}\""),
-                ),
-            ],
-            self.0,
-        )
-            .into_response()
-    }
+/// Litres from millilitres.
+pub(crate) fn litres(ml: i64) -> String {
+    farm_model::Milli(ml).to_string()
+}
+
+/// The answer that a browser keeps as a file.
+pub(crate) fn file(name: &str, body: Body) -> Response {
+    (
+        [
+            (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+            (
+                header::CONTENT_DISPOSITION,
+                format!("attachment; filename=\"{name}\""),
+            ),
+        ],
+        body,
+    )
+        .into_response()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
-    fn cells_are_quoted_and_run_nothing() {
-        let mut csv = Csv::new(&["a", "b"]);
-        csv.row(["লাল, গাভী", "say \"moo\""]);
-        csv.row(["=1+1", "-0.5"]);
-        assert_eq!(
-            csv.0,
-            "\u{feff}a,b\r\n\"লাল, গাভী\",\"say \"\"moo\"\"\"\r\n\"'=1+1\",-0.5\r\n"
-        );
+    fn cells_are_quoted_and_formulas_disarmed() {
+        let mut out = String::new();
+        super::row(&mut out, ["a,b", "say \"moo\"", "=1+1", "-4.5", "লালী", ""]);
+        assert_eq!(out, "\"a,b\",\"say \"\"moo\"\"\",\"'=1+1\",-4.5,লালী,\r\n");
     }
 }
