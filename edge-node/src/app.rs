@@ -1,22 +1,39 @@
-//! The appliance put together: store, drivers, pipeline, door, pages; started in that order and stopped in the other.
+//! The appliance put together: store, pipeline, drivers, door, pages.
+//!
+//! They end in the order in which data flows: pages and jobs, the door once its acknowledgements are out, the drivers once what
+//! they heard is handed over, the pipeline once all of it is on disk, the store. Invariant: a pipeline that ends by itself
+//! ends the process with an error, for the service manager to start it again.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use edge_acquire::{Drivers, Settings};
 use edge_broker::{Door, DoorConfig};
-use farm::Farm;
+use farm::{Farm, StoreError};
 use farm_web::{App, Options};
-use tokio::{net::TcpListener, sync::mpsc};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api_ingest::ApiIngest, cli, clock, config::Config, gate::FarmGate, hardware::EdgeHardware,
-    homeassistant, ingest::Ingest, jobs, lock::DataLock, logging,
+    api_ingest::ApiIngest,
+    cli, clock,
+    config::Config,
+    gate::FarmGate,
+    hardware::EdgeHardware,
+    homeassistant,
+    ingest::{Ingest, Intake, Pulse},
+    jobs::{self, Charge},
+    lock::DataLock,
+    logging,
 };
 
 /// Batches of drivers that may wait for the pipeline.
 const INBOUND: usize = 256;
+/// How long pages and jobs may take to end. Open event streams end when their client goes; nobody waits for them.
+const TASKS_END: Duration = Duration::from_secs(1);
+/// How long what was heard may take to reach the disk at the end. None of it was acknowledged.
+const PIPELINE_ENDS: Duration = Duration::from_secs(10);
 
 /// When to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +50,6 @@ pub(crate) enum Until {
 /// When it can't start, or had to stop.
 pub(crate) fn run(config: Config, until: Until) -> anyhow::Result<()> {
     logging::start(&config.log)?;
-    let _lock = DataLock::take(&config.data.dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(
             std::thread::available_parallelism()
@@ -42,106 +58,232 @@ pub(crate) fn run(config: Config, until: Until) -> anyhow::Result<()> {
         )
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve(config, until));
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    let result = runtime.block_on(async {
+        let metrics = farm_web::install_metrics()?;
+        let mut appliance = Appliance::start(config, Some(metrics)).await?;
+        let failed = tokio::select! {
+            asked = wait_for_end(until) => { asked?; Ok(()) }
+            error = appliance.failed() => Err(error),
+        };
+        tracing::info!("stopping");
+        let stopped = appliance.stop().await;
+        failed.and(stopped)
+    });
+    runtime.shutdown_timeout(Duration::from_secs(2));
     result
 }
 
-async fn serve(config: Config, until: Until) -> anyhow::Result<()> {
-    let stop = CancellationToken::new();
-    let tasks = TaskTracker::new();
-    let (machine, watched) = clock::build(&config.clock, 0);
-    let (path, options) = (
-        cli::database(&config),
-        farm::Options {
-            clock: machine,
-            ..farm::Options::default()
-        },
-    );
-    let farm = tokio::task::spawn_blocking(move || Farm::open(&path, options)).await??;
-    if let Some(watched) = watched {
-        tasks.spawn(clock::watch(watched, stop.clone()));
+/// A running appliance.
+pub struct Appliance {
+    farm: Farm,
+    web: Vec<SocketAddr>,
+    door: Arc<Door>,
+    drivers: Arc<Drivers>,
+    pipeline: JoinHandle<Result<(), StoreError>>,
+    tasks: TaskTracker,
+    /// Ends pages, jobs and whatever else runs beside the readings.
+    stop: CancellationToken,
+    stop_pipeline: CancellationToken,
+    _lock: DataLock,
+}
+
+impl Appliance {
+    /// Starts it; `metrics` renders `/metrics`, if the process has a recorder.
+    ///
+    /// # Errors
+    /// When the data folder is in use, the database is of a newer version, or an address is taken.
+    pub async fn start(config: Config, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
+        let lock = DataLock::take(&config.data.dir)?;
+        let (stop, stop_pipeline) = (CancellationToken::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        let farm = open_farm(&config, &tasks, &stop).await?;
+
+        let settings = acquire_settings(&config);
+        let (sink, inbound) = mpsc::channel(INBOUND);
+        let drivers = Arc::new(Drivers::start(sink, farm.clock().clone(), settings.clone()));
+        let (ingest, intake) = Ingest::new(farm.clone(), config.milking.clone(), inbound);
+        let pulse = ingest.pulse();
+        let pipeline = tokio::spawn(ingest.run(stop_pipeline.clone()));
+
+        let gate = FarmGate::new(
+            farm.clone(),
+            intake.clone(),
+            config.mqtt.anonymous_from.clone(),
+        );
+        let door = Door::start(door_config(&config), Arc::new(gate))
+            .await
+            .context("the MQTT door cannot open its addresses")?;
+        let door = Arc::new(door);
+        let hardware = EdgeHardware::new(Arc::clone(&drivers), settings);
+        let app = web_app(&farm, hardware, intake, &pulse, metrics, &config.data.dir).await?;
+        let web = serve(&config.web.listen, &app, &tasks, &stop).await?;
+        if config.homeassistant.enabled {
+            let (farm, door, ended) = (farm.clone(), Arc::clone(&door), stop.clone());
+            tasks.spawn(jobs::keep("home assistant", stop.clone(), move || {
+                homeassistant::publish(farm.clone(), Arc::clone(&door), ended.clone())
+            }));
+        }
+        let charge = Charge {
+            farm: farm.clone(),
+            drivers: Arc::clone(&drivers),
+            door: Arc::clone(&door),
+            pulse,
+            data: config.data,
+        };
+        jobs::start(charge, &tasks, &stop);
+        tracing::info!(?web, mqtt = ?door.addresses().tcp, boot = farm.boot(), "the appliance runs");
+        Ok(Self {
+            farm,
+            web,
+            door,
+            drivers,
+            pipeline,
+            tasks,
+            stop,
+            stop_pipeline,
+            _lock: lock,
+        })
     }
 
-    let settings = acquire_settings(&config);
-    let (sink, inbound) = mpsc::channel(INBOUND);
-    let drivers = Arc::new(Drivers::start(sink, farm.clock().clone(), settings.clone()));
-    let zone = farm.read(farm::settings::load).await?.tz();
-    let (ingest, intake) = Ingest::new(farm.clone(), config.milking.clone(), zone, inbound);
-    let pipeline_stop = CancellationToken::new();
-    let pipeline = tokio::spawn(ingest.run(pipeline_stop.clone()));
+    /// The farm that it runs.
+    pub fn farm(&self) -> &Farm {
+        &self.farm
+    }
 
-    let gate = Arc::new(FarmGate::new(
-        farm.clone(),
-        intake.clone(),
-        config.mqtt.anonymous_from.clone(),
-    ));
-    let door = Arc::new(
-        Door::start(door_config(&config), gate)
+    /// Where its pages are.
+    pub fn web(&self) -> &[SocketAddr] {
+        &self.web
+    }
+
+    /// Where its MQTT door is.
+    pub fn mqtt(&self) -> &[SocketAddr] {
+        &self.door.addresses().tcp
+    }
+
+    /// Waits until it can't go on, and says why.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        match (&mut self.pipeline).await {
+            Ok(Ok(())) => anyhow::anyhow!("the pipeline ended by itself"),
+            Ok(Err(error)) => anyhow::Error::new(error).context("the pipeline ended"),
+            Err(panic) => anyhow::Error::new(panic).context("the pipeline panicked"),
+        }
+    }
+
+    /// Ends it in order; whatever was acknowledged is on disk in any case.
+    ///
+    /// # Errors
+    /// When what drivers had heard could not be written.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(TASKS_END, self.tasks.wait())
             .await
-            .context("the MQTT door cannot open its addresses")?,
-    );
-    let app = App {
+            .is_err()
+        {
+            tracing::debug!("some pages are still open");
+        }
+        match Arc::try_unwrap(self.door) {
+            Ok(door) => door.shutdown().await,
+            Err(_) => tracing::warn!("the MQTT door is still in use; its clients are cut off"),
+        }
+        let writing = async {
+            self.drivers.shutdown().await;
+            self.stop_pipeline.cancel();
+            if self.pipeline.is_finished() {
+                // Whoever waited for it has its result.
+                return Ok(());
+            }
+            self.pipeline.await.context("the pipeline panicked")??;
+            anyhow::Ok(())
+        };
+        match tokio::time::timeout(PIPELINE_ENDS, writing).await {
+            Ok(written) => written?,
+            Err(_) => bail!(
+                "what was heard last could not be written within {} s; none of it had been acknowledged",
+                PIPELINE_ENDS.as_secs()
+            ),
+        }
+        let farm = self.farm;
+        // The last handle waits for the writer to close the file.
+        tokio::task::spawn_blocking(move || drop(farm)).await?;
+        Ok(())
+    }
+}
+
+async fn open_farm(
+    config: &Config,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<Farm> {
+    let (path, told) = (cli::database(config), config.clock.clone());
+    let (farm, watched) = tokio::task::spawn_blocking(move || {
+        let (clock, watched) = clock::build(&told, 0);
+        let options = farm::Options {
+            clock,
+            ..farm::Options::default()
+        };
+        Farm::open(&path, options).map(|farm| (farm, watched))
+    })
+    .await??;
+    if let Some(watched) = watched {
+        let ended = stop.clone();
+        tasks.spawn(jobs::keep("clock", stop.clone(), move || {
+            clock::watch(Arc::clone(&watched), ended.clone())
+        }));
+    }
+    Ok(farm)
+}
+
+async fn web_app(
+    farm: &Farm,
+    hardware: EdgeHardware,
+    intake: Intake,
+    pulse: &Pulse,
+    metrics: Option<PrometheusHandle>,
+    data: &Path,
+) -> anyhow::Result<App> {
+    let pulse = pulse.clone();
+    Ok(App {
         farm: farm.clone(),
-        hardware: Arc::new(EdgeHardware::new(Arc::clone(&drivers), settings)),
+        hardware: Arc::new(hardware),
         ingest: Arc::new(ApiIngest::new(intake)),
         options: Options {
-            setup_code: setup_code(&farm, &config.data.dir).await?,
-            metrics: Some(farm_web::install_metrics()?),
+            setup_code: setup_code(farm, data).await?,
+            metrics,
+            ready: Some(Arc::new(move || !pulse.is_stalled())),
             version: env!("CARGO_PKG_VERSION"),
             ..Options::default()
         },
-    };
-    let listeners = listen(&config.web.listen).await?;
-    for listener in listeners {
+    })
+}
+
+/// Serves the pages on every address; the addresses that it got.
+async fn serve(
+    addresses: &[SocketAddr],
+    app: &App,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<SocketAddr>> {
+    let mut served = Vec::new();
+    for address in addresses {
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("the web address {address} cannot be used; see who has it with: ss -ltnp")
+        })?;
+        served.push(listener.local_addr()?);
+        let router = farm_web::router(app.clone());
         let serving = axum::serve(
             listener,
-            farm_web::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>(),
+            router.into_make_service_with_connect_info::<SocketAddr>(),
         );
-        tasks.spawn({
-            let stop = stop.clone();
-            async move { serving.with_graceful_shutdown(stop.cancelled_owned()).await }
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            let ended = serving.with_graceful_shutdown(stop.cancelled_owned()).await;
+            if let Err(error) = ended {
+                tracing::error!(%error, "the web server ended");
+            }
         });
     }
-    drop(app);
-    jobs::start(&farm, &drivers, &config.data, &tasks, &stop);
-    if config.homeassistant.enabled {
-        tasks.spawn(homeassistant::publish(
-            farm.clone(),
-            Arc::clone(&door),
-            stop.clone(),
-        ));
-    }
-    tracing::info!(web = ?config.web.listen, mqtt = ?door.addresses().tcp, boot = farm.boot(), "the appliance runs");
-
-    let mut pipeline = pipeline;
-    let ended = tokio::select! {
-        asked = wait_for_end(until) => { asked?; None }
-        ended = &mut pipeline => Some(ended),
-    };
-    tracing::info!("stopping");
-    stop.cancel();
-    if let Some(door) = Arc::into_inner(door) {
-        door.shutdown().await;
-    }
-    // Open event streams end by themselves when their client goes; nobody waits for them.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), async {
-        tasks.close();
-        tasks.wait().await;
-    })
-    .await;
-    drivers.shutdown().await;
-    match ended {
-        Some(ended) => ended
-            .context("the pipeline panicked")?
-            .context("the pipeline ended")?,
-        None => {
-            pipeline_stop.cancel();
-            pipeline.await.context("the pipeline panicked")??;
-        }
-    }
-    tokio::task::spawn_blocking(move || drop(farm)).await?;
-    Ok(())
+    Ok(served)
 }
 
 fn acquire_settings(config: &Config) -> Settings {
@@ -162,17 +304,6 @@ fn door_config(config: &Config) -> DoorConfig {
         max_packet: config.mqtt.max_packet_bytes as usize,
         ..DoorConfig::default()
     }
-}
-
-async fn listen(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
-    for address in addresses {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("the web address {address} cannot be used; see who has it with: ss -ltnp")
-        })?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
 }
 
 /// The code that the first owner must type: in a file that only this user may read, until there is an owner.

@@ -146,6 +146,11 @@ impl Feed {
         &self.engine
     }
 
+    /// Whether the engine hears what this device says.
+    pub(crate) fn listens_to(&self, device: DeviceId) -> bool {
+        self.topology.posts.contains_key(&device)
+    }
+
     /// Goes on with another engine, for other stalls, devices or sessions; what is known of the stalls that stay is kept.
     pub(crate) fn rebuild(&mut self, mut engine: Engine, topology: Topology) {
         for stall in topology.stalls() {
@@ -202,7 +207,8 @@ impl Feed {
         let level = edge_decode::tank::level_from_distance(details, distance)?;
         Some(Observation {
             body: Body::measured(Quantity::Level, level),
-            key: None,
+            // A distance sent again is the same level again.
+            key: observation.key.as_ref().map(|key| format!("{key}/level")),
             ..observation.clone()
         })
     }

@@ -2,45 +2,49 @@
 //!
 //! A batch is one transaction: observations, rejects, stall states, visits and alarms together. What somebody waits for
 //! (an acknowledgement, an ended visit, an alarm) is written at once, together with all that has gathered; what was merely
-//! polled may gather for [`LINGER`], because a meter will tell its total again.
+//! polled may gather for half a second, because a meter will tell its total again.
 //!
 //! Invariants: nothing is acknowledged before its commit. A failed commit is tried again with the same batch until it
 //! succeeds, so the engine's state and the store's never part; meanwhile drivers and publishers wait. A batch that the
 //! store refuses for a reason that no waiting mends is taken apart, and the part at fault goes to quarantine.
 
 mod batch;
+mod commit;
+mod pulse;
+mod repeats;
 mod resolve;
 
 use std::time::Duration;
 
 use edge_acquire::Inbound;
 use edge_milking::{Engine, StallState};
-use farm::{Change, Farm, Resume, StoreError, devices, places, plan, plan::Plan, readings};
-use farm_model::{Clock, SessionKey};
+use farm::{Change, Farm, Resume, StoreError, devices, places, plan, readings, settings};
+use farm_model::{Clock, Schedule, SessionKey};
 use futures_util::future::BoxFuture;
-use jiff::tz::TimeZone;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::resolve::{Told, read_publish};
 use self::{
-    batch::{Batch, Committed},
+    batch::{Batch, Committed, MOST},
     resolve::Devices,
+};
+pub use self::{
+    pulse::Pulse,
+    resolve::{Told, read_publish},
 };
 use crate::{
     feed::{Feed, Topology},
     herd::HerdView,
 };
 
-/// How long polled values may wait for company.
-const LINGER: Duration = Duration::from_millis(500);
-/// How often the engine is told the time.
-const TICK: Duration = Duration::from_millis(250);
-/// Observations in one transaction at most.
-const MOST: usize = 4_000;
+/// How often the engine is told the time: each second of farm time, within what is reasonable.
+const TICK: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
+/// How old the copy of today's milkings may be; the engine's own are in it at once.
+const MILKED_LAG: Duration = Duration::from_secs(5);
+
 /// What a client is told once its message is durable.
 pub type Acknowledge = oneshot::Sender<Result<readings::IngestReport, StoreError>>;
 
@@ -78,10 +82,16 @@ impl Intake {
 pub struct Ingest {
     farm: Farm,
     config: edge_milking::Config,
-    zone: TimeZone,
     drivers: mpsc::Receiver<Inbound>,
     urgent: mpsc::UnboundedReceiver<Urgent>,
     devices: Devices,
+    pulse: Pulse,
+}
+
+/// What the store says of stalls, devices and sessions.
+struct Setup {
+    topology: Topology,
+    schedule: Schedule,
 }
 
 impl Ingest {
@@ -89,7 +99,6 @@ impl Ingest {
     pub fn new(
         farm: Farm,
         config: edge_milking::Config,
-        zone: TimeZone,
         drivers: mpsc::Receiver<Inbound>,
     ) -> (Self, Intake) {
         let (sender, urgent) = mpsc::unbounded_channel();
@@ -97,32 +106,39 @@ impl Ingest {
             Self {
                 farm,
                 config,
-                zone,
                 drivers,
                 urgent,
                 devices: Devices::default(),
+                pulse: Pulse::new(),
             },
             Intake { urgent: sender },
         )
     }
 
-    /// Runs until `stop`; then writes what has gathered.
+    /// How it is, for whoever watches over it.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
+    /// Runs until `stop`; then writes what has gathered and what drivers have handed over.
     ///
     /// # Errors
     /// When the store can't be read.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let mut feed = self.load_feed().await?;
-        self.farm.live().set_parlour(feed.engine().parlour());
         let mut changes = self.farm.events().subscribe();
         let mut stale = Stale::default();
         let mut batch = Batch::default();
         let mut writing: Option<BoxFuture<'static, Committed>> = None;
-        let mut tick = tokio::time::interval(TICK);
+        let second = Duration::from_secs(1).div_f64(self.farm.clock().rate());
+        let mut tick = tokio::time::interval(second.clamp(TICK[0], TICK[1]));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut drivers_live = true;
         while !stop.is_cancelled() {
+            self.pulse.turn();
             if writing.is_none() && batch.is_due(Instant::now()) {
                 let ready = std::mem::take(&mut batch).seal(feed.engine());
+                self.pulse.writing();
                 writing = Some(Box::pin(ready.commit(self.farm.clone())));
             }
             let room = batch.len() < MOST;
@@ -130,12 +146,13 @@ impl Ingest {
                 biased;
                 done = poll_writing(&mut writing) => {
                     writing = None;
+                    self.pulse.written();
                     done.acknowledge();
                 }
                 Some(urgent) = self.urgent.recv(), if room => {
-                    batch.add_urgent(urgent, &mut self.devices, &self.farm).await;
+                    batch.add_urgent(urgent, &mut self.devices, &self.farm, &feed).await;
                     while batch.len() < MOST && let Ok(urgent) = self.urgent.try_recv() {
-                        batch.add_urgent(urgent, &mut self.devices, &self.farm).await;
+                        batch.add_urgent(urgent, &mut self.devices, &self.farm, &feed).await;
                     }
                 }
                 inbound = self.drivers.recv(), if room && drivers_live => match inbound {
@@ -144,42 +161,63 @@ impl Ingest {
                 },
                 resume = changes.next() => stale.note(&resume),
                 _ = tick.tick() => {
-                    batch.conclude(feed.tick(self.farm.clock().now()));
                     if let Err(error) = self.refresh(&mut feed, &mut stale).await {
                         tracing::error!(%error, "the herd cannot be read; the copy in memory goes on");
-                        stale.herd = true;
                     }
+                    batch.conclude(feed.tick(self.farm.clock().now()));
+                    // Also when no stall has changed: a session begins and ends by itself.
+                    self.farm.live().set_parlour(feed.engine().parlour());
+                    let waiting = batch.len() + self.urgent.len() + self.drivers.len();
+                    metrics::gauge!("ingest_waiting").set(waiting as f64);
                 }
                 () = tokio::time::sleep_until(batch.due_at()), if writing.is_none() && !batch.is_empty() => {}
                 () = stop.cancelled() => {}
             }
-            if batch.feed(&mut feed) {
-                self.farm.live().set_parlour(feed.engine().parlour());
-            }
+            self.let_engine_hear(&mut batch, &mut feed);
         }
         if let Some(writing) = writing {
             writing.await.acknowledge();
         }
-        batch
-            .seal(feed.engine())
-            .commit(self.farm)
-            .await
-            .acknowledge();
+        self.finish(batch, feed).await;
         Ok(())
     }
 
+    fn let_engine_hear(&self, batch: &mut Batch, feed: &mut Feed) {
+        if batch.feed(feed) {
+            self.farm.live().set_parlour(feed.engine().parlour());
+        }
+    }
+
+    /// Writes what has gathered and what is still to be received.
+    async fn finish(mut self, mut batch: Batch, mut feed: Feed) {
+        loop {
+            while batch.len() < MOST {
+                if let Ok(inbound) = self.drivers.try_recv() {
+                    batch.add(inbound);
+                } else if let Ok(urgent) = self.urgent.try_recv() {
+                    batch
+                        .add_urgent(urgent, &mut self.devices, &self.farm, &feed)
+                        .await;
+                } else {
+                    break;
+                }
+            }
+            if batch.is_empty() {
+                return;
+            }
+            self.let_engine_hear(&mut batch, &mut feed);
+            let last = std::mem::take(&mut batch).seal(feed.engine());
+            last.commit(self.farm.clone()).await.acknowledge();
+        }
+    }
+
     async fn load_feed(&self) -> Result<Feed, StoreError> {
-        let (topology, plan, states) = self
-            .farm
-            .read(|conn| {
-                let topology = Topology::new(&places::list(conn)?, &devices::list(conn)?);
-                Ok::<_, StoreError>((topology, plan::load(conn)?, readings::stall_states(conn)?))
-            })
-            .await?;
-        let mut engine = self.engine(&topology, &plan);
+        let setup = self.load_setup().await?;
+        let states = self.farm.read(readings::stall_states).await?;
+        let mut engine = self.engine(&setup);
         for (stall, state) in states {
             match serde_json::from_str::<StallState>(&state) {
-                Ok(state) if topology.has(stall) => engine.restore(state),
+                Ok(state) if setup.topology.has(stall) => engine.restore(state),
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!(%stall, %error, "the state of a stall cannot be read; it starts empty");
@@ -187,14 +225,25 @@ impl Ingest {
             }
         }
         let herd = self.load_herd(&engine).await?;
-        Ok(Feed::new(engine, topology, herd))
+        Ok(Feed::new(engine, setup.topology, herd))
     }
 
-    fn engine(&self, topology: &Topology, plan: &Plan) -> Engine {
+    async fn load_setup(&self) -> Result<Setup, StoreError> {
+        self.farm
+            .read(|conn| {
+                Ok(Setup {
+                    topology: Topology::new(&places::list(conn)?, &devices::list(conn)?),
+                    schedule: plan::load(conn)?.schedule(settings::load(conn)?.tz()),
+                })
+            })
+            .await
+    }
+
+    fn engine(&self, setup: &Setup) -> Engine {
         Engine::new(
             self.config.clone(),
-            plan.schedule(self.zone.clone()),
-            topology.stalls(),
+            setup.schedule.clone(),
+            setup.topology.stalls(),
         )
     }
 
@@ -206,24 +255,22 @@ impl Ingest {
             .await
     }
 
-    /// Takes up what has changed in the store.
+    /// Takes up what has changed in the store; what could not be read stays stale.
     async fn refresh(&mut self, feed: &mut Feed, stale: &mut Stale) -> Result<(), StoreError> {
-        if std::mem::take(&mut stale.topology) {
+        if stale.topology {
+            let setup = self.load_setup().await?;
             self.devices.forget();
-            let (topology, plan) = self
-                .farm
-                .read(|conn| {
-                    let topology = Topology::new(&places::list(conn)?, &devices::list(conn)?);
-                    Ok::<_, StoreError>((topology, plan::load(conn)?))
-                })
-                .await?;
-            let engine = self.engine(&topology, &plan);
-            feed.rebuild(engine, topology);
-            self.farm.live().set_parlour(feed.engine().parlour());
+            let engine = self.engine(&setup);
+            feed.rebuild(engine, setup.topology);
+            stale.topology = false;
         }
         let session = feed.engine().session_at(self.farm.clock().now());
-        if std::mem::take(&mut stale.herd) || stale.session.replace(session) != Some(session) {
+        let milked = stale.milked.is_some_and(|at| at.elapsed() >= MILKED_LAG);
+        if stale.herd || milked || stale.session != Some(session) {
             feed.set_herd(self.load_herd(feed.engine()).await?);
+            stale.herd = false;
+            stale.milked = None;
+            stale.session = Some(session);
         }
         Ok(())
     }
@@ -241,6 +288,8 @@ async fn poll_writing(writing: &mut Option<BoxFuture<'static, Committed>>) -> Co
 #[derive(Default)]
 struct Stale {
     herd: bool,
+    /// Since when milkings have been told that may not be the engine's own.
+    milked: Option<Instant>,
     topology: bool,
     session: Option<SessionKey>,
 }
@@ -254,7 +303,10 @@ impl Stale {
         };
         for event in events {
             match event.change {
-                Change::Animal { .. } | Change::Milking { .. } => self.herd = true,
+                Change::Animal { .. } => self.herd = true,
+                Change::Milking { .. } => {
+                    self.milked.get_or_insert_with(Instant::now);
+                }
                 Change::Device { .. } | Change::Place { .. } | Change::Setting => {
                     self.topology = true;
                 }

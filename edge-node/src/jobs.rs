@@ -1,15 +1,21 @@
 //! What happens by itself, beside the readings: sums, retention, the daily copy, the watch over devices and tanks.
 //!
-//! Each job is a loop of its own that logs its failure and goes on; none holds the writer for long.
+//! Each job is a loop of its own that logs its failure, or its panic, counts it and goes on; none holds the writer for
+//! long.
 
 use std::{
     future::Future,
+    panic::AssertUnwindSafe,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use edge_acquire::Drivers;
+use edge_broker::Door;
 use farm::{
     Actor, Change, Farm, Resume, StoreError,
     alerts::{self, AlertKind, Subject},
@@ -17,24 +23,43 @@ use farm::{
     retention::{self, Budget},
     settings,
 };
-use farm_model::{Clock, ClockQuality};
+use farm_model::Clock;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::config::DataConfig;
+use crate::{config::DataConfig, figures, ingest::Pulse};
 
 /// Readings moved in one transaction.
 const COMPACT: usize = 4_000;
 /// Below this many free megabytes the alarm sounds.
 const LOW_DISK_MB: u64 = 500;
 
+/// What jobs look after.
+pub(crate) struct Charge {
+    pub(crate) farm: Farm,
+    pub(crate) drivers: Arc<Drivers>,
+    pub(crate) door: Arc<Door>,
+    pub(crate) pulse: Pulse,
+    pub(crate) data: DataConfig,
+}
+
+/// Whether the database and its copies are sound, as far as was last seen; one alert tells of both.
+#[derive(Default)]
+struct Unsound {
+    file: AtomicBool,
+    copy: AtomicBool,
+}
+
 /// Starts every job; each ends with `stop`.
-pub(crate) fn start(
-    farm: &Farm,
-    drivers: &Arc<Drivers>,
-    data: &DataConfig,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) {
+pub(crate) fn start(charge: Charge, tasks: &TaskTracker, stop: &CancellationToken) {
+    let Charge {
+        farm,
+        drivers,
+        door,
+        pulse,
+        data,
+    } = charge;
+    let unsound = Arc::new(Unsound::default());
     let every = |seconds: u64, name: &'static str, job: Job| {
         tasks.spawn(repeat(
             Duration::from_secs(seconds),
@@ -43,51 +68,51 @@ pub(crate) fn start(
             stop.clone(),
         ));
     };
-    let this = farm.clone();
-    every(
-        20,
-        "compact",
-        Box::new(move || Box::pin(compact(this.clone()))),
-    );
-    let this = farm.clone();
-    every(
-        600,
-        "retention",
-        Box::new(move || Box::pin(keep_budget(this.clone()))),
-    );
-    let (this, folder) = (farm.clone(), data.clone());
-    every(
-        30,
-        "daily copy",
-        Box::new(move || Box::pin(daily_copy(this.clone(), folder.clone()))),
-    );
-    let this = farm.clone();
-    every(
-        86_400,
-        "integrity",
-        Box::new(move || Box::pin(check_file(this.clone()))),
-    );
-    let (this, folder) = (farm.clone(), data.dir.clone());
+    every(20, "compact", job(&farm, compact));
+    every(600, "retention", job(&farm, keep_budget));
+    every(2, "watch", job(&farm, watch_farm));
+    let folder = data.dir.clone();
     every(
         60,
         "disk",
-        Box::new(move || Box::pin(watch_disk(this.clone(), folder.clone()))),
+        job(&farm, move |farm| watch_disk(farm, folder.clone())),
     );
-    let this = farm.clone();
+    let sound = Arc::clone(&unsound);
     every(
-        2,
-        "watch",
-        Box::new(move || Box::pin(watch_farm(this.clone()))),
+        30,
+        "daily copy",
+        job(&farm, move |farm| {
+            daily_copy(farm, data.clone(), Arc::clone(&sound))
+        }),
     );
-    tasks.spawn(follow_devices(
-        farm.clone(),
-        Arc::clone(drivers),
-        stop.clone(),
-    ));
+    every(
+        86_400,
+        "integrity",
+        job(&farm, move |farm| check_file(farm, Arc::clone(&unsound))),
+    );
+    let shown = Arc::clone(&drivers);
+    every(
+        5,
+        "figures",
+        job(&farm, move |farm| {
+            figures::show(farm, Arc::clone(&shown), Arc::clone(&door), pulse.clone())
+        }),
+    );
+    let (farm, ended) = (farm, stop.clone());
+    tasks.spawn(keep("devices", stop.clone(), move || {
+        follow_devices(farm.clone(), Arc::clone(&drivers), ended.clone())
+    }));
 }
 
-type Job =
-    Box<dyn FnMut() -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send>;
+type Job = Box<dyn FnMut() -> BoxFuture<'static, anyhow::Result<()>> + Send>;
+
+fn job<F>(farm: &Farm, mut run: impl FnMut(Farm) -> F + Send + 'static) -> Job
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let farm = farm.clone();
+    Box::new(move || run(farm.clone()).boxed())
+}
 
 async fn repeat(every: Duration, name: &'static str, mut job: Job, stop: CancellationToken) {
     let mut pause = Duration::from_secs(1);
@@ -97,12 +122,17 @@ async fn repeat(every: Duration, name: &'static str, mut job: Job, stop: Cancell
         .is_some()
     {
         let started = Instant::now();
-        if let Err(error) = job().await {
-            tracing::error!(
-                job = name,
-                error = format!("{error:#}"),
-                "a job failed; it will be tried again"
-            );
+        match AssertUnwindSafe(job()).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                metrics::counter!("job_failures_total", "job" => name).increment(1);
+                tracing::error!(
+                    job = name,
+                    error = format!("{error:#}"),
+                    "a job failed; it will be tried again"
+                );
+            }
+            Err(_) => count_panic(name),
         }
         tracing::debug!(
             job = name,
@@ -111,6 +141,26 @@ async fn repeat(every: Duration, name: &'static str, mut job: Job, stop: Cancell
         );
         pause = every;
     }
+}
+
+/// Runs a task that should run until `stop`, again and again should it panic.
+pub(crate) async fn keep<F: Future<Output = ()>>(
+    name: &'static str,
+    stop: CancellationToken,
+    mut task: impl FnMut() -> F,
+) {
+    while AssertUnwindSafe(task()).catch_unwind().await.is_err() {
+        count_panic(name);
+        let pause = tokio::time::sleep(Duration::from_secs(1));
+        if stop.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn count_panic(name: &'static str) {
+    metrics::counter!("job_panics_total", "job" => name).increment(1);
+    tracing::error!(job = name, "a job panicked; it is started again");
 }
 
 async fn compact(farm: Farm) -> anyhow::Result<()> {
@@ -144,7 +194,7 @@ async fn keep_budget(farm: Farm) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn daily_copy(farm: Farm, data: DataConfig) -> anyhow::Result<()> {
+async fn daily_copy(farm: Farm, data: DataConfig, unsound: Arc<Unsound>) -> anyhow::Result<()> {
     let at: jiff::civil::Time = data.copy_at.parse()?;
     let tz = farm.read(settings::load).await?.tz();
     let now = farm.clock().now();
@@ -160,21 +210,28 @@ async fn daily_copy(farm: Farm, data: DataConfig) -> anyhow::Result<()> {
     let keep = data.copies as usize;
     let made =
         tokio::task::spawn_blocking(move || backup::daily(&path, &folder, date, keep)).await?;
-    tell(&farm, AlertKind::Database, made.is_err()).await?;
+    unsound.copy.store(made.is_err(), Ordering::Relaxed);
+    tell_unsound(&farm, &unsound).await?;
     if let Some(copy) = made? {
         tracing::info!(copy = %copy.display(), "daily copy made");
     }
     Ok(())
 }
 
-async fn check_file(farm: Farm) -> anyhow::Result<()> {
+async fn check_file(farm: Farm, unsound: Arc<Unsound>) -> anyhow::Result<()> {
     let path = farm.path().to_owned();
     let sound = tokio::task::spawn_blocking(move || backup::check(&path)).await?;
     if let Err(error) = &sound {
         tracing::error!(%error, "the database is not sound");
     }
-    tell(&farm, AlertKind::Database, sound.is_err()).await?;
+    unsound.file.store(sound.is_err(), Ordering::Relaxed);
+    tell_unsound(&farm, &unsound).await?;
     Ok(())
+}
+
+async fn tell_unsound(farm: &Farm, unsound: &Unsound) -> Result<(), StoreError> {
+    let wrong = unsound.file.load(Ordering::Relaxed) || unsound.copy.load(Ordering::Relaxed);
+    tell(farm, AlertKind::Database, wrong).await
 }
 
 async fn watch_disk(farm: Farm, folder: PathBuf) -> anyhow::Result<()> {
@@ -184,16 +241,9 @@ async fn watch_disk(farm: Farm, folder: PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tanks out of range, silent devices, the unknown clock.
+/// Tanks out of range, methane, silent devices, the unknown clock.
 async fn watch_farm(farm: Farm) -> anyhow::Result<()> {
-    farm::watch::round(&farm).await?;
-    tell(
-        &farm,
-        AlertKind::ClockUnknown,
-        farm.clock().now().clock < ClockQuality::Told,
-    )
-    .await?;
-    Ok(())
+    Ok(farm::watch::round(&farm).await?)
 }
 
 /// Raises or clears an alert of the farm itself; writes only when that changes something.

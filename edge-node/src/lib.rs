@@ -5,12 +5,13 @@
 //! here blocks the async runtime, and nothing is acknowledged before it is on disk.
 
 mod api_ingest;
-mod app;
+pub mod app;
 mod cli;
 pub mod clock;
 pub mod config;
 pub mod doctor;
 mod feed;
+mod figures;
 mod gate;
 mod hardware;
 mod herd;

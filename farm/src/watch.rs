@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use farm_model::{
-    Clock as _, Device, Milli, Place, PlaceKind, Quality, Quantity, Stamp, UnixMillis,
+    Clock as _, Device, Link, Milli, Place, PlaceKind, Quality, Quantity, Stamp, UnixMillis,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -32,6 +32,8 @@ const HYSTERESIS: Milli = Milli(500);
 const METHANE: Milli = Milli(1_100);
 /// A device is silent after this many of its intervals.
 const INTERVALS: i64 = 3;
+/// Seconds between the levels that a node sends of a tank, whose temperatures come twice as often.
+const LEVEL_EVERY_S: u32 = 600;
 
 /// Judges newest values by the limits of their places.
 ///
@@ -168,9 +170,20 @@ pub fn silence(tx: &mut Tx<'_>, newest: &[LiveValue]) -> Result<(), StoreError> 
         };
         let last = heard.get(&device.id).copied().max(row.heard_at);
         // What was not heard while this was off is not the device's fault.
-        let quiet_ms = now.wall.since(last.unwrap_or(booted).max(booted));
-        if quiet_ms > INTERVALS * i64::from(interval) * 1000 {
-            raise_silent(tx, device, last)?;
+        let quiet = |last: Option<UnixMillis>, interval: u32| {
+            let quiet_ms = now.wall.since(last.unwrap_or(booted).max(booted));
+            quiet_ms > INTERVALS * i64::from(interval) * 1000
+        };
+        let stopped = newest
+            .iter()
+            .filter(|v| v.device == device.id && v.quality != Quality::Missing)
+            .filter_map(|v| Some((v, own_rhythm(device, v.quantity, interval)?)))
+            .find(|(value, every)| quiet(Some(value.at), *every))
+            .map(|(value, _)| value.quantity);
+        if quiet(last, interval) {
+            raise_silent(tx, device, last, None)?;
+        } else if stopped.is_some() {
+            raise_silent(tx, device, last, stopped)?;
         } else if last.is_some_and(|l| l >= booted) {
             alerts::clear(tx, AlertKind::Silent, subject)?;
         }
@@ -178,12 +191,31 @@ pub fn silence(tx: &mut Tx<'_>, newest: &[LiveValue]) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Seconds within which this quantity alone is expected. A node on MQTT sends each of a place's quantities by itself, so one
+/// can stop while another goes on; drivers read all that a device has at once.
+fn own_rhythm(device: &Device, quantity: Quantity, interval: u32) -> Option<u32> {
+    if device.place.is_none() || !matches!(device.link, Link::Mqtt { .. }) {
+        return None;
+    }
+    match quantity {
+        Quantity::Temperature | Quantity::Humidity => Some(interval),
+        Quantity::Level => Some(interval.max(LEVEL_EVERY_S)),
+        _ => None,
+    }
+}
+
 fn raise_silent(
     tx: &mut Tx<'_>,
     device: &Device,
     last: Option<UnixMillis>,
+    quantity: Option<Quantity>,
 ) -> Result<(), StoreError> {
-    let detail = serde_json::json!({ "device": device.name, "slug": device.slug, "last": last });
+    let detail = serde_json::json!({
+        "device": device.name,
+        "slug": device.slug,
+        "last": last,
+        "quantity": quantity.map(Quantity::key),
+    });
     alerts::raise(tx, AlertKind::Silent, Subject::Device(device.id), &detail)?;
     Ok(())
 }

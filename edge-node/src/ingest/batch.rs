@@ -1,30 +1,28 @@
 //! What goes to the store in one transaction.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, time::Duration};
 
 use edge_acquire::{Inbound, RejectRecord};
-use edge_milking::{Alarm, AlarmChange, AlarmKind, Engine};
+use edge_milking::Engine;
 use farm::{
-    Actor, Farm, StoreError, Tx,
-    alerts::{self, AlertKind, Subject},
-    milkings,
-    milkings::MilkError,
-    readings,
-    readings::IngestReport,
-    retained,
+    Farm, StoreError,
+    readings::{Fate, IngestReport},
     retained::Retained,
 };
-use farm_model::{Observation, Stall};
+use farm_model::Observation;
 use tokio::time::Instant;
 
 use super::{
-    Acknowledge, LINGER, MOST, Urgent,
+    Acknowledge, Urgent,
+    commit::{Fates, Whole},
     resolve::{Devices, Resolved},
 };
 use crate::feed::{Feed, Outcome};
 
-/// How long to wait before a failed commit is tried again.
-const RETRY: Duration = Duration::from_millis(250);
+/// How long polled values may wait for company.
+const LINGER: Duration = Duration::from_millis(500);
+/// Observations in one transaction at most.
+pub(super) const MOST: usize = 4_000;
 
 /// Gathers until it is written.
 #[derive(Default)]
@@ -37,26 +35,33 @@ pub(super) struct Batch {
     since: Option<Instant>,
 }
 
-/// Somebody who waits, and how much of the batch is theirs.
+/// Somebody who waits, and what of the batch is theirs.
 struct Waiting {
     done: Acknowledge,
-    observations: usize,
+    observations: Range<usize>,
+    milkings: Range<usize>,
+    /// Known before they came here.
+    repeats: usize,
 }
 
 /// What will be stored.
 #[derive(Default)]
-struct Contents {
-    observations: Vec<Observation>,
-    rejects: Vec<RejectRecord>,
-    milkings: Vec<Observation>,
-    retained: Vec<Retained>,
+pub(super) struct Contents {
+    pub(super) observations: Vec<Observation>,
+    pub(super) rejects: Vec<RejectRecord>,
+    pub(super) milkings: Vec<Observation>,
+    pub(super) retained: Vec<Retained>,
 }
 
 impl Batch {
     pub(super) fn len(&self) -> usize {
-        self.contents.observations.len()
-            + self.contents.rejects.len()
-            + self.contents.milkings.len()
+        let Contents {
+            observations,
+            rejects,
+            milkings,
+            retained,
+        } = &self.contents;
+        observations.len() + rejects.len() + milkings.len() + retained.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -85,26 +90,37 @@ impl Batch {
     }
 
     /// Adds what somebody waits for; if the store can't say whose it is, they are told at once.
-    pub(super) async fn add_urgent(&mut self, urgent: Urgent, devices: &mut Devices, farm: &Farm) {
+    pub(super) async fn add_urgent(
+        &mut self,
+        urgent: Urgent,
+        devices: &mut Devices,
+        farm: &Farm,
+        feed: &Feed,
+    ) {
         let mut resolved = Resolved::default();
-        for told in urgent.told {
-            if let Err(error) = devices.resolve(told, farm, &mut resolved).await {
-                // A client that has gone need not be told.
-                let _ = urgent.done.send(Err(error));
-                return;
-            }
+        match devices
+            .resolve_all(urgent.told, farm, feed, &mut resolved)
+            .await
+        {
+            Ok(repeats) => self.take(resolved, repeats, urgent.done),
+            // A client that has gone need not be told.
+            Err(error) => drop(urgent.done.send(Err(error))),
         }
+    }
+
+    fn take(&mut self, mut resolved: Resolved, repeats: usize, done: Acknowledge) {
         self.begin();
-        let observations = resolved.observations.len() + resolved.milkings.len();
-        self.contents
-            .observations
-            .append(&mut resolved.observations);
-        self.contents.rejects.append(&mut resolved.rejects);
-        self.contents.milkings.append(&mut resolved.milkings);
-        self.contents.retained.append(&mut resolved.retained);
+        let contents = &mut self.contents;
+        let (observations, milkings) = (contents.observations.len(), contents.milkings.len());
+        contents.observations.append(&mut resolved.observations);
+        contents.rejects.append(&mut resolved.rejects);
+        contents.milkings.append(&mut resolved.milkings);
+        contents.retained.append(&mut resolved.retained);
         self.waiting.push(Waiting {
-            done: urgent.done,
-            observations,
+            done,
+            observations: observations..contents.observations.len(),
+            milkings: milkings..contents.milkings.len(),
+            repeats,
         });
     }
 
@@ -134,18 +150,19 @@ impl Batch {
             .touched
             .iter()
             .filter_map(|stall| {
-                Some((
-                    *stall,
-                    serde_json::to_string(engine.stall_state(*stall)?).ok()?,
-                ))
+                let state = engine.stall_state(*stall)?;
+                let text = serde_json::to_string(state)
+                    .expect("a stall's state has only text keys and finite numbers");
+                Some((*stall, text))
             })
             .collect();
         Sealed {
-            contents: Arc::new(Whole {
+            whole: Whole {
                 contents: self.contents,
                 states,
-                outcome: self.outcome,
-            }),
+                visits: self.outcome.visits,
+                alarms: self.outcome.alarms,
+            },
             waiting: self.waiting,
         }
     }
@@ -157,199 +174,44 @@ impl Batch {
 
 /// A batch that will not change any more.
 pub(super) struct Sealed {
-    contents: Arc<Whole>,
+    whole: Whole,
     waiting: Vec<Waiting>,
-}
-
-struct Whole {
-    contents: Contents,
-    states: Vec<(Stall, String)>,
-    outcome: Outcome,
 }
 
 impl Sealed {
     /// Writes it, however long it takes.
     pub(super) async fn commit(self, farm: Farm) -> Committed {
-        let mut failures = 0u32;
-        loop {
-            let whole = Arc::clone(&self.contents);
-            let written = farm.write(Actor::System, move |tx| whole.store(tx)).await;
-            match written {
-                Ok(report) => {
-                    if failures > 0 {
-                        tracing::info!(failures, "the store accepts again");
-                    }
-                    return Committed {
-                        waiting: self.waiting,
-                        result: Ok(report),
-                    };
-                }
-                Err(StoreError::Closed) => {
-                    return Committed {
-                        waiting: self.waiting,
-                        result: Err(StoreError::Closed),
-                    };
-                }
-                Err(error) if error.is_transient() => {
-                    failures += 1;
-                    if failures.is_power_of_two() {
-                        tracing::error!(%error, failures, "not stored yet; it will be tried again, and nothing is acknowledged meanwhile");
-                    }
-                    tokio::time::sleep(RETRY).await;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a batch cannot be stored as a whole; it is taken apart");
-                    let result = self.contents.store_apart(&farm).await;
-                    return Committed {
-                        waiting: self.waiting,
-                        result,
-                    };
-                }
-            }
+        Committed {
+            result: self.whole.commit(&farm).await,
+            waiting: self.waiting,
         }
-    }
-}
-
-impl Whole {
-    /// Everything, in one transaction.
-    fn store(&self, tx: &mut Tx<'_>) -> Result<IngestReport, StoreError> {
-        let report = readings::ingest(tx, &self.contents.observations)?;
-        for reject in &self.contents.rejects {
-            readings::quarantine(tx, &reject.source, reject.reason, &reject.raw)?;
-        }
-        self.store_rest(tx)?;
-        Ok(report)
-    }
-
-    /// Milkings, retained values, and what the engine concluded and knows now.
-    fn store_rest(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        for told in &self.contents.milkings {
-            let stored = milkings::record_told(tx, told).map(drop);
-            keep(tx, stored, "milk_topic", told)?;
-        }
-        for value in &self.contents.retained {
-            retained::put(tx, value)?;
-        }
-        for (stall, state) in &self.states {
-            readings::save_stall(tx, *stall, state)?;
-        }
-        for visit in &self.outcome.visits {
-            let stored = milkings::record(tx, visit.clone()).map(drop);
-            keep(tx, stored, "milking_engine", visit)?;
-        }
-        self.outcome
-            .alarms
-            .iter()
-            .try_for_each(|alarm| store_alarm(tx, alarm))
-    }
-
-    /// Piece by piece: what the store refuses goes to quarantine, the rest is kept.
-    async fn store_apart(self: Arc<Self>, farm: &Farm) -> Result<IngestReport, StoreError> {
-        let mut sum = IngestReport::default();
-        for i in 0..self.contents.observations.len() {
-            let whole = Arc::clone(&self);
-            let stored = farm
-                .write(Actor::System, move |tx| {
-                    readings::ingest(tx, &whole.contents.observations[i..=i])
-                })
-                .await;
-            match stored {
-                Ok(report) => {
-                    sum.stored += report.stored;
-                    sum.duplicates += report.duplicates;
-                    sum.flagged += report.flagged;
-                }
-                Err(StoreError::Closed) => return Err(StoreError::Closed),
-                Err(error) => {
-                    self.set_aside(farm, &self.contents.observations[i], &error)
-                        .await?;
-                }
-            }
-        }
-        let whole = Arc::clone(&self);
-        farm.write(Actor::System, move |tx| whole.store_rest(tx))
-            .await?;
-        Ok(sum)
-    }
-
-    async fn set_aside(
-        &self,
-        farm: &Farm,
-        observation: &Observation,
-        error: &StoreError,
-    ) -> Result<(), StoreError> {
-        tracing::error!(%error, device = %observation.device, "an observation cannot be stored; it is set aside");
-        let evidence = serde_json::to_vec(observation).unwrap_or_default();
-        farm.write(Actor::System, move |tx| {
-            readings::quarantine(tx, "store", "store_refused", &evidence)
-        })
-        .await
-    }
-}
-
-/// A milking that the store refuses for what it says is kept as evidence, never dropped.
-fn keep<T: serde::Serialize>(
-    tx: &mut Tx<'_>,
-    stored: Result<(), MilkError>,
-    source: &str,
-    told: &T,
-) -> Result<(), StoreError> {
-    match stored {
-        Ok(()) => Ok(()),
-        Err(MilkError::Store(error)) => Err(error),
-        Err(refused) => {
-            tracing::warn!(%refused, source, "a milking was refused and is set aside");
-            readings::quarantine(
-                tx,
-                source,
-                "milking_refused",
-                &serde_json::to_vec(told).unwrap_or_default(),
-            )
-        }
-    }
-}
-
-fn store_alarm(tx: &mut Tx<'_>, alarm: &Alarm) -> Result<(), StoreError> {
-    let kind = match alarm.kind {
-        AlarmKind::Withdrawal => AlertKind::Withdrawal,
-        AlarmKind::NoFlow => AlertKind::NoFlow,
-        // The watch over all devices raises this one, for meters too.
-        AlarmKind::MeterSilent => return Ok(()),
-    };
-    let subject = Subject::Stall(alarm.stall);
-    match alarm.change {
-        AlarmChange::Raised => {
-            let detail = serde_json::json!({ "stall": alarm.stall.0, "animal": alarm.animal });
-            alerts::raise(tx, kind, subject, &detail).map(drop)
-        }
-        AlarmChange::Cleared => alerts::clear(tx, kind, subject).map(drop),
     }
 }
 
 /// A batch whose fate is known.
 pub(super) struct Committed {
     waiting: Vec<Waiting>,
-    result: Result<IngestReport, StoreError>,
+    result: Result<Fates, StoreError>,
 }
 
 impl Committed {
-    /// Tells everybody who waits. With several in one batch, each is told of its own observations as stored; who sends keys
-    /// and wants to know of duplicates submits alone.
+    /// Tells everybody who waits what became of what they told.
     pub(super) fn acknowledge(self) {
-        let alone = self.waiting.len() == 1;
-        for Waiting { done, observations } in self.waiting {
-            let result = self.result.clone().map(|report| {
-                if alone {
-                    report
-                } else {
-                    IngestReport {
-                        stored: observations,
-                        ..IngestReport::default()
-                    }
-                }
+        for Waiting {
+            done,
+            observations,
+            milkings,
+            repeats,
+        } in self.waiting
+        {
+            let report = self.result.as_ref().map(|fates| {
+                let own = fates.observations[observations].iter();
+                let own = own.chain(&fates.milkings[milkings]).copied();
+                own.chain(std::iter::repeat_n(Fate::Duplicate, repeats))
+                    .collect::<IngestReport>()
             });
             // A client that has gone does not wait any more; what it said is stored all the same.
-            let _ = done.send(result);
+            let _ = done.send(report.map_err(Clone::clone));
         }
     }
 }

@@ -20,6 +20,9 @@ use farm_model::{
     Body, Device, DeviceId, DeviceKind, Link, Observation, PlaceKind, Quantity, Stamp,
 };
 
+use super::repeats::Repeats;
+use crate::feed::Feed;
+
 /// Something that a client told, and that is worth a place in the queue.
 #[derive(Clone, Debug)]
 pub enum Told {
@@ -55,31 +58,61 @@ pub(crate) struct Resolved {
     pub(crate) retained: Vec<Retained>,
 }
 
+impl Resolved {
+    fn push(&mut self, observation: Observation) {
+        match observation.body {
+            Body::Milked { .. } => self.milkings.push(observation),
+            _ => self.observations.push(observation),
+        }
+    }
+}
+
 /// Devices by what names them on topics.
 #[derive(Debug, Default)]
 pub(crate) struct Devices {
     targets: HashMap<(Target, Option<Quantity>), DeviceId>,
     collars: HashMap<String, Device>,
+    repeats: Repeats,
 }
 
 impl Devices {
     /// Forgets what was known: devices have changed.
     pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+        self.targets.clear();
+        self.collars.clear();
+    }
+
+    /// Resolves all of `told`, and leaves out what the milking engine has heard before; says how many those were.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn resolve_all(
+        &mut self,
+        told: Vec<Told>,
+        farm: &Farm,
+        feed: &Feed,
+        into: &mut Resolved,
+    ) -> Result<usize, StoreError> {
+        for told in told {
+            self.resolve(told, farm, into).await?;
+        }
+        self.repeats
+            .leave_out(&mut into.observations, farm, feed)
+            .await
     }
 
     /// Whose it is and what is to be stored; makes the device of a new topic.
     ///
     /// # Errors
     /// When the store fails.
-    pub(crate) async fn resolve(
+    async fn resolve(
         &mut self,
         told: Told,
         farm: &Farm,
         into: &mut Resolved,
     ) -> Result<(), StoreError> {
         match told {
-            Told::Observed(observation) => into.observations.push(observation),
+            Told::Observed(observation) => into.push(observation),
             Told::Reject(reject) => into.rejects.push(reject),
             Told::Retained(retained) => into.retained.push(retained),
             Told::Uplink { uplink, received } => self.uplink(uplink, received, farm, into).await?,
@@ -131,10 +164,7 @@ impl Devices {
             raw: Vec::new(),
             key,
         };
-        match observation.body {
-            Body::Milked { .. } => resolved.milkings.push(observation),
-            _ => resolved.observations.push(observation),
-        }
+        resolved.push(observation);
         Ok(())
     }
 
@@ -181,6 +211,10 @@ impl Devices {
 pub fn read_publish(topic: &str, payload: &[u8], received: Stamp) -> Option<Told> {
     let reject = |reason| Told::Reject(RejectRecord::new(None, topic, reason, payload));
     if topic.starts_with("application/") {
+        // Joins, acknowledgements and states are ChirpStack's own business.
+        if !topic.ends_with("/event/up") {
+            return None;
+        }
         return Some(match chirpstack::decode(topic, payload) {
             Ok(uplink) => Told::Uplink { uplink, received },
             Err(error) => reject(error.key()),
@@ -194,8 +228,15 @@ pub fn read_publish(topic: &str, payload: &[u8], received: Stamp) -> Option<Told
         })
 }
 
+/// Seconds between messages of a sensor in a room or at a tank, as nodes are set up; levels come half as often.
+const SENSOR_EVERY_S: u32 = 300;
+
 /// The device that speaks for `target`, made when there is none.
 fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<DeviceId, StoreError> {
+    let expect_every_s = match target {
+        Target::Environment(_) | Target::Tank(_) => Some(SENSOR_EVERY_S),
+        Target::Milk { .. } | Target::Stall(_) | Target::Device(_) => None,
+    };
     let (place, slug, kind) = match target {
         Target::Milk { .. } => (None, "milk-topic".to_owned(), DeviceKind::MilkMeter),
         Target::Environment(location) => (
@@ -229,7 +270,7 @@ fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<DeviceId, StoreError> {
         kind,
         link: Link::Mqtt { client: None },
         place,
-        expect_every_s: None,
+        expect_every_s,
     };
     devices::add(tx, &form).map_err(device_store_only)
 }

@@ -6,7 +6,7 @@ use farm_model::{
     Body, DeviceId, Flaw, Milli, Observation, PlaceId, Quality, Quantity, Stamp,
     observation::MAX_RAW,
 };
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::series;
@@ -30,24 +30,55 @@ pub struct IngestReport {
     pub flagged: usize,
 }
 
-/// Stores a batch of observations.
+/// What became of one observation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// Stored.
+    Stored,
+    /// Stored and flagged: not to be believed.
+    Flagged,
+    /// Not stored: the same device sent the same key before.
+    Duplicate,
+}
+
+impl FromIterator<Fate> for IngestReport {
+    fn from_iter<I: IntoIterator<Item = Fate>>(fates: I) -> Self {
+        let mut report = Self::default();
+        for fate in fates {
+            report.stored += usize::from(fate != Fate::Duplicate);
+            report.flagged += usize::from(fate == Fate::Flagged);
+            report.duplicates += usize::from(fate == Fate::Duplicate);
+        }
+        report
+    }
+}
+
+/// Stores a batch of observations, and sums up what became of them: see [`ingest_each`].
+///
+/// # Errors
+/// When the database fails; then nothing of the batch is stored.
+pub fn ingest(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<IngestReport, StoreError> {
+    Ok(ingest_each(tx, observations)?.into_iter().collect())
+}
+
+/// Stores a batch of observations, and says what became of each.
 ///
 /// Values outside physics are kept, flagged [`Flaw::OutOfPhysics`]. [`Body::Milked`] is not for this function but for
 /// the milkings' own; it is counted as stored when its key is new. Newest values and events follow the commit.
 ///
 /// # Errors
 /// When the database fails; then nothing of the batch is stored.
-pub fn ingest(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<IngestReport, StoreError> {
-    let mut report = IngestReport::default();
+pub fn ingest_each(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<Vec<Fate>, StoreError> {
+    let mut fates = Vec::with_capacity(observations.len());
     let mut newest = HashMap::new();
     for observation in observations {
         if let Some(key) = &observation.key
             && !is_new(tx, observation.device, key)?
         {
-            report.duplicates += 1;
+            fates.push(Fate::Duplicate);
             continue;
         }
-        report.stored += 1;
+        let mut fate = Fate::Stored;
         match &observation.body {
             Body::Measured {
                 quantity,
@@ -56,7 +87,9 @@ pub fn ingest(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<IngestRep
                 flaw,
             } => {
                 let reading = Reading::checked(*quantity, *value, *quality, *flaw);
-                report.flagged += usize::from(reading.quality == Quality::Bad);
+                if reading.quality == Quality::Bad {
+                    fate = Fate::Flagged;
+                }
                 append(tx, observation, *quantity, &reading)?;
                 remember(&mut newest, observation, *quantity, &reading);
             }
@@ -71,13 +104,14 @@ pub fn ingest(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<IngestRep
             }
             Body::Milked { .. } | Body::Heard | Body::Silent { .. } => {}
         }
+        fates.push(fate);
     }
     let mut places = HashMap::new();
     for mut value in newest.into_values() {
         value.place = place_of(tx, &mut places, value.device)?;
         tx.after.push(After::Newest(value));
     }
-    Ok(report)
+    Ok(fates)
 }
 
 /// A value with what is known of its quality.
@@ -201,14 +235,10 @@ fn heard(tx: &Tx<'_>, device: DeviceId, at: Stamp, tag: &str) -> Result<(), Stor
 
 /// Whether this key of this device is seen for the first time; remembers it if so.
 fn is_new(tx: &Tx<'_>, device: DeviceId, key: &str) -> Result<bool, StoreError> {
-    let mut hash = Sha256::new();
-    hash.update(device.as_bytes());
-    hash.update(key.as_bytes());
-    let hash = hash.finalize();
     let inserted = tx
         .conn()
         .prepare_cached("INSERT INTO dedupe (key) VALUES (?1) ON CONFLICT DO NOTHING")?
-        .execute([&hash[..16]])?;
+        .execute([key_hash(device, key)])?;
     if inserted == 0 {
         return Ok(false);
     }
@@ -219,4 +249,21 @@ fn is_new(tx: &Tx<'_>, device: DeviceId, key: &str) -> Result<bool, StoreError> 
             .execute([newest - KEYS_KEPT])?;
     }
     Ok(true)
+}
+
+/// Whether an observation of `device` with this key is stored already.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_known(conn: &Connection, device: DeviceId, key: &str) -> Result<bool, StoreError> {
+    Ok(conn
+        .prepare_cached("SELECT 1 FROM dedupe WHERE key = ?1")?
+        .exists([key_hash(device, key)])?)
+}
+
+fn key_hash(device: DeviceId, key: &str) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(device.as_bytes());
+    hash.update(key.as_bytes());
+    *hash.finalize().first_chunk().expect("SHA-256 has 32 bytes")
 }
