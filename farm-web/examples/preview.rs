@@ -44,9 +44,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The request as a browser would send it that is logged in and has chosen a look.
 fn dressed(mut request: Request, seeded: &seed::Seeded) -> Request {
-    let query = request.uri().query().unwrap_or("").to_owned();
+    // What a page asks for in turn looks like the page.
+    let page = request.headers().get(header::REFERER);
+    let page = page.and_then(|v| v.to_str().ok()).unwrap_or("");
+    let query = format!("{}&{page}", request.uri().query().unwrap_or(""));
     let look: Vec<&str> = query
-        .split('&')
+        .split(['&', '?'])
         .find_map(|pair| pair.strip_prefix("look="))
         .unwrap_or("")
         .split('.')

@@ -24,7 +24,7 @@ pub mod t {
         milkings = "Milk records" / "দুধের খাতা";
         tanks = "Tanks" / "ট্যাংক";
         sensors = "Sensors" / "সেন্সর";
-        inbox = "Inbox" / "মীমাংসা দরকার";
+        inbox = "Inbox" / "মীমাংসা";
         alerts = "Alerts" / "সতর্কতা";
         devices = "Devices" / "যন্ত্রপাতি";
         staff = "Staff" / "কর্মী";

@@ -81,7 +81,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     routes
         .get(Needs::Role(Role::Worker), "/alerts", page)
         .post(Needs::Role(Role::Worker), "/alerts/{id}/seen", seen)
-        .post(Needs::Role(Role::Manager), "/alerts/{id}/settle", settle)
+        .post(Needs::Role(Role::Worker), "/alerts/{id}/settle", settle)
 }
 
 /// What an alert of this kind is called.
@@ -300,8 +300,16 @@ async fn settle(
     Path(id): Path<AlertId>,
     Form(Next { next }): Form<Next>,
 ) -> Result<Response, Error> {
+    // Whoever repaired a cooler may say so; whose milk it was is a manager's to decide.
+    let may_decide = me.role >= Role::Manager;
     web.farm
-        .write(me.actor(), move |tx| alerts::settle(tx, id, None))
+        .write(me.actor(), move |tx| {
+            let alert = alerts::get(tx.conn(), id)?.ok_or(Reason::NotFound)?;
+            if alert.kind.is_decision() && !may_decide {
+                return Err(Error::from(Reason::Forbidden));
+            }
+            Ok(alerts::settle(tx, id, None)?)
+        })
         .await?;
     Ok(Done::Saved.then(own_path(next.as_deref().unwrap_or("/alerts"))))
 }

@@ -47,7 +47,7 @@ pub(crate) mod t {
         target = "Target" / "লক্ষ্য";
         day = "Day" / "দিন";
         herd = "The herd" / "গরুর পাল";
-        animals = "animals" / "টি গরু";
+        animals = "animals" / "গরু";
         animals_of(n) = "{n} animal" | "{n} animals" / "{n}টি";
         wrong_now = "Needs someone now" / "এখন যা দেখা দরকার";
         all_well = "Nothing. All is well." / "কিছু নেই। সব ঠিক আছে।";
@@ -63,6 +63,7 @@ const ALERTS: usize = 4;
 
 struct View {
     summary: Summary,
+    today: Date,
     trend: Vec<(Date, Milk)>,
     herd: Composition,
     session: SessionKey,
@@ -91,6 +92,7 @@ async fn view(farm: &Farm) -> Result<View, Error> {
             milked.dedup();
             Ok::<_, farm::StoreError>(View {
                 summary: production::summary(conn, today)?,
+                today,
                 trend: production::trend(conn, from, today)?,
                 herd: animals::composition(conn)?,
                 session,
@@ -221,14 +223,12 @@ fn wrong_now(lang: Lang, view: &View) -> Markup {
 fn trend(lang: Lang, view: &View) -> Markup {
     let x = |date: Date| local_ms(date.to_datetime(jiff::civil::Time::midnight()));
     let litres = |ml: i64| ml as f64 / 1000.0;
-    let total = view
-        .trend
-        .iter()
+    // Today is not over: its point would look like a fall.
+    let days = || view.trend.iter().filter(|(date, _)| *date < view.today);
+    let total = days()
         .map(|(date, milk)| (x(*date), Some(litres(milk.yield_ml))))
         .collect();
-    let per_cow = view
-        .trend
-        .iter()
+    let per_cow = days()
         .map(|(date, milk)| (x(*date), milk.per_cow_ml().map(litres)))
         .collect();
     let litre = ui::t::litre(lang);
