@@ -138,6 +138,7 @@ impl Request {
     fn words(self, data: &[u8]) -> Vec<u16> {
         match self.function {
             ReadFunction::Coils | ReadFunction::DiscreteInputs => (0..usize::from(self.count))
+                .take(data.len() * 8)
                 .map(|bit| u16::from(data[bit / 8] >> (bit % 8) & 1))
                 .collect(),
             ReadFunction::HoldingRegisters | ReadFunction::InputRegisters => data
@@ -361,6 +362,21 @@ mod tests {
             bits,
             [1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1]
         );
+    }
+
+    #[test]
+    fn more_bits_than_an_answer_can_hold_are_not_invented() {
+        let coils = Request {
+            unit: 1,
+            function: Coils,
+            start: 0,
+            count: u16::MAX,
+        };
+        let answer = [&[0x01, 0xff][..], &[0xff; 255]].concat();
+        let Ok(Reply::Words(bits)) = coils.read_pdu(&answer) else {
+            panic!("as long as it says");
+        };
+        assert_eq!(bits.len(), 255 * 8);
     }
 
     #[test]
