@@ -17,6 +17,9 @@ use crate::{
     rules::Fault,
 };
 
+/// Longest text that tells a person why, in characters.
+const MAX_TEXT: usize = 512;
+
 /// Writes packets for one client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoder {
@@ -89,9 +92,11 @@ impl Encoder {
                     Refusal::AuthMethod => R::BadAuthMethod,
                     Refusal::Fault(code) => R::from_u8(code as u8).unwrap_or(R::UnspecifiedError),
                 };
-                let mut connack = v5::Connack::new(false, code);
-                connack.properties.reason_string = Some(text.into());
-                self.v5(out, &connack.into());
+                self.explained(out, Some(text), |text| {
+                    let mut connack = v5::Connack::new(false, code);
+                    connack.properties.reason_string = text;
+                    connack.into()
+                });
             }
         }
     }
@@ -100,14 +105,14 @@ impl Encoder {
     pub(crate) fn puback(&self, out: &mut BytesMut, pid: Pid, negative: Option<&Negative>) {
         match self.version {
             Version::V3 => self.v3(out, &v3::Packet::Puback(pid)),
-            Version::V5 => {
+            Version::V5 => self.explained(out, self.reason(negative), |text| {
                 let mut puback = v5::Puback::new_success(pid);
                 if let Some(negative) = negative {
                     puback.reason_code = negative.code;
-                    puback.properties.reason_string = self.reason(&negative.text);
+                    puback.properties.reason_string = text;
                 }
-                self.v5(out, &puback.into());
-            }
+                puback.into()
+            }),
         }
     }
 
@@ -115,15 +120,15 @@ impl Encoder {
     pub(crate) fn pubrec(&self, out: &mut BytesMut, pid: Pid, negative: Option<&Negative>) {
         match self.version {
             Version::V3 => self.v3(out, &v3::Packet::Pubrec(pid)),
-            Version::V5 => {
+            Version::V5 => self.explained(out, self.reason(negative), |text| {
                 let mut pubrec = v5::Pubrec::new_success(pid);
                 if let Some(negative) = negative {
                     let code = PubrecReasonCode::from_u8(negative.code as u8);
                     pubrec.reason_code = code.unwrap_or(PubrecReasonCode::UnspecifiedError);
-                    pubrec.properties.reason_string = self.reason(&negative.text);
+                    pubrec.properties.reason_string = text;
                 }
-                self.v5(out, &pubrec.into());
-            }
+                pubrec.into()
+            }),
         }
     }
 
@@ -183,9 +188,11 @@ impl Encoder {
     /// DISCONNECT with a reason; MQTT 3.1.1 has none, the connection just closes.
     pub(crate) fn disconnect(&self, out: &mut BytesMut, fault: &Fault) {
         if self.version == Version::V5 {
-            let mut disconnect = v5::Disconnect::new(fault.code);
-            disconnect.properties.reason_string = Some(fault.text.as_str().into());
-            self.v5(out, &disconnect.into());
+            self.explained(out, Some(&fault.text), |text| {
+                let mut disconnect = v5::Disconnect::new(fault.code);
+                disconnect.properties.reason_string = text;
+                disconnect.into()
+            });
         }
     }
 
@@ -226,8 +233,24 @@ impl Encoder {
         Some(())
     }
 
-    fn reason(&self, text: &Arc<str>) -> Option<Arc<str>> {
-        self.problem_info.then(|| Arc::clone(text))
+    fn reason<'a>(&self, negative: Option<&'a Negative>) -> Option<&'a str> {
+        negative.filter(|_| self.problem_info).map(|n| &*n.text)
+    }
+
+    /// Writes a packet with a text for a person, cut to a bearable length; without it if the client has no room for it.
+    fn explained(
+        &self,
+        out: &mut BytesMut,
+        text: Option<&str>,
+        packet: impl Fn(Option<Arc<str>>) -> v5::Packet,
+    ) {
+        let text = text.map(|text| text.chars().take(MAX_TEXT).collect::<String>().into());
+        let begin = out.len();
+        self.v5(out, &packet(text));
+        if out.len() - begin > self.max_packet {
+            out.truncate(begin);
+            self.v5(out, &packet(None));
+        }
     }
 
     fn v3(&self, out: &mut BytesMut, packet: &v3::Packet) {
@@ -274,6 +297,28 @@ pub(crate) enum Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_is_left_out_where_it_has_no_room() {
+        let fault = Fault::protocol("গরু".repeat(40_000));
+        let written = |max_packet| {
+            let encoder = Encoder {
+                version: Version::V5,
+                problem_info: true,
+                max_packet,
+            };
+            let mut out = BytesMut::new();
+            encoder.disconnect(&mut out, &fault);
+            let Ok(Some(v5::Packet::Disconnect(said))) = v5::Packet::decode(&out) else {
+                panic!("not a DISCONNECT: {out:02x?}");
+            };
+            said.properties
+                .reason_string
+                .map(|text| text.chars().count())
+        };
+        assert_eq!(written(usize::MAX), Some(MAX_TEXT));
+        assert_eq!(written(100), None);
+    }
 
     #[test]
     fn a_suback_says_0x80_for_no() {

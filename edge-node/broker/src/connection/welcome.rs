@@ -27,6 +27,9 @@ use crate::{
     stats::Reason,
 };
 
+/// Longest client identifier, in bytes: it is kept for as long as the client stays.
+const MAX_CLIENT_ID: usize = 256;
+
 /// Reads the CONNECT, asks the gate, answers; `None` if the client stays outside.
 pub(super) async fn welcome<S>(
     shared: &Arc<Shared>,
@@ -185,6 +188,13 @@ fn name_client(
         return Err((
             Refusal::AuthMethod,
             Fault::new(Reason::Login, Code::NotAuthorized, text),
+        ));
+    }
+    if connect.client_id.len() > MAX_CLIENT_ID {
+        let text = "the client identifier is longer than 256 bytes: choose a shorter one";
+        return Err((
+            Refusal::ClientId,
+            Fault::new(Reason::Login, Code::ProtocolError, text),
         ));
     }
     if !connect.client_id.is_empty() {

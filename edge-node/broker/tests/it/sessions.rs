@@ -53,7 +53,13 @@ async fn who_may_not_enter_is_told_why() {
         let packets = raw.until_close().await;
         assert_eq!((packets.len(), packets[0][3]), (1, code), "{level} {user}");
     }
-    assert_eq!(house.refused(Reason::Login), 4);
+    for (level, code) in [(4, 2), (5, 0x85)] {
+        let mut raw = Raw::dial(house.address()).await;
+        raw.send(&connect_as(level, &"n".repeat(257), "u")).await;
+        let packets = raw.until_close().await;
+        assert_eq!((packets.len(), packets[0][3]), (1, code), "a long name");
+    }
+    assert_eq!(house.refused(Reason::Login), 6);
 }
 
 #[tokio::test]
