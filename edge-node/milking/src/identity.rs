@@ -13,6 +13,9 @@ use crate::{
     span::ms_between,
 };
 
+/// Most tags remembered in one stall: more than ever stand before a reader, even one beside a passage.
+const MOST_TAGS: usize = 32;
+
 /// One tag's reads.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Read {
@@ -70,6 +73,7 @@ impl Reads {
             read.withheld |= withheld;
             read.milked = milked;
         } else {
+            self.make_room();
             self.0.push(Read {
                 tag: tag.clone(),
                 first: at,
@@ -79,6 +83,17 @@ impl Reads {
                 withheld,
                 milked,
             });
+        }
+    }
+
+    /// Forgets the tag that was read least often, then the oldest; one under a hold last.
+    fn make_room(&mut self) {
+        if self.0.len() < MOST_TAGS {
+            return;
+        }
+        let least = (0..self.0.len()).min_by_key(|i| (self.0[*i].withheld, self.0[*i].times, *i));
+        if let Some(least) = least {
+            self.0.remove(least);
         }
     }
 
@@ -252,5 +267,56 @@ impl Milked {
         } else {
             Timing::TooLate
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farm_model::{SessionKey, VisitId};
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::herd::Usual;
+
+    /// Every tag is an animal's; that of number 7 is under a hold.
+    struct Everybody;
+
+    impl Herd for Everybody {
+        fn animal_of(&self, tag: &Tag) -> Option<AnimalId> {
+            let Tag::Em4100(number) = tag else {
+                return None;
+            };
+            let mut bytes = [0; 16];
+            bytes[8..].copy_from_slice(&number.to_be_bytes());
+            Some(AnimalId::from_bytes(bytes))
+        }
+
+        fn is_withheld(&self, animal: AnimalId, _: Stamp) -> bool {
+            animal.as_bytes()[15] == 7
+        }
+
+        fn milked_in(&self, _: AnimalId, _: SessionKey) -> Option<VisitId> {
+            None
+        }
+
+        fn usual(&self, _: AnimalId) -> Option<Usual> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_reader_beside_a_passage_fills_no_memory_and_hides_no_hold() {
+        let schedule = Schedule::new(Vec::new(), TimeZone::UTC);
+        let mut reads = Reads::default();
+        let mut add = |number| {
+            let at = Stamp::default();
+            reads.add(&Tag::Em4100(number), at, &Everybody, &schedule);
+        };
+        // The cow who stands there, again and again; a held one; then a herd that walks by.
+        (0..5).for_each(|_| add(3));
+        (7..200).for_each(&mut add);
+        assert_eq!(reads.0.len(), MOST_TAGS);
+        let kept = |number| reads.0.iter().any(|r| r.tag == Tag::Em4100(number));
+        assert!(kept(3) && kept(7) && kept(199) && !kept(8));
     }
 }

@@ -4,7 +4,7 @@ use edge_milking::{MeterReading, Usual};
 use farm_model::Milli;
 use insta::assert_snapshot;
 
-use crate::parlour::{ModelMeter, Parlour, Shows, parlour};
+use crate::parlour::{Counts, ModelMeter, Parlour, Shows, parlour};
 
 #[test]
 fn a_milking_is_one_visit_of_the_cow_who_stands_there() {
@@ -447,6 +447,14 @@ fn a_cow_who_waited_before_the_crash_was_milked_in_it() {
     181s stall 1 visit of a: 5000 mL in 161s [Gap]
     270s stall 1 visit of nobody: 1999 mL in 59s [Unidentified]
     "#);
+}
+
+#[test]
+fn a_visit_heard_only_at_its_first_drop_is_not_lost_when_the_meter_has_put_it_away() {
+    let parlour = Parlour::counting(Shows::Everything, Counts::NextPutAway);
+    assert_snapshot!(parlour.play(
+        "stand 1 a; flow 1 20; wait 1; flow 1 3000; unheard 100; flow 1 0; crash 60; wait 40"
+    ), @"192s stall 1 visit of a: 5000 mL in 161s [Gap]");
 }
 
 #[test]
