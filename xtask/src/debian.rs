@@ -1,4 +1,4 @@
-//! What the tests need of the machine: programs that are not ours, from Debian's packages.
+//! What tests and cross builds need of the machine: programs that are not ours, from Debian's packages.
 
 use std::{path::Path, process::Command};
 
@@ -8,8 +8,8 @@ use crate::process::run;
 
 /// A file that shows that a Debian package is installed.
 pub(crate) struct Need {
-    file: &'static str,
-    package: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) package: &'static str,
 }
 
 /// All that `cargo xtask test` needs.
@@ -76,7 +76,7 @@ pub(crate) fn ensure(needs: &[Need]) -> anyhow::Result<()> {
     );
     let Some(mut prefix) = privileges() else {
         bail!(
-            "tests need programs that are not installed, and installing asks for root. Run:\n\n  {by_hand}\n"
+            "this needs programs that are not installed, and installing asks for root. Run:\n\n  {by_hand}\n"
         );
     };
     eprintln!("installing from Debian's packages: {}", missing.join(" "));

@@ -1,4 +1,4 @@
-//! The front door for people and CI: `cargo xtask demo`, `test`, `bench`, `fuzz`.
+//! The front door for people and CI: `cargo xtask demo`, `test`, `bench`, `fuzz`, `arm64`.
 //!
 //! Each command does all of its own set-up, or says exactly what to do.
 
@@ -8,6 +8,7 @@
     reason = "a command-line program speaks to a person"
 )]
 
+mod arm64;
 mod bench;
 mod debian;
 mod demo;
@@ -37,6 +38,8 @@ enum Command {
     Bench(bench::Bench),
     /// Fuzz each decoder for a while.
     Fuzz(fuzz::Fuzz),
+    /// Build the appliance for the Raspberry Pi, and try it under emulation.
+    Arm64(arm64::Arm64),
     /// Install what tests need from Debian's packages, or say what to install.
     Setup,
 }
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(test) => test.run(),
         Command::Bench(bench) => bench.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
+        Command::Arm64(arm64) => arm64.run(),
         Command::Setup => debian::ensure(debian::FOR_TESTS),
     }
 }
