@@ -22,7 +22,8 @@ use crate::{
     app::{App, Web},
     csrf,
     error::{Error, Reason},
-    lang, live, pages, present, status,
+    lang::{self, Speak},
+    live, pages, present, status,
 };
 
 /// Longest that an answer may take to begin.
@@ -72,9 +73,19 @@ fn routes() -> Routes {
         .get(Needs::Nothing, "/healthz", status::healthz)
         .get(Needs::Nothing, "/readyz", status::readyz)
         .get(Needs::Figures, "/metrics", status::metrics);
+    let routes = if cfg!(debug_assertions) {
+        routes.get(Needs::Nothing, "/styleguide", styleguide)
+    } else {
+        routes
+    };
     let routes = pages::routes(routes);
     let (router, entries) = api::routes();
     routes.merge(router, entries)
+}
+
+/// Every part of the design system on one page, for whoever works on it: only in debug builds.
+async fn styleguide(Speak(lang): Speak) -> maud::Markup {
+    ui::styleguide::styleguide(lang)
 }
 
 /// What the design system serves; each address holds a hash of the content and may be kept for good.

@@ -20,6 +20,8 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/setup"),
     ("POST", "/setup"),
     ("GET", "/api/v1/openapi.json"),
+    // In debug builds, which tests are.
+    ("GET", "/styleguide"),
 ];
 
 /// Prefixes of what only a manager may see or do, and only an owner.

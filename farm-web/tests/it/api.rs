@@ -142,6 +142,7 @@ async fn errors_are_problem_json_with_a_closed_reason() {
         (unknown.status, &unknown.json()["reason"]),
         (StatusCode::NOT_FOUND, &json!("not-found"))
     );
+    insta::assert_snapshot!(unknown.text, @r#"{"type":"about:blank","title":"There is no such page. Go back to the start.","status":404,"reason":"not-found","detail":"device: nobody"}"#);
     let wrong = site.get("/api/v1/animals", As::Token("wrong")).await;
     assert_eq!(
         (wrong.status, &wrong.json()["reason"]),
