@@ -28,6 +28,8 @@ const COLD: Milli = Milli(-600);
 const AFTER_MIN: u32 = 30;
 /// How far inside the limit a temperature must come to clear the alarm: half a degree.
 const HYSTERESIS: Milli = Milli(500);
+/// A tank filled no further than this holds no milk to worry about: one percent.
+pub const EMPTY: Milli = Milli(1_000);
 /// Methane in the air: a quarter of the lower explosive limit of 4.4 %.
 const METHANE: Milli = Milli(1_100);
 /// A device is silent after this many of its intervals.
@@ -51,11 +53,35 @@ pub fn values(tx: &mut Tx<'_>, newest: &[LiveValue]) -> Result<(), StoreError> {
             continue;
         };
         match (value.quantity, place.kind) {
+            (Quantity::Temperature, PlaceKind::Tank) if is_empty(newest, &place) => {
+                spare(tx, &place, value)?;
+            }
             (Quantity::Temperature, PlaceKind::Tank) => tank(tx, &place, value, milli)?,
             (Quantity::Methane, PlaceKind::Room) => methane(tx, &place, milli)?,
             _ => {}
         }
     }
+    Ok(())
+}
+
+/// Whether a tank says that it is empty: the air in it may have any temperature.
+fn is_empty(newest: &[LiveValue], place: &Place) -> bool {
+    newest.iter().any(|v| {
+        v.place == Some(place.id)
+            && v.quantity == Quantity::Level
+            && v.quality == Quality::Good
+            && v.value.is_some_and(|level| level <= EMPTY)
+    })
+}
+
+/// Nothing is wrong with a tank that is empty.
+fn spare(tx: &mut Tx<'_>, place: &Place, value: &LiveValue) -> Result<(), StoreError> {
+    if let Some(series) = readings::find_series(tx.conn(), value.device, value.quantity)? {
+        end_excursion(tx, series)?;
+    }
+    let subject = Subject::Place(place.id);
+    alerts::clear(tx, AlertKind::TankWarm, subject)?;
+    alerts::clear(tx, AlertKind::TankCold, subject)?;
     Ok(())
 }
 

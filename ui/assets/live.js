@@ -92,7 +92,7 @@
       beep();
     }
     if (!button) return;
-    button.hidden = ready() && !ringing();
+    button.hidden = !ringing() && (ready() || !$(".parlour-grid"));
     button.classList.toggle("ringing", ringing());
     $("span", button).textContent = ready() && ringing() ? button.dataset.off : button.dataset.on;
   };

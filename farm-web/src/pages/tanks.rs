@@ -10,7 +10,7 @@ use farm::{
     devices,
     plan::{self, Plan},
     production::{self, Milk},
-    settings,
+    settings, watch,
 };
 use farm_model::{
     Clock as _, Device, Milli, Place, PlaceId, PlaceKind, Quantity, SessionKey, UnixMillis,
@@ -52,6 +52,7 @@ pub(crate) mod t {
         at_most(high) = "Should be at most {high}" / "সর্বোচ্চ {high} থাকার কথা";
         at_least(low) = "Should be at least {low}" / "অন্তত {low} থাকার কথা";
         no_limits = "No limits set: no alarm will come" / "সীমা দেওয়া নেই: কোনো সতর্কতা আসবে না";
+        empty = "Empty" / "খালি";
         too_warm = "Too warm" / "বেশি গরম";
         too_cold = "Too cold" / "বেশি ঠান্ডা";
         in_range = "As it should be" / "ঠিক আছে";
@@ -124,6 +125,12 @@ impl Tank {
 
     fn condition(&self) -> Condition {
         let details = &self.place.details;
+        if self
+            .of_1000()
+            .is_some_and(|level| i64::from(level) * 100 <= watch::EMPTY.0)
+        {
+            return Condition::Empty;
+        }
         let Some((value, Quality::Good | Quality::Stale)) = self.temperature else {
             return Condition::Unknown;
         };
@@ -150,6 +157,7 @@ enum Condition {
     Right,
     Warm,
     Cold,
+    Empty,
     Unknown,
 }
 
@@ -308,6 +316,7 @@ fn condition(lang: Lang, tank: &Tank) -> Badge {
         Condition::Right => Badge::new(Tone::Good, t::in_range(lang)),
         Condition::Warm => Badge::new(Tone::Bad, t::too_warm(lang)),
         Condition::Cold => Badge::new(Tone::Warn, t::too_cold(lang)),
+        Condition::Empty => Badge::new(Tone::Neutral, t::empty(lang)),
         Condition::Unknown => Badge::new(Tone::Warn, t::not_known(lang)),
     }
 }

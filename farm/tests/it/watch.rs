@@ -103,6 +103,31 @@ fn a_warm_tank_rings_once_after_its_minutes_and_clears_with_hysteresis() {
 }
 
 #[test]
+fn the_air_in_an_empty_tank_may_be_warm() {
+    let f = Fixture::new();
+    let probe = device(&f, "tank-2", PlaceKind::Tank, PlaceDetails::default());
+    let at = |ms: i64, quantity, milli: i64| {
+        f.clock.pass(ms);
+        measure(&f, probe, quantity, milli)
+    };
+    assert!(at(0, Quantity::Level, 500).is_empty());
+    assert!(at(0, Quantity::Temperature, 24_000).is_empty());
+    assert!(at(60 * MINUTE, Quantity::Temperature, 24_000).is_empty());
+    assert!(
+        at(0, Quantity::Level, 30_000).is_empty(),
+        "its minutes begin with the milk"
+    );
+    assert_eq!(
+        at(31 * MINUTE, Quantity::Temperature, 24_000),
+        [AlertKind::TankWarm]
+    );
+    assert!(
+        at(MINUTE, Quantity::Level, 0).is_empty(),
+        "the milk is gone, and the alarm with it"
+    );
+}
+
+#[test]
 fn a_restart_does_not_forget_how_long_a_tank_has_been_warm() {
     let f = Fixture::new();
     let probe = device(&f, "tank-1", PlaceKind::Tank, PlaceDetails::default());
