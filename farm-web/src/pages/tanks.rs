@@ -271,7 +271,7 @@ fn picture(lang: Lang, tank_now: &Tank) -> Markup {
         (_, None) => TankLook::Unknown,
         (Condition::Warm, _) => TankLook::Bad,
         (Condition::Cold | Condition::Unknown, _) => TankLook::Warn,
-        (Condition::Right, _) => TankLook::Good,
+        (Condition::Right | Condition::Empty, _) => TankLook::Good,
     };
     let label = match tank_now.of_1000() {
         Some(of) => t::picture(lang, name, fmt::percent(lang, i64::from(of) * 100, 0)),
