@@ -385,7 +385,7 @@ fn milkings(ctx: &Ctx, view: &View) -> Markup {
         .take(10)
         .map(|visit| visit_row(ctx, visit, &view.plan))
         .collect();
-    let table = Table::new(lang, "", columns)
+    let table = Table::new(lang, t::last_milkings(lang), columns)
         .rows(rows)
         .empty(html! { p.nothing { (t::no_milk(lang)) } });
     html! {

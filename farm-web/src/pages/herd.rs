@@ -173,7 +173,7 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
         html! {}
     };
     let body = html! {
-        (page_head(w::herd(lang), &t::count(lang, view.rows.len()), &register))
+        (page_head(w::herd(lang), "", &register))
         @if view.conflicts > 0 && is_manager {
             div.flash.warn {
                 (Icon::Warning) p { (t::twice(lang, view.conflicts)) }
@@ -219,7 +219,7 @@ fn table(lang: Lang, wanted: &Wanted, view: &View, register: &Markup) -> Markup 
     } else {
         EmptyState::new(Icon::Search, t::nobody(lang), t::nobody_text(lang))
     };
-    let table = Table::new(lang, w::herd(lang), columns)
+    let table = Table::new(lang, t::count(lang, view.rows.len()), columns)
         .rows(rows)
         .filters(filters(lang, wanted, &view.groups))
         .pager(previous, next)

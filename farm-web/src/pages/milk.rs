@@ -37,11 +37,12 @@ use crate::{
 
 pub(crate) mod t {
     ui::texts! {
-        text = "Every milking, newest first. Open one to correct it." / "প্রতিটি দোহন, নতুনটি আগে। সংশোধন করতে খুলুন।";
+        text = "Open a record to correct it." / "সংশোধন করতে লেখাটি খুলুন।";
         when = "When" / "কখন";
         from = "From" / "এই দিন থেকে";
         to = "To" / "এই দিন পর্যন্ত";
-        cow = "Cow: number or tag" / "গরু: নম্বর বা ট্যাগ";
+        cow = "Cow" / "গরু";
+        cow_hint = "Number or tag" / "নম্বর বা ট্যাগ";
         every_session = "Every session" / "সব বেলা";
         stall = "Stall" / "স্টল";
         remarks = "Remarks" / "মন্তব্য";
@@ -183,7 +184,7 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
         .icon(Icon::Bucket)
         .href("/record");
     let body = html! {
-        (page_head(w::milkings(lang), t::text(lang), &html! { (record) }))
+        (page_head(w::milkings(lang), "", &html! { (record) }))
         (table(&ctx, &wanted, &view))
     };
     Ok(ctx
@@ -249,7 +250,7 @@ fn table(ctx: &Ctx, wanted: &Wanted, view: &View) -> Markup {
     } else {
         t::none_text(lang)
     };
-    let table = Table::new(lang, w::milkings(lang), columns)
+    let table = Table::new(lang, t::text(lang), columns)
         .rows(rows)
         .filters(filters(lang, wanted, view))
         .pager(previous, next)
@@ -279,7 +280,7 @@ fn filters(lang: Lang, wanted: &Wanted, view: &View) -> Markup {
         (Field::date("from", t::from(lang)).value(&wanted.from))
         (Field::date("to", t::to(lang)).value(&wanted.to))
         (Select::new("session", w::session(lang), sessions).chosen(&wanted.session))
-        (Field::search("cow", t::cow(lang)).value(cow))
+        (Field::search("cow", t::cow(lang)).placeholder(t::cow_hint(lang)).value(cow))
         (Select::new("struck", t::struck(lang), struck).chosen(&wanted.struck))
         @if let Some(animal) = &view.animal { input type="hidden" name="animal" value=(animal.id); }
         input type="hidden" name="sort" value=(sort_key(wanted.sort));

@@ -387,7 +387,7 @@ fn account_table(lang: Lang, caption: &str, first: &str, rows: Vec<Row>) -> Tabl
 fn account_row(lang: Lang, name: Markup, milk: &Milk) -> Row {
     let litres = |ml: i64| html! { (fmt::litres_unit(lang, ml)) };
     let kept_out = |ml: i64, tone| {
-        html! { @if ml > 0 { (Badge::new(tone, fmt::litres_unit(lang, ml))) } @else { (fmt::litres_unit(lang, ml)) } }
+        html! { @if ml > 0 { (Badge::new(tone, fmt::litres_unit(lang, ml))) } @else { (w::value_with_unit(lang, fmt::int(lang, 0), ui::t::litre(lang))) } }
     };
     Row::new(vec![
         name,

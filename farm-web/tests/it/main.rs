@@ -3,12 +3,20 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod animal;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod herd;
+#[cfg(test)]
 mod live;
+#[cfg(test)]
+mod milk;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod seed;
+#[cfg(test)]
+mod tanks;

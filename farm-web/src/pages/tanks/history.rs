@@ -97,6 +97,8 @@ async fn view(ctx: &Ctx, id: PlaceId, span: Span) -> Result<View, Error> {
                     }
                 }
             }
+            // What spoils milk comes first.
+            series.sort_by_key(|s| s.quantity != Quantity::Temperature);
             let first = today.checked_sub(DAYS.days()).unwrap_or(today);
             let days = production::trend(conn, first, today)?;
             Ok::<_, farm::StoreError>(View {
@@ -138,7 +140,7 @@ async fn page(
         @for one in &series {
             section.section {
                 (chart(lang, one, &place, &ctx.tz()))
-                (sensors::figures(lang, one.quantity, &one.sum))
+                @if one.quantity == Quantity::Temperature { (sensors::figures(lang, one.quantity, &one.sum)) }
                 p.hint { (one.device.name) }
             }
         }
@@ -196,5 +198,10 @@ fn account(lang: Lang, days: &[(Date, Milk)]) -> Markup {
         .rev()
         .map(|(date, milk)| account_row(lang, html! { (fmt::day_month(lang, *date)) }, milk))
         .collect();
-    html! { (account_table(lang, "", w::date(lang), rows)) }
+    html! { (account_table(
+        lang,
+        t::account(lang),
+        w::date(lang),
+        rows
+    )) }
 }
