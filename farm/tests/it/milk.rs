@@ -338,7 +338,7 @@ fn a_drop_in_yield_is_told_within_a_session_and_taken_back() {
     let now = f.now();
     let told = |day: i64, yield_ml: i64| {
         let at = farm_model::Stamp {
-            wall: now.wall.plus((day - 20) * DAY),
+            wall: now.wall.plus((day - 16) * DAY),
             ..now
         };
         let key = format!("d{day}");
@@ -354,6 +354,29 @@ fn a_drop_in_yield_is_told_within_a_session_and_taken_back() {
     }
     assert!(told(15, 7_000));
     assert!(!told(16, 9_900));
+}
+
+#[test]
+fn a_drop_in_imported_history_calls_nobody() {
+    let f = Fixture::new();
+    let cow = f.cow("1");
+    let now = f.now();
+    for day in 1..=15 {
+        let at = farm_model::Stamp {
+            wall: now.wall.plus((day - 20) * DAY),
+            ..now
+        };
+        let yield_ml = if day == 15 { 5_000 } else { 10_000 };
+        let day_session = session(&format!("2026-11-{day:02}"), 1);
+        f.write(move |tx| {
+            milkings::record(
+                tx,
+                visit(&format!("h{day}"), Some(cow), day_session, yield_ml, at),
+            )
+        })
+        .unwrap();
+    }
+    assert!(f.read(alerts::open).is_empty());
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! The farm in time: the same seed is the same farm, and what is given is what was counted.
+
 use super::*;
 use crate::fault::Fault;
 
