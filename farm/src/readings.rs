@@ -2,7 +2,7 @@
 //!
 //! Arriving readings are appended to a log, so that a commit touches a page or two whatever the number of series;
 //! [`compact`] moves them, many at a time, into the table that is ordered by series and time, and into sums per minute,
-//! hour and day. Invariants: a reading is in the log or in the table, never in both; only [`Quality::Good`] values enter
+//! hour and day. Invariants: a reading is in the log or in the table, never in both; only [`Good`](farm_model::Quality::Good) values enter
 //! sums; a redelivered observation is not stored again.
 
 mod compact;

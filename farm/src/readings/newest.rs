@@ -7,6 +7,13 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::{live::LiveValue, store::StoreError};
 
+/// One look per series: `CROSS` keeps SQLite from walking through every reading instead.
+pub(super) const NEWEST: &str = "SELECT s.device, s.quantity, d.place, r.value, r.quality, r.flaw, r.at
+    FROM series s
+    CROSS JOIN reading r ON r.series = s.id
+        AND (r.at, r.seq) = (SELECT at, seq FROM reading WHERE series = s.id ORDER BY at DESC, seq DESC LIMIT 1)
+    LEFT JOIN device d ON d.id = s.device";
+
 /// The newest value of each series, wherever it is.
 pub(crate) fn newest(conn: &Connection) -> Result<Vec<LiveValue>, StoreError> {
     let mut values = HashMap::new();
@@ -26,13 +33,7 @@ pub(crate) fn newest(conn: &Connection) -> Result<Vec<LiveValue>, StoreError> {
         }
         Ok(())
     };
-    keep(
-        "SELECT s.device, s.quantity, d.place, r.value, r.quality, r.flaw, r.at
-         FROM series s
-         JOIN reading r ON r.series = s.id
-            AND (r.at, r.seq) = (SELECT at, seq FROM reading WHERE series = s.id ORDER BY at DESC, seq DESC LIMIT 1)
-         LEFT JOIN device d ON d.id = s.device",
-    )?;
+    keep(NEWEST)?;
     keep(
         "SELECT s.device, s.quantity, d.place, r.value, r.quality, r.flaw, r.at
          FROM reading_log r

@@ -366,3 +366,20 @@ fn a_source_that_invents_names_does_not_fill_the_disk() {
         .unwrap();
     assert!((2_000..2_100).contains(&kept.len()), "{}", kept.len());
 }
+
+#[test]
+fn a_start_looks_at_one_reading_of_each_series() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan: Vec<String> = farm(&dir)
+        .read_blocking(|conn| {
+            let mut statement =
+                conn.prepare(&format!("EXPLAIN QUERY PLAN {}", super::newest::NEWEST))?;
+            let steps = statement.query_map([], |row| row.get(3))?;
+            Ok::<_, StoreError>(steps.collect::<Result<_, _>>()?)
+        })
+        .unwrap();
+    assert!(
+        !plan.iter().any(|step| step.starts_with("SCAN r")),
+        "{plan:#?}"
+    );
+}
