@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 /// How much two readings may differ however close in time: resolution and noise of a probe.
 const NOISE: i64 = 500;
 
+/// What a DS18B20 says that has just been powered. Copies of the chip say so without the mark by which `w1` knows it.
+const POWER_ON: Milli = Milli(85_000);
+
 /// Judges the temperatures of one probe. Small and serialisable.
 ///
 /// A reading that is farther from the last true one than the slope allows is a [`Flaw::Jump`]; when the next reading
-/// agrees with it, the probe was moved or the tank was filled, and that reading is true.
+/// agrees with it, the probe was moved or the tank was filled, and that reading is true. Exactly 85 °C is believed only
+/// beside a true neighbour, however often it is said: milk is never that warm because a plug is loose.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PlausibleTemperature {
     /// Thousandths of a degree per minute.
@@ -46,13 +50,19 @@ impl PlausibleTemperature {
         let near = |neighbour: Option<(Milli, UnixMillis)>| {
             neighbour.is_some_and(|(was, then)| self.allows(was, then, value, at))
         };
-        if self.last.is_none() || near(self.last) || near(self.doubted) {
+        let confirmed = self.last.is_none() || near(self.doubted);
+        if near(self.last) || (confirmed && value != POWER_ON) {
             self.last = Some((value, at));
             self.doubted = None;
             return body;
         }
         self.doubted = Some((value, at));
-        Body::bad(Quantity::Temperature, value, Flaw::Jump)
+        let flaw = if value == POWER_ON {
+            Flaw::PowerOnReset
+        } else {
+            Flaw::Jump
+        };
+        Body::bad(Quantity::Temperature, value, flaw)
     }
 
     fn allows(&self, was: Milli, then: UnixMillis, value: Milli, at: UnixMillis) -> bool {

@@ -141,11 +141,29 @@ fn a_single_jump_is_doubted_and_a_confirmed_one_believed() {
     let jump = |milli| Body::bad(T, Milli(milli), Flaw::Jump);
     assert_eq!(say(4000), good(4000));
     assert_eq!(say(5400), good(5400), "slope and noise");
-    assert_eq!(say(85_000), jump(85_000));
+    assert_eq!(say(84_000), jump(84_000));
     assert_eq!(say(5300), good(5300), "back again: it was never true");
     assert_eq!(say(30_000), jump(30_000), "warm water: once is doubtful");
     assert_eq!(say(31_000), good(31_000), "twice is true");
     assert_eq!(say(31_500), good(31_500));
+}
+
+#[test]
+fn eighty_five_degrees_are_believed_only_beside_a_true_neighbour() {
+    let mut judge = PlausibleTemperature::new(Milli(1000));
+    let mut at = 0;
+    let mut say = |milli: i64| {
+        at += 1;
+        judge.judge(good(milli), minute(at))
+    };
+    let reset = Body::bad(T, Milli(85_000), Flaw::PowerOnReset);
+    assert_eq!(say(85_000), reset, "the first word of a copied chip");
+    assert_eq!(say(85_000), reset, "a loose plug says it again");
+    assert_eq!(say(4000), good(4000));
+    assert_eq!(say(85_000), reset);
+    // A tank that is washed.
+    assert_eq!(say(84_500), good(84_500), "near what was doubted");
+    assert_eq!(say(85_000), good(85_000));
 }
 
 #[test]
