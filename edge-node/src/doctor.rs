@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::{
@@ -241,40 +242,48 @@ fn listener(name: &'static str, address: SocketAddr, running: bool) -> Check {
 }
 
 fn serial(dirs: &[PathBuf]) -> Check {
-    let ports: Vec<PathBuf> = dirs
+    use rustix::fs::{Access, access};
+    let ports: Vec<_> = dirs
         .iter()
         .filter_map(|dir| fs::read_dir(dir).ok())
         .flatten()
         .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .map(|port| {
+            let usable = access(&port, Access::READ_OK | Access::WRITE_OK);
+            (port.display().to_string(), usable)
+        })
         .collect();
     if ports.is_empty() {
-        let looked = dirs
+        let looked: Vec<_> = dirs.iter().map(|d| d.display().to_string()).collect();
+        return Check::good("serial", format!("no port in {}", looked.join(", ")));
+    }
+    ports_check(&ports)
+}
+
+/// What is to be done about ports, each with what came of asking for it.
+fn ports_check(ports: &[(String, Result<(), Errno>)]) -> Check {
+    let which = |gone: bool| {
+        let failed = ports
             .iter()
-            .map(|d| d.display().to_string())
-            .collect::<Vec<_>>()
-            .join(", ");
-        return Check::good("serial", format!("no port in {looked}"));
-    }
-    let closed: Vec<String> = ports
-        .iter()
-        .filter(|port| {
-            rustix::fs::access(
-                port.as_path(),
-                rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK,
-            )
-            .is_err()
-        })
-        .map(|port| port.display().to_string())
-        .collect();
-    if closed.is_empty() {
-        Check::good("serial", format!("{} ports, all usable", ports.len()))
-    } else {
-        Check::bad(
+            .filter(|(_, asked)| asked.is_err_and(|e| (e == Errno::NOENT) == gone));
+        failed.map(|(port, _)| port.as_str()).collect::<Vec<_>>()
+    };
+    let (gone, refused) = (which(true), which(false));
+    if !refused.is_empty() {
+        return Check::bad(
             "serial",
-            format!("not permitted: {}", closed.join(", ")),
+            format!("not permitted: {}", refused.join(", ")),
             "sudo usermod -aG dialout khamar, then restart the appliance",
-        )
+        );
     }
+    if !gone.is_empty() {
+        return Check::bad(
+            "serial",
+            format!("the adapter is gone: {}", gone.join(", ")),
+            "plug it in again, in another socket if need be, and look at: sudo dmesg | tail",
+        );
+    }
+    Check::good("serial", format!("{} ports, all usable", ports.len()))
 }
 
 fn onewire(root: &Path) -> Check {
@@ -327,4 +336,21 @@ fn power() -> Option<Check> {
             "use the Pi's own power supply and a short cable",
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_may_not_be_used_says_which_group_to_join() {
+        let ports = [
+            ("usb-a".to_owned(), Ok(())),
+            ("usb-b".to_owned(), Err(Errno::ACCESS)),
+        ];
+        let check = ports_check(&ports);
+        assert_eq!(check.verdict, Verdict::Bad);
+        assert_eq!(check.seen, "not permitted: usb-b");
+        assert!(check.advice.contains("dialout"));
+    }
 }

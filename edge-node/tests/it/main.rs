@@ -1,0 +1,13 @@
+//! The appliance over real files: its pipeline, its command line, its doctor.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the lint's exception covers test functions, not their helpers"
+)]
+
+mod cli;
+mod doctor;
+mod faults;
+mod milking;
+mod rig;
+mod topics;

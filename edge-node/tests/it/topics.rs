@@ -1,0 +1,154 @@
+//! MQTT topics through the whole pipeline: what makes a place, what rings, what counts once.
+
+use farm::{alerts::AlertKind, devices};
+use farm_model::{DeviceKind, Link, Milli, PlaceKind, place::PlaceDetails};
+
+use crate::rig::Rig;
+
+const MINUTE: i64 = 60;
+
+#[tokio::test]
+async fn a_milking_told_by_topic_is_recorded_once() {
+    let rig = Rig::start();
+    rig.cow("17", "050000000000017").await;
+    let (topic, payload) = (
+        "farm/milk/050000000000017/morning",
+        r#"{"quantity": 12.4, "fat": 4.1}"#,
+    );
+    let first = rig.publish(topic, payload).await;
+    let again = rig.publish(topic, payload).await;
+    assert_eq!((first.stored, first.duplicates), (1, 0));
+    assert_eq!((again.stored, again.duplicates), (0, 1));
+    let milk = "SELECT sum(yield_ml) FROM visit WHERE animal IS NOT NULL AND session = 1";
+    assert_eq!(rig.count(milk).await, 12_400);
+    // No such session: kept as evidence, and acknowledged, because sending it again would not help.
+    let unknown = rig
+        .publish("farm/milk/050000000000017/midnight", payload)
+        .await;
+    assert_eq!(unknown.flagged, 1);
+    let refused = "SELECT count(*) FROM quarantine WHERE reason = 'milking_refused'";
+    assert_eq!(rig.count(refused).await, 1);
+}
+
+#[tokio::test]
+async fn a_tank_that_stays_warm_rings_once_and_cools_with_hysteresis() {
+    let rig = Rig::start();
+    let mut rung = Vec::new();
+    for (minutes, celsius) in [(0, 9.0), (29, 9.0), (2, 9.5), (5, 7.8), (5, 7.0)] {
+        rig.clock.pass(minutes * MINUTE);
+        let payload = format!(r#"{{"value": {celsius}}}"#);
+        rig.publish("farm/tank/1/temp", &payload).await;
+        rung.push(rig.look().await);
+    }
+    use AlertKind::TankWarm;
+    assert_eq!(
+        rung,
+        [vec![], vec![], vec![TankWarm], vec![TankWarm], vec![]]
+    );
+    let raised = rig
+        .count("SELECT count(*) FROM alert WHERE kind = 'tank_warm'")
+        .await;
+    assert_eq!(raised, 1);
+}
+
+#[tokio::test]
+async fn methane_rings_at_once() {
+    let rig = Rig::start();
+    rig.publish("farm/environment/biogas-room/methane", r#"{"value": 1.5}"#)
+        .await;
+    assert_eq!(rig.look().await, [AlertKind::Methane]);
+    rig.publish("farm/environment/biogas-room/methane", r#"{"value": 0.1}"#)
+        .await;
+    assert_eq!(rig.look().await, []);
+}
+
+#[tokio::test]
+async fn a_reading_that_stays_out_three_times_is_missed_until_it_comes() {
+    let rig = Rig::start();
+    rig.publish("farm/environment/barn/temp", r#"{"value": 27.5}"#)
+        .await;
+    rig.clock.pass(14 * MINUTE);
+    assert_eq!(rig.look().await, []);
+    rig.clock.pass(2 * MINUTE);
+    assert_eq!(rig.look().await, [AlertKind::Silent]);
+    assert_eq!(rig.look().await, [AlertKind::Silent], "one alert");
+    rig.publish("farm/environment/barn/temp", r#"{"value": 27.0}"#)
+        .await;
+    assert_eq!(rig.look().await, []);
+    assert_eq!(rig.count("SELECT count(*) FROM alert").await, 1);
+}
+
+#[tokio::test]
+async fn a_tank_whose_level_goes_on_is_missed_for_its_temperature() {
+    let rig = Rig::start();
+    rig.publish("farm/tank/1/temp", r#"{"value": 4}"#).await;
+    rig.publish("farm/tank/1/level", r#"{"value": 60}"#).await;
+    rig.clock.pass(10 * MINUTE);
+    rig.publish("farm/tank/1/level", r#"{"value": 61}"#).await;
+    assert_eq!(rig.look().await, [], "levels come every ten minutes");
+    rig.clock.pass(10 * MINUTE);
+    rig.publish("farm/tank/1/level", r#"{"value": 62}"#).await;
+    assert_eq!(rig.look().await, [AlertKind::Silent]);
+    rig.publish("farm/tank/1/temp", r#"{"value": 4}"#).await;
+    assert_eq!(rig.look().await, []);
+}
+
+#[tokio::test]
+async fn a_distance_is_a_level_by_the_tanks_own_table_once() {
+    let rig = Rig::start();
+    let details = PlaceDetails {
+        distance_to_level: vec![(1_500, Milli(0)), (500, Milli(100_000))],
+        ..PlaceDetails::default()
+    };
+    rig.place(PlaceKind::Tank, "1", details).await;
+    let payload = r#"{"value": 1000, "id": "n1"}"#;
+    rig.publish("farm/tank/1/distance", payload).await;
+    // The first message made the device; from the moment the pipeline knows it, its distances are levels.
+    let level = "SELECT count(*) FROM reading_log r JOIN series s ON s.id = r.series WHERE s.quantity = 3 AND r.value = 50000";
+    let mut n = 1;
+    while rig.count(level).await == 0 {
+        n += 1;
+        assert!(n < 2_000, "the pipeline takes up the new device");
+        rig.publish(
+            "farm/tank/1/distance",
+            &format!(r#"{{"value": 1000, "id": "n{n}"}}"#),
+        )
+        .await;
+    }
+    let again = rig
+        .publish(
+            "farm/tank/1/distance",
+            &format!(r#"{{"value": 1000, "id": "n{n}"}}"#),
+        )
+        .await;
+    assert_eq!(again.duplicates, 1);
+    assert_eq!(
+        rig.count(level).await,
+        1,
+        "the same distance is the same level"
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_lorawan_device_appears_and_counts_each_uplink_once() {
+    let rig = Rig::start();
+    let topic = "application/7/device/24e124136d490175/event/up";
+    let payload = r#"{"deduplicationId": "4f5b1b7e-0d2f-4c5e-9d7e-3f0a6a6f2c11", "deviceInfo": {"devEui": "24e124136d490175"},
+        "fCnt": 12, "object": {"temperature": 31.5, "humidity": 78, "steps": 240, "rumination": 9}}"#;
+    assert_eq!(rig.publish(topic, payload).await.stored, 4);
+    assert_eq!(rig.publish(topic, payload).await.duplicates, 4);
+    let found = rig
+        .farm
+        .read(|conn| devices::find(conn, "lora-24e124136d490175"))
+        .await;
+    let device = found.unwrap().expect("a person can now place it");
+    assert_eq!(device.kind, DeviceKind::Sensor);
+    assert!(
+        matches!(device.link, Link::ChirpStack { dev_eui, .. } if dev_eui == "24e124136d490175")
+    );
+    assert_eq!(rig.count("SELECT count(*) FROM reading_log").await, 4);
+    // What is no uplink is neither a reading nor a fault.
+    rig.publish("application/7/device/24e124136d490175/event/join", "{}")
+        .await;
+    assert_eq!(rig.count("SELECT count(*) FROM quarantine").await, 0);
+}
