@@ -22,13 +22,15 @@ pub type Found = Vec<(ReadFunction, u16, Vec<u16>)>;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The device is not reached over Modbus.
-    #[error("the device is not reached over Modbus")]
+    #[error("the device is not reached over Modbus: choose one that is")]
     NotModbus,
     /// The port belongs to a driver that does not speak Modbus.
-    #[error("the port {0} is in use by a reader")]
+    #[error(
+        "the port {0} is in use by a reader: disable that device first, or choose another port"
+    )]
     PortInUse(String),
     /// The port or server cannot be opened.
-    #[error("{at} cannot be opened: {why}")]
+    #[error("{at} cannot be opened ({why}): check the cable, the power and the address")]
     NotThere {
         /// Port or address.
         at: String,
@@ -36,10 +38,12 @@ pub enum ProbeError {
         why: String,
     },
     /// The slave does not answer.
-    #[error("slave {0} does not answer")]
+    #[error(
+        "slave {0} does not answer: check its address, its power, the wires A and B and the speed of the line"
+    )]
     NoAnswer(u8),
     /// The slave refuses for a reason other than the address.
-    #[error("slave {unit} refuses with exception {code}")]
+    #[error("slave {unit} refuses with exception {code}: its manual says what that means")]
     Refused {
         /// Slave address.
         unit: u8,
@@ -47,7 +51,7 @@ pub enum ProbeError {
         code: u8,
     },
     /// The driver ended meanwhile.
-    #[error("the driver was stopped meanwhile")]
+    #[error("the driver was stopped meanwhile: try again")]
     Stopped,
 }
 
