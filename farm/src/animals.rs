@@ -201,7 +201,31 @@ pub fn tags(conn: &Connection, animal: AnimalId) -> Result<Vec<AnimalTag>, Store
     Ok(tags)
 }
 
-/// The tags worn now, with their animals, for a reader's alias table.
+/// Every tag that names an animal, as [`by_tag`] says, for a copy in memory: those worn now, and those worn before that
+/// nobody else wears.
+///
+/// # Errors
+/// When the database fails.
+pub fn known_tags(conn: &Connection) -> Result<Vec<(Tag, AnimalId)>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT t.tag, coalesce(a.merged_into, t.animal) FROM animal_tag t LEFT JOIN animal a ON a.id = t.animal
+         WHERE t.animal IS NOT NULL
+         ORDER BY t.tag, t.until_at IS NULL DESC, t.until_at DESC, t.from_at DESC, t.id",
+    )?;
+    let rows = statement.query_map(
+        [],
+        |row| Ok(sql::tag_opt(row, 0)?.zip(sql::id_opt(row, 1)?)),
+    )?;
+    let mut known: Vec<(Tag, AnimalId)> = rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    known.dedup_by(|later, first| later.0 == first.0);
+    Ok(known)
+}
+
+/// The tags worn now, with their animals.
 ///
 /// # Errors
 /// When the database fails.

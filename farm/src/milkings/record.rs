@@ -274,10 +274,22 @@ fn settle_identity(tx: &Tx<'_>, visit: &mut Visit) -> Result<(), StoreError> {
                 .map_or(Identity::None, |tag| Identity::UnknownTag { tag }),
         };
     }
-    match visit.identity {
+    if let Identity::UnknownTag { tag } = &visit.identity
+        && let Some(known) = animals::by_tag(tx.conn(), tag)?
+    {
+        // Her tag before a re-tag, or one that was registered while she was milked.
+        visit.identity = Identity::Animal {
+            animal: known.id,
+            tag: Some(tag.clone()),
+        };
+        visit.findings.retain(|f| *f != Finding::UnknownTag);
+    }
+    match &visit.identity {
         Identity::Animal { .. } => {}
         Identity::UnknownTag { .. } => find(visit, Finding::UnknownTag),
-        Identity::Ambiguous { .. } => find(visit, Finding::TwoIdentities),
+        Identity::Ambiguous { tags } if tags.len() > 1 => find(visit, Finding::TwoIdentities),
+        // One tag, read too late to be believed.
+        Identity::Ambiguous { .. } => find(visit, Finding::Unidentified),
         Identity::None => {
             if visit.yield_ml > 0 {
                 find(visit, Finding::Unidentified);

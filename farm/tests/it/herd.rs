@@ -45,9 +45,13 @@ fn an_old_tag_names_its_animal_until_another_wears_it() {
     };
     assert_eq!(whose(RFID), Some(first));
     assert_eq!(whose("050000000000002"), Some(first));
+    let known = || f.read(animals::known_tags);
+    let other = tag("050000000000002");
+    assert_eq!(known(), [(tag(RFID), first), (other.clone(), first)]);
     f.write(move |tx| animals::tag(tx, second, &tag(RFID)))
         .unwrap();
     assert_eq!(whose(RFID), Some(second));
+    assert_eq!(known(), [(tag(RFID), second), (other, first)]);
     assert_eq!(whose("050000000000003"), None);
     let called = |text: &'static str| {
         f.read(move |conn| animals::by_text(conn, text))

@@ -221,6 +221,28 @@ fn milk_that_turns_out_to_be_anothers_is_no_second_milking() {
 }
 
 #[test]
+fn milk_of_a_tag_she_wore_before_is_hers() {
+    let f = Fixture::new();
+    let cow = f.cow("1");
+    let old = tag("050000000000001");
+    let now = f.now();
+    let id = f
+        .write(move |tx| {
+            farm::animals::tag(tx, cow, &old).expect("a free tag");
+            farm::animals::untag(tx, cow, &old).expect("her tag");
+            let mut seen = visit("seen", None, session("2026-11-20", 1), 8_000, now);
+            seen.identity = Identity::UnknownTag { tag: old };
+            seen.findings = vec![Finding::UnknownTag];
+            milkings::record(tx, seen)
+        })
+        .unwrap()
+        .visit();
+    let row = f.read(move |conn| milkings::get(conn, id)).unwrap();
+    assert_eq!((row.animal, row.findings.as_slice()), (Some(cow), &[][..]));
+    assert!(f.read(alerts::open).is_empty());
+}
+
+#[test]
 fn a_tag_in_doubt_is_in_doubt_after_a_rebuild_too() {
     let f = Fixture::new();
     let now = f.now();
@@ -236,6 +258,7 @@ fn a_tag_in_doubt_is_in_doubt_after_a_rebuild_too() {
     f.write(milkings::rebuild).unwrap();
     let after = f.read(move |conn| milkings::get(conn, id)).unwrap();
     assert_eq!((after.animal, &after.tag), (None, &before.tag));
+    assert_eq!(after.findings, [Finding::Unidentified]);
     assert_eq!(after.findings, before.findings);
 }
 
