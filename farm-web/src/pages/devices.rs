@@ -66,7 +66,6 @@ pub(crate) mod t {
         registers = "Registers" / "রেজিস্টার";
         no_registers = "Nothing is read yet. Let the decoder find it." / "এখনো কিছু পড়া হচ্ছে না। খুঁজে বের করতে দিন।";
         find_value = "Find a value" / "মান খুঁজে বের করুন";
-        address = "Address" / "ঠিকানা";
         layout = "Layout" / "বিন্যাস";
         remove = "Remove" / "সরান";
         transport_serial = "Reader on a serial port" / "সিরিয়াল পোর্টে রিডার";

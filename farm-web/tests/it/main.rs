@@ -9,6 +9,8 @@ mod api;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod devices;
+#[cfg(test)]
 mod herd;
 #[cfg(test)]
 mod live;

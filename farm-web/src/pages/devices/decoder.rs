@@ -1,10 +1,11 @@
 //! The auto-decoder: type what the display shows, and the machine says which registers it may be; a second look narrows it.
 //!
-//! Nothing is remembered between the steps: what was proposed travels in the form.
+//! Nothing is remembered between the steps: what was proposed travels in the form. What cannot be read or taken is said above
+//! the form, which keeps what was typed.
 
 use axum::{
     extract::{Form, Path, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use farm::{
     devices::{self, DeviceForm},
@@ -12,7 +13,7 @@ use farm::{
 };
 use farm_model::{
     Device, DeviceId, Quantity,
-    device::{DecodeProposal, ReadFunction, RegisterField, RegisterMap},
+    device::{DecodeProposal, ReadFunction, RegisterField, RegisterMap, RegisterType, WordOrder},
     staff::Role,
 };
 use maud::{Markup, html};
@@ -20,19 +21,22 @@ use serde::Deserialize;
 use ui::{
     Lang,
     components::{
-        Breadcrumb, Button, Choice, Column, EmptyState, Field, Row, Select, Table, breadcrumbs,
+        Badge, Breadcrumb, Button, Choice, Column, EmptyState, Field, Row, Select, Table,
+        breadcrumbs, page_head,
     },
     fmt,
     icons::Icon,
+    shell::Tone,
 };
 
-use super::{Ctx, Done, map_of_mut};
+use super::{Ctx, Done, hex, map_of, map_of_mut};
 use crate::{
     access::{Needs, Routes},
     app::Web,
     auth::Me,
     border::{HardwareError, Words},
     error::{Error, Reason},
+    pages::typed::Typed,
     words,
 };
 
@@ -42,22 +46,46 @@ pub(super) mod t {
         text = "Type what the display shows now. The machine reads the device and says where that number may stand." / "যন্ত্রের পর্দায় এখন যা দেখা যাচ্ছে লিখুন। মেশিন যন্ত্রটি পড়ে বলবে সংখ্যাটি কোথায় থাকতে পারে।";
         quantity = "What it is" / "কীসের মান";
         shown = "The display shows" / "পর্দায় দেখাচ্ছে";
+        shown_hint = "Digit by digit as you see it, the point too; not zero" / "পর্দায় যেমন আছে ঠিক তেমন, দশমিকসহ; শূন্য নয়";
+        where_to_look = "Where to look" / "কোথায় খুঁজবে";
         function = "Kind of registers" / "রেজিস্টারের ধরন";
         holding = "Holding registers (03)" / "হোল্ডিং রেজিস্টার (০৩)";
         input = "Input registers (04)" / "ইনপুট রেজিস্টার (০৪)";
         from = "First address" / "প্রথম ঠিকানা";
+        from_hint = "Counted from 0: what a manual calls 40001 or 30001 is 0" / "০ থেকে গোনা: বইয়ে যা ৪০০০১ বা ৩০০০১, এখানে তা ০";
         count = "How many" / "কয়টি";
         search = "Read and search" / "পড়ে খুঁজুন";
         found(n) = "{n} possibility" | "{n} possibilities" / "{n}টি সম্ভাবনা";
-        again = "Wait until the display changes, then type it again to rule out the wrong ones." / "পর্দার সংখ্যা বদলালে আবার লিখুন, ভুলগুলো বাদ যাবে।";
+        shown_of(n, all) = "The likeliest {n} of {all}" / "{all}টির মধ্যে সবচেয়ে সম্ভাব্য {n}টি";
+        one = "Only this fits. Take it." / "শুধু এটিই মেলে। এটি নিন।";
+        again = "Take a second look" / "আরেকবার দেখুন";
+        again_text = "Wait until the display shows another number and type that. What no longer fits drops out." / "পর্দায় অন্য সংখ্যা এলে সেটি লিখুন। যা আর মেলে না তা বাদ যাবে।";
         narrow = "Narrow down" / "বাছাই করুন";
         take = "Take this" / "এটি নিন";
-        reads = "Reads now" / "এখন পড়ছে";
-        likely = "Likely" / "সম্ভাবনা";
+        likely(percent) = "{percent}% likely" / "সম্ভাবনা {percent}%";
         nothing = "Nothing fits" / "কিছুই মেলেনি";
         nothing_text = "Check the number, the kind of registers and the addresses, then search again." / "সংখ্যা, রেজিস্টারের ধরন ও ঠিকানা দেখে আবার খুঁজুন।";
+        was_read = "What was read" / "যা পড়া হয়েছে";
+        bad_number = "Write the number as the display shows it, such as 12.50. Zero teaches nothing." / "পর্দায় যেমন দেখায় তেমন লিখুন, যেমন ১২.৫০। শূন্য থেকে কিছু বোঝা যায় না।";
+        bad_from = "Between 0 and 65,535." / "০ থেকে ৬৫৫৩৫-এর মধ্যে।";
+        bad_count = "Between 1 and 125." / "১ থেকে ১২৫-এর মধ্যে।";
+
+        address(number) = "address {number}" / "ঠিকানা {number}";
+        bit = "one bit" / "এক বিট";
+        bits(n) = "{n}-bit" / "{n} বিট";
+        signed(n) = "{n}-bit signed" / "{n} বিট, ঋণাত্মকসহ";
+        float(n) = "{n}-bit floating" / "{n} বিট ভগ্নাংশ";
+        decimal(n) = "{n}-bit decimal digits" / "{n} বিট দশমিক অঙ্ক";
+        words_swapped = "words swapped" / "শব্দ উল্টানো";
+        bytes_swapped = "bytes swapped" / "বাইট উল্টানো";
+        both_swapped = "words and bytes swapped" / "শব্দ ও বাইট উল্টানো";
     }
 }
+
+/// Proposals drawn; the others still travel along.
+const SHOWN: usize = 12;
+/// Most registers that one request of Modbus reads.
+const MOST: i64 = 125;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let manager = Needs::Role(Role::Manager);
@@ -72,7 +100,6 @@ pub(super) fn routes(routes: Routes) -> Routes {
 pub(super) fn registers(lang: Lang, device: &Device, map: &RegisterMap) -> Markup {
     let columns = vec![
         Column::new(t::quantity(lang)),
-        Column::number(super::t::address(lang)),
         Column::new(super::t::layout(lang)),
         Column::new(""),
     ];
@@ -83,8 +110,7 @@ pub(super) fn registers(lang: Lang, device: &Device, map: &RegisterMap) -> Marku
         .map(|(i, field)| {
             Row::new(vec![
                 html! { (words::quantity(lang, field.quantity)) },
-                html! { (fmt::digits(lang, &field.address.to_string())) },
-                html! { code { (layout(field)) } },
+                html! { (layout(lang, field)) },
                 html! {
                     form method="post" action={ "/devices/" (device.id) "/fields/" (i) "/remove" } {
                         (Button::quiet(super::t::remove(lang)).icon(Icon::Bin))
@@ -105,114 +131,227 @@ pub(super) fn registers(lang: Lang, device: &Device, map: &RegisterMap) -> Marku
     }
 }
 
-/// Type, order and scale in the words of the JSON form.
-fn layout(field: &RegisterField) -> String {
-    let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let of = |v: Result<serde_json::Value, serde_json::Error>| v.map(word).unwrap_or_default();
-    let mut text = format!(
-        "{:02} {} {}",
-        field.function.code(),
-        of(serde_json::to_value(field.kind)),
-        of(serde_json::to_value(field.order))
-    );
-    if field.scale != 1.0 {
-        text.push_str(&format!(" × {}", field.scale));
-    }
+/// A field in words: address as manuals print it, width, order, and what it is divided by.
+fn layout(lang: Lang, field: &RegisterField) -> String {
+    let mut parts = vec![t::address(lang, fmt::digits(lang, &printed(field)))];
+    parts.push(match field.kind {
+        RegisterType::Bit => t::bit(lang).to_owned(),
+        RegisterType::U16 => t::bits(lang, 16),
+        RegisterType::U32 => t::bits(lang, 32),
+        RegisterType::U64 => t::bits(lang, 64),
+        RegisterType::I16 => t::signed(lang, 16),
+        RegisterType::I32 => t::signed(lang, 32),
+        RegisterType::I64 => t::signed(lang, 64),
+        RegisterType::F32 => t::float(lang, 32),
+        RegisterType::F64 => t::float(lang, 64),
+        RegisterType::Bcd32 => t::decimal(lang, 32),
+    });
+    let order = match field.order {
+        WordOrder::Abcd => None,
+        WordOrder::Cdab => Some(t::words_swapped(lang)),
+        WordOrder::Badc => Some(t::bytes_swapped(lang)),
+        WordOrder::Dcba => Some(t::both_swapped(lang)),
+    };
+    parts.extend(order.map(str::to_owned));
+    parts.extend(scale(lang, field.scale));
     if field.offset != 0.0 {
-        text.push_str(&format!(" + {}", field.offset));
+        parts.push(fmt::digits(lang, &format!("{:+}", field.offset)));
     }
-    text
+    parts.join(", ")
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Look {
-    quantity: Quantity,
-    shown: String,
-    function: ReadFunction,
-    from: String,
-    count: String,
-    /// What the look before this one left, as JSON.
-    #[serde(default)]
-    before: String,
+/// The address with the leading digit that manuals give each kind of register: 40001 is the first holding register.
+fn printed(field: &RegisterField) -> String {
+    let (first, address) = match field.function {
+        ReadFunction::Coils => ("0", field.address),
+        ReadFunction::DiscreteInputs => ("1", field.address),
+        ReadFunction::InputRegisters => ("3", field.address),
+        ReadFunction::HoldingRegisters => ("4", field.address),
+    };
+    let number = u32::from(address) + 1;
+    if number < 10_000 {
+        format!("{first}{number:04}")
+    } else {
+        format!("{first}{number:05}")
+    }
+}
+
+/// `÷100` or `×10`, if it is neither.
+fn scale(lang: Lang, scale: f64) -> Option<String> {
+    let divisor = (1.0 / scale).round();
+    if scale == 1.0 {
+        None
+    } else if scale < 1.0 && divisor.is_finite() && (divisor * scale - 1.0).abs() < 1e-9 {
+        Some(format!("÷{}", fmt::float(lang, divisor, 0)))
+    } else {
+        Some(format!("×{}", fmt::digits(lang, &scale.to_string())))
+    }
 }
 
 async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
     let device = device(&ctx, id).await?;
     let lang = ctx.lang;
-    let body = html! {
-        (head(lang, &device))
-        (look_form(lang, id, None, &[]))
-    };
-    Ok(ctx
-        .page(t::title(lang), &[])
-        .body(body)
-        .render()
-        .into_response())
+    let typed = Typed::filled([
+        ("quantity", Quantity::VisitYield.key().to_owned()),
+        (
+            "function",
+            function_key(ReadFunction::HoldingRegisters).to_owned(),
+        ),
+        ("from", fmt::int(lang, 0)),
+        ("count", fmt::int(lang, 64)),
+    ]);
+    Ok(draw(
+        &ctx,
+        &device,
+        &typed,
+        &html! { (look_form(lang, id, &typed)) },
+    ))
 }
 
-async fn search(
-    ctx: Ctx,
-    Path(id): Path<DeviceId>,
-    Form(look): Form<Look>,
-) -> Result<Response, Error> {
-    let lang = ctx.lang;
-    let device = device(&ctx, id).await?;
-    let shown = fmt::ascii_digits(look.shown.trim());
-    let number = |text: &str, field: &'static str| {
-        fmt::parse_decimal(text, 0)
-            .ok()
-            .and_then(|n| u16::try_from(n).ok())
-            .ok_or_else(|| Error::invalid(format!("{field}: 0 to 65535")))
-    };
-    let (from, count) = (number(&look.from, "from")?, number(&look.count, "count")?);
-    let hardware = &ctx.web.hardware;
-    let words: Words = hardware
-        .registers(device.link.clone(), look.function, from, count)
-        .await?;
-    let blocks = [words];
-    let proposals = if look.before.is_empty() {
-        hardware.propose(&shown, &blocks, look.quantity)
-    } else {
-        let before: Vec<DecodeProposal> = serde_json::from_str(&look.before)
-            .map_err(|e| Error::invalid(format!("before: {e}")))?;
-        hardware.narrow(&before, &shown, &blocks)
-    };
-    let body = html! {
-        (head(lang, &device))
-        @if proposals.is_empty() {
-            (EmptyState::new(Icon::Search, t::nothing(lang), t::nothing_text(lang)))
-            (look_form(lang, id, Some(&look), &[]))
-        } @else {
-            (found(lang, id, &proposals))
-            @if proposals.len() > 1 {
-                p { (t::again(lang)) }
-                (look_form(lang, id, Some(&look), &proposals))
-            }
-        }
-    };
-    Ok(ctx
-        .page(t::title(lang), &[])
-        .body(body)
-        .render()
-        .into_response())
-}
-
+/// A device whose registers can be read.
 async fn device(ctx: &Ctx, id: DeviceId) -> Result<Device, Error> {
-    ctx.web
+    let device = ctx
+        .web
         .farm
         .read(move |conn| devices::get(conn, id))
-        .await?
+        .await?;
+    device
+        .filter(|d| map_of(&d.link).is_some())
         .ok_or_else(|| Reason::NotFound.into())
 }
 
-fn head(lang: Lang, device: &Device) -> Markup {
-    html! {
+fn draw(ctx: &Ctx, device: &Device, typed: &Typed, body: &Markup) -> Response {
+    let lang = ctx.lang;
+    let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: device.name.clone(), href: format!("/devices/{}", device.id) }]))
-        div.page-head { div { h1 { (t::title(lang)) } p { (t::text(lang)) } } }
+        (page_head(t::title(lang), t::text(lang), &html! {}))
+        (body)
+    };
+    typed.answer(ctx.page(t::title(lang), &[]).body(body).render())
+}
+
+/// What to read, and what the display shows meanwhile.
+struct Look {
+    quantity: Quantity,
+    shown: String,
+    function: ReadFunction,
+    from: u16,
+    count: u16,
+    /// What the look before this one left.
+    before: Vec<DecodeProposal>,
+}
+
+fn read(lang: Lang, typed: &mut Typed) -> Option<Look> {
+    let quantity = typed.choice(lang, "quantity", |key| key.parse().ok());
+    let function = typed.choice(lang, "function", function_of);
+    let from = typed
+        .number(lang, "from", 0)
+        .and_then(|n| u16::try_from(n).ok());
+    let count = typed
+        .number(lang, "count", 0)
+        .filter(|n| (1..=MOST).contains(n));
+    if from.is_none() {
+        typed.wrong("from", t::bad_from(lang));
+    }
+    if count.is_none() {
+        typed.wrong("count", t::bad_count(lang));
+    }
+    // At most twelve digits, of which at most six stand behind the point.
+    let shown = fmt::ascii_digits(typed.text("shown"));
+    if fmt::parse_decimal(&shown, 6).ok().is_none_or(|n| n == 0) {
+        typed.wrong("shown", t::bad_number(lang));
+    }
+    let before = if typed.text("before").is_empty() {
+        Vec::new()
+    } else {
+        let left = typed.choice(lang, "before", |json| serde_json::from_str(json).ok());
+        left.unwrap_or_default()
+    };
+    let count = count.and_then(|n| u16::try_from(n).ok());
+    let look = Look {
+        quantity: quantity?,
+        shown,
+        function: function?,
+        from: from?,
+        count: count?,
+        before,
+    };
+    typed.is_right().then_some(look)
+}
+
+async fn search(ctx: Ctx, Path(id): Path<DeviceId>, mut typed: Typed) -> Result<Response, Error> {
+    let lang = ctx.lang;
+    let device = device(&ctx, id).await?;
+    let Some(look) = read(lang, &mut typed) else {
+        let form = html! { (look_form(lang, id, &typed)) };
+        return Ok(draw(&ctx, &device, &typed, &form));
+    };
+    let hardware = &ctx.web.hardware;
+    let words = match hardware
+        .registers(device.link.clone(), look.function, look.from, look.count)
+        .await
+    {
+        Ok(words) => words,
+        Err(error) => {
+            typed.refuse(unreadable(lang, &error));
+            let form = html! { (look_form(lang, id, &typed)) };
+            return Ok(draw(&ctx, &device, &typed, &form));
+        }
+    };
+    let blocks = [words];
+    let proposals = if look.before.is_empty() {
+        hardware.propose(&look.shown, &blocks, look.quantity)
+    } else {
+        hardware.narrow(&look.before, &look.shown, &blocks)
+    };
+    let body = html! {
+        (found(lang, id, &proposals))
+        (raw(lang, &blocks[0]))
+        @match proposals.len() {
+            0 => (look_form(lang, id, &typed)),
+            1 => {},
+            _ => (second_look(lang, id, &typed, &proposals)),
+        }
+    };
+    Ok(draw(&ctx, &device, &typed, &body))
+}
+
+/// What is wrong with the line, what to do, and the driver's own words.
+fn unreadable(lang: Lang, error: &HardwareError) -> String {
+    let reason = match error {
+        HardwareError::Absent => Reason::NoHardware,
+        HardwareError::NoAnswer | HardwareError::Refused(_) | HardwareError::Port(_) => {
+            Reason::DeviceSilent
+        }
+    };
+    let said = words::reason(lang, reason);
+    match error {
+        HardwareError::Refused(why) | HardwareError::Port(why) => format!("{said} ({why})"),
+        HardwareError::Absent | HardwareError::NoAnswer => said.to_owned(),
     }
 }
 
-fn look_form(lang: Lang, id: DeviceId, look: Option<&Look>, before: &[DecodeProposal]) -> Markup {
+fn function_key(function: ReadFunction) -> &'static str {
+    match function {
+        ReadFunction::InputRegisters => "input_registers",
+        _ => "holding_registers",
+    }
+}
+
+fn function_of(key: &str) -> Option<ReadFunction> {
+    match key {
+        "holding_registers" => Some(ReadFunction::HoldingRegisters),
+        "input_registers" => Some(ReadFunction::InputRegisters),
+        _ => None,
+    }
+}
+
+fn shown_field(lang: Lang, typed: &Typed) -> Field {
+    let field = Field::decimal("shown", t::shown(lang)).hint(t::shown_hint(lang));
+    typed.field("shown", field).big().required().autofocus()
+}
+
+fn look_form(lang: Lang, id: DeviceId, typed: &Typed) -> Markup {
     let quantities = Quantity::ALL
         .iter()
         .map(|q| Choice::new(q.key(), words::quantity(lang, *q)))
@@ -221,67 +360,95 @@ fn look_form(lang: Lang, id: DeviceId, look: Option<&Look>, before: &[DecodeProp
         Choice::new("holding_registers", t::holding(lang)),
         Choice::new("input_registers", t::input(lang)),
     ];
-    let narrowing = !before.is_empty();
-    let quantity = look.map_or(Quantity::VisitYield, |l| l.quantity);
-    let function = match look.map(|l| l.function) {
-        Some(ReadFunction::InputRegisters) => "input_registers",
-        _ => "holding_registers",
-    };
-    let deed = if narrowing {
-        t::narrow(lang)
-    } else {
-        t::search(lang)
-    };
+    let from = Field::integer("from", t::from(lang))
+        .hint(t::from_hint(lang))
+        .required();
     html! {
         form.form method="post" action={ "/devices/" (id) "/decode" } {
-            @if narrowing {
-                input type="hidden" name="before" value=(serde_json::to_string(before).unwrap_or_default());
-                input type="hidden" name="quantity" value=(quantity.key());
-                input type="hidden" name="function" value=(function);
-                input type="hidden" name="from" value=(look.map_or("0", |l| l.from.as_str()));
-                input type="hidden" name="count" value=(look.map_or("64", |l| l.count.as_str()));
-                (Field::decimal("shown", t::shown(lang)).big().required().autofocus())
-            } @else {
-                (Select::new("quantity", t::quantity(lang), quantities).chosen(quantity.key()))
-                (Field::decimal("shown", t::shown(lang)).big().required().autofocus()
-                    .value(look.map_or("", |l| l.shown.as_str())))
-                (Select::new("function", t::function(lang), functions).chosen(function))
-                (Field::integer("from", t::from(lang)).value(look.map_or("0", |l| l.from.as_str())).required())
-                (Field::integer("count", t::count(lang)).value(look.map_or("64", |l| l.count.as_str())).required())
+            (typed.faults(lang))
+            (typed.select("quantity", Select::new("quantity", t::quantity(lang), quantities)))
+            (shown_field(lang, typed))
+            h2 { (t::where_to_look(lang)) }
+            (typed.select("function", Select::new("function", t::function(lang), functions)))
+            (typed.field("from", from))
+            (typed.field("count", Field::integer("count", t::count(lang)).required()))
+            div.actions { (Button::primary(t::search(lang)).icon(Icon::Search).big()) }
+        }
+    }
+}
+
+/// Asks for another number, with what is left so far.
+fn second_look(lang: Lang, id: DeviceId, typed: &Typed, left: &[DecodeProposal]) -> Markup {
+    let empty = Field::decimal("shown", t::shown(lang))
+        .hint(t::shown_hint(lang))
+        .big()
+        .required();
+    html! {
+        section.section {
+            h2 { (t::again(lang)) }
+            p { (t::again_text(lang)) }
+            form.form method="post" action={ "/devices/" (id) "/decode" } {
+                @for name in ["quantity", "function", "from", "count"] {
+                    input type="hidden" name=(name) value=(typed.text(name));
+                }
+                input type="hidden" name="before" value=(serde_json::to_string(left).unwrap_or_default());
+                (empty)
+                div.actions { (Button::primary(t::narrow(lang)).icon(Icon::Search)) }
             }
-            div.actions { (Button::primary(deed).icon(Icon::Search)) }
         }
     }
 }
 
 fn found(lang: Lang, id: DeviceId, proposals: &[DecodeProposal]) -> Markup {
-    let columns = vec![
-        Column::new(t::reads(lang)),
-        Column::number(super::t::address(lang)),
-        Column::new(super::t::layout(lang)),
-        Column::number(t::likely(lang)),
-        Column::new(""),
-    ];
-    let rows = proposals
-        .iter()
-        .map(|p| {
-            Row::new(vec![
-                html! { (words::value(lang, p.field.quantity, p.reads)) },
-                html! { (fmt::digits(lang, &p.field.address.to_string())) },
-                html! { code { (layout(&p.field)) } },
-                html! { (fmt::int(lang, p.score.into())) "%" },
-                html! {
-                    form method="post" action={ "/devices/" (id) "/fields" } {
-                        input type="hidden" name="field" value=(serde_json::to_string(&p.field).unwrap_or_default());
-                        (Button::secondary(t::take(lang)).icon(Icon::Check))
-                    }
-                },
-            ])
-        })
-        .collect();
+    if proposals.is_empty() {
+        let nothing = EmptyState::new(Icon::Search, t::nothing(lang), t::nothing_text(lang));
+        return html! { (nothing) };
+    }
+    let title = if proposals.len() > SHOWN {
+        t::shown_of(lang, SHOWN, proposals.len())
+    } else {
+        t::found(lang, proposals.len())
+    };
     html! {
-        h2 { (t::found(lang, proposals.len())) }
-        (Table::new(lang, t::found(lang, proposals.len()), columns).rows(rows))
+        section.section {
+            h2 { (title) }
+            @if proposals.len() == 1 { p { (t::one(lang)) } }
+            ol.readings { @for (i, p) in proposals.iter().take(SHOWN).enumerate() { (proposal(lang, id, p, i == 0)) } }
+        }
+    }
+}
+
+fn proposal(lang: Lang, id: DeviceId, proposal: &DecodeProposal, is_first: bool) -> Markup {
+    let field = &proposal.field;
+    // As the display shows it: every digit that is there.
+    let reads = fmt::digits(lang, &proposal.reads.to_string());
+    let reads = words::t::value_with_unit(lang, reads, words::unit(lang, field.quantity));
+    let tone = if is_first { Tone::Good } else { Tone::Neutral };
+    let take = if is_first {
+        Button::primary(t::take(lang))
+    } else {
+        Button::secondary(t::take(lang))
+    };
+    html! {
+        li.reading-row {
+            span { (layout(lang, field)) " → " strong { (reads) } }
+            (Badge::new(tone, t::likely(lang, proposal.score)))
+            form method="post" action={ "/devices/" (id) "/fields" } {
+                input type="hidden" name="field" value=(serde_json::to_string(field).unwrap_or_default());
+                (take.icon(Icon::Check))
+            }
+        }
+    }
+}
+
+/// The registers as they came, for those who read such.
+fn raw(lang: Lang, block: &Words) -> Markup {
+    let bytes: Vec<u8> = block.words.iter().flat_map(|w| w.to_be_bytes()).collect();
+    html! {
+        details.chart-table {
+            summary { (t::was_read(lang)) }
+            code.hex tabindex="0" { (fmt::int(Lang::En, block.address.into())) ": " (hex(&bytes)) }
+        }
     }
 }
 
@@ -343,15 +510,44 @@ async fn change(
     Ok(Done::Saved.then(&format!("/devices/{id}")))
 }
 
-impl From<HardwareError> for Error {
-    fn from(error: HardwareError) -> Self {
-        let reason = match &error {
-            HardwareError::Absent => Reason::NoHardware,
-            HardwareError::NoAnswer | HardwareError::Refused(_) | HardwareError::Port(_) => {
-                Reason::DeviceSilent
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(lang: Lang, kind: RegisterType, order: WordOrder, scale: f64, expected: &str) {
+        let field = RegisterField {
+            quantity: Quantity::VisitYield,
+            function: ReadFunction::HoldingRegisters,
+            address: 1,
+            kind,
+            order,
+            scale,
+            offset: 0.0,
+            missing: Vec::new(),
+            wraps_after: None,
         };
-        let detail = error.to_string();
-        Self::from(reason).detail(detail).because(error)
+        assert_eq!(layout(lang, &field), expected);
+    }
+
+    #[test]
+    fn a_layout_is_said_as_a_manual_says_it() {
+        let en = "address 40002, 32-bit, words swapped, ÷100";
+        check(Lang::En, RegisterType::U32, WordOrder::Cdab, 0.01, en);
+        let bn = "ঠিকানা ৪০০০২, ৩২ বিট, শব্দ উল্টানো, ÷১০০";
+        check(Lang::Bn, RegisterType::U32, WordOrder::Cdab, 0.01, bn);
+        check(
+            Lang::En,
+            RegisterType::I16,
+            WordOrder::Abcd,
+            1.0,
+            "address 40002, 16-bit signed",
+        );
+        check(
+            Lang::En,
+            RegisterType::F32,
+            WordOrder::Dcba,
+            10.0,
+            "address 40002, 32-bit floating, words and bytes swapped, ×10",
+        );
     }
 }
