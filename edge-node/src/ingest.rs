@@ -125,8 +125,9 @@ impl Ingest {
     /// # Errors
     /// When the store can't be read.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
-        let mut feed = self.load_feed().await?;
+        // Before anything is read: what changes while it is read is then heard of.
         let mut changes = self.farm.events().subscribe();
+        let mut feed = self.load_feed().await?;
         let mut stale = Stale::default();
         let mut batch = Batch::default();
         let mut writing: Option<BoxFuture<'static, Committed>> = None;
