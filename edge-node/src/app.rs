@@ -12,7 +12,12 @@ use edge_broker::{Door, DoorConfig};
 use farm::{Farm, StoreError};
 use farm_web::{App, Options};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -59,10 +64,12 @@ pub(crate) fn run(config: Config, until: Until) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {
+        // From now on a signal is an order to end, not an end without order.
+        let asked = Asked::listen(until)?;
         let metrics = farm_web::install_metrics()?;
         let mut appliance = Appliance::start(config, Some(metrics)).await?;
         let failed = tokio::select! {
-            asked = wait_for_end(until) => { asked?; Ok(()) }
+            () = asked.wait() => Ok(()),
             error = appliance.failed() => Err(error),
         };
         tracing::info!("stopping");
@@ -341,19 +348,36 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-async fn wait_for_end(until: Until) -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let closed = async {
-        if until == Until::Signal {
-            return std::future::pending().await;
+/// The ways in which somebody asks it to end.
+struct Asked {
+    terminate: Signal,
+    interrupt: Signal,
+    until: Until,
+}
+
+impl Asked {
+    fn listen(until: Until) -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            until,
+        })
+    }
+
+    /// Waits until somebody asks, or asked since this listens.
+    async fn wait(mut self) {
+        let closed = async {
+            if self.until == Until::Signal {
+                return std::future::pending().await;
+            }
+            let read = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            // Whether it ended or failed: there is nobody at the other end any more.
+            let _ = tokio::task::spawn_blocking(read).await;
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            () = closed => {}
         }
-        let read = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        // Whether it ended or failed: there is nobody at the other end any more.
-        let _ = tokio::task::spawn_blocking(read).await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        () = closed => Ok(()),
     }
 }

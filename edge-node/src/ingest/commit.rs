@@ -19,7 +19,7 @@ use farm_model::{Stall, Visit};
 use super::batch::Contents;
 
 /// How long to wait before a failed commit is tried again.
-const RETRY: Duration = Duration::from_millis(250);
+pub(super) const RETRY: Duration = Duration::from_millis(250);
 
 /// What became of each observation and each milking told, in their order.
 #[derive(Debug, Default)]

@@ -20,6 +20,7 @@ use farm_model::{
     Body, Device, DeviceId, DeviceKind, Link, Observation, PlaceKind, Quantity, Stamp,
 };
 
+use super::commit::RETRY;
 use super::repeats::Repeats;
 use crate::feed::Feed;
 
@@ -150,9 +151,7 @@ impl Devices {
             Some(device) => *device,
             None => {
                 let wanted = known.clone();
-                let device = farm
-                    .write(Actor::System, move |tx| ensure(tx, &wanted.0))
-                    .await?;
+                let device = make(farm, move |tx| ensure(tx, &wanted.0)).await?;
                 self.targets.insert(known, device);
                 device
             }
@@ -179,9 +178,7 @@ impl Devices {
             Some(device) => device.clone(),
             None => {
                 let eui = uplink.dev_eui.clone();
-                let device = farm
-                    .write(Actor::System, move |tx| ensure_uplink(tx, &eui))
-                    .await?;
+                let device = make(farm, move |tx| ensure_uplink(tx, &eui)).await?;
                 self.collars.insert(uplink.dev_eui.clone(), device.clone());
                 device
             }
@@ -230,6 +227,20 @@ pub fn read_publish(topic: &str, payload: &[u8], received: Stamp) -> Option<Told
 
 /// Seconds between messages of a sensor in a room or at a tank, as nodes are set up; levels come half as often.
 const SENSOR_EVERY_S: u32 = 300;
+
+/// Makes what a new topic needs. While the store can't write, its sender waits as everybody else does.
+async fn make<T: Send + 'static>(
+    farm: &Farm,
+    make: impl Fn(&mut Tx<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
+) -> Result<T, StoreError> {
+    loop {
+        let make = make.clone();
+        match farm.write(Actor::System, move |tx| make(tx)).await {
+            Err(error) if error.is_transient() => tokio::time::sleep(RETRY).await,
+            done => return done,
+        }
+    }
+}
 
 /// The device that speaks for `target`, made when there is none.
 fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<DeviceId, StoreError> {
