@@ -82,6 +82,12 @@ pub(crate) async fn list(State(web): State<Web>) -> Result<Json<Items<DeviceJson
         .read(|conn| Ok::<_, farm::StoreError>((devices::overview(conn)?, places::list(conn)?)))
         .await?;
     let places: HashMap<_, _> = places.into_iter().map(|p| (p.id, p)).collect();
+    // What the store keeps of a device is its last tag; what it measured last is in memory.
+    let mut heard: HashMap<_, i64> = HashMap::new();
+    for value in web.farm.live().values() {
+        let at = heard.entry(value.device).or_insert(value.at.0);
+        *at = value.at.0.max(*at);
+    }
     let items = rows
         .into_iter()
         .map(|row| {
@@ -107,7 +113,7 @@ pub(crate) async fn list(State(web): State<Web>) -> Result<Json<Items<DeviceJson
                 }),
                 expect_every_s,
                 enabled,
-                heard_at: row.heard_at.map(|at| at.0),
+                heard_at: row.heard_at.map(|at| at.0).max(heard.get(&id).copied()),
                 rejects: row.rejects,
             }
         })

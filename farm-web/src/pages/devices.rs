@@ -121,12 +121,14 @@ pub(crate) async fn fragments(
 async fn page(ctx: Ctx) -> Result<Response, Error> {
     let lang = ctx.lang;
     let view = view(&ctx.web.farm, &ctx.web.hardware).await?;
+    let (refused, counts) = refused(&ctx.web.farm, None).await?;
     let body = html! {
         div.page-head {
             div { h1 { (w::devices(lang)) } }
             (Button::primary(t::add(lang)).icon(Icon::Plus).href("/devices/new"))
         }
         (list(lang, &view))
+        (quarantine(lang, &refused, &counts, view.now))
     };
     let page = ctx
         .page(w::devices(lang), &[Topic::Devices])
@@ -238,17 +240,7 @@ async fn device_page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Err
         .find(|r| r.device.id == id)
         .ok_or(Reason::NotFound)?;
     let device = &row.device;
-    let slug = device.slug.clone();
-    let (refused, counts) = ctx
-        .web
-        .farm
-        .read(move |conn| {
-            let refused = readings::quarantined(conn, Some(&slug), 50)?;
-            let mut counts = readings::reject_counts(conn)?;
-            counts.retain(|c| c.source == slug);
-            Ok::<_, farm::StoreError>((refused, counts))
-        })
-        .await?;
+    let (refused, counts) = refused(&ctx.web.farm, Some(device.slug.clone())).await?;
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
         div.page-head {
@@ -322,6 +314,21 @@ fn values(lang: Lang, ctx: &Ctx, id: DeviceId) -> Markup {
     }
 }
 
+/// The newest messages refused and how many there were, of one device or of everybody: a topic of which nothing made
+/// sense has no device.
+async fn refused(
+    farm: &Farm,
+    source: Option<String>,
+) -> Result<(Vec<Quarantined>, Vec<RejectCount>), Error> {
+    let read = farm.read(move |conn| {
+        let refused = readings::quarantined(conn, source.as_deref(), 50)?;
+        let mut counts = readings::reject_counts(conn)?;
+        counts.retain(|c| source.as_ref().is_none_or(|source| c.source == *source));
+        Ok::<_, farm::StoreError>((refused, counts))
+    });
+    Ok(read.await?)
+}
+
 fn quarantine(
     lang: Lang,
     refused: &[Quarantined],
@@ -335,13 +342,13 @@ fn quarantine(
                 p { (t::refused_text(lang)) }
                 p.cluster {
                     @for count in counts {
-                        (Badge::new(Tone::Warn, format!("{} × {}", fmt::int(lang, count.n), count.reason)))
+                        (Badge::new(Tone::Warn, format!("{} × {} · {}", fmt::int(lang, count.n), count.reason, count.source)))
                     }
                 }
                 ul.readings {
                     @for one in refused {
                         li.reading-row {
-                            span { (time_ago(lang, one.at.0, now.0)) " · " code { (one.reason) } }
+                            span { (time_ago(lang, one.at.0, now.0)) " · " (one.source) " · " code { (one.reason) } }
                             code.hex tabindex="0" { (hex(&one.raw)) }
                         }
                     }
