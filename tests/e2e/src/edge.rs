@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{program, until};
@@ -37,6 +37,8 @@ pub struct Edge {
     pub mqtt: SocketAddr,
     /// A token of the JSON API that may write.
     pub token: String,
+    options: EdgeOptions,
+    began: Instant,
     child: Option<Child>,
 }
 
@@ -47,19 +49,16 @@ impl Edge {
     /// When it does not start; its log is printed.
     pub fn start(options: &EdgeOptions) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let (web, mqtt) = (free_address(), free_address());
-        fs::write(
-            dir.path().join("khamar.toml"),
-            configuration(dir.path(), web, mqtt, options),
-        )
-        .expect("its folder is writable");
         let mut edge = Self {
             dir,
-            web,
-            mqtt,
+            web: free_address(),
+            mqtt: free_address(),
             token: String::new(),
+            options: options.clone(),
+            began: Instant::now(),
             child: None,
         };
+        edge.configure();
         edge.command(
             &["staff", "add", "--name", OWNER.0, "--role", "owner"],
             OWNER.1,
@@ -109,6 +108,7 @@ impl Edge {
     /// When it can't be started or already runs.
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "it runs already");
+        self.configure();
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -143,6 +143,17 @@ impl Edge {
         });
     }
 
+    /// Waits until it ends by itself; how it ended.
+    ///
+    /// # Panics
+    /// When it does not run, or still runs after 20 s.
+    pub fn wait_end(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("it was spawned");
+        until("the appliance to end", 20, || {
+            child.try_wait().expect("its state can be asked")
+        })
+    }
+
     /// Pulls the plug: SIGKILL.
     ///
     /// # Panics
@@ -166,6 +177,30 @@ impl Edge {
             child.try_wait().expect("its state can be asked")
         });
         assert!(status.success(), "edge-node stopped with {status}");
+    }
+
+    /// The farm's time now, in milliseconds since 1970; it goes on while the appliance is down.
+    ///
+    /// # Panics
+    /// When this machine's clock is before 1970.
+    pub fn farm_time(&self) -> i64 {
+        if let Some((start, rate)) = self.options.simulated {
+            return start + (self.began.elapsed().as_secs_f64() * 1000.0 * rate) as i64;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.expect("it is later than 1970").as_millis() as i64
+    }
+
+    /// Writes its configuration, with a simulated clock that starts at the farm's time now.
+    fn configure(&self) {
+        let now = self.farm_time();
+        let simulated = self.options.simulated.map(|(_, rate)| (now, rate));
+        let options = EdgeOptions {
+            simulated,
+            ..self.options.clone()
+        };
+        let text = configuration(self.dir.path(), self.web, self.mqtt, &options);
+        fs::write(self.dir.path().join("khamar.toml"), text).expect("its folder is writable");
     }
 
     /// An address of its pages: `url("/herd")`.

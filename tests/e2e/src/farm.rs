@@ -4,6 +4,8 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
 };
 
 use crate::{Edge, program};
@@ -29,7 +31,7 @@ pub struct Farm {
     pub dir: tempfile::TempDir,
     child: Child,
     orders: ChildStdin,
-    _output: BufReader<std::process::ChildStdout>,
+    output: mpsc::Receiver<String>,
 }
 
 impl Farm {
@@ -101,18 +103,38 @@ impl Farm {
             .spawn()
             .expect("virtual-farm starts");
         let orders = child.stdin.take().expect("piped");
-        let mut output = BufReader::new(child.stdout.take().expect("piped"));
-        let mut ready = String::new();
-        output
-            .read_line(&mut ready)
-            .expect("it says when it is ready");
-        assert!(ready.starts_with('{'), "virtual-farm said {ready:?}");
-        Self {
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let (told, output) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // Nobody may listen any more; the farm must be able to speak all the same.
+                let _ = told.send(line);
+            }
+        });
+        let farm = Self {
             dir,
             child,
             orders,
-            _output: output,
-        }
+            output,
+        };
+        farm.next_line("its addresses");
+        farm
+    }
+
+    /// Waits until the appliance has been told of the herd and the devices.
+    ///
+    /// # Panics
+    /// When that fails or takes a minute.
+    pub fn wait_provisioned(&self) {
+        let line = self.next_line("that the appliance was told");
+        assert!(line.contains("provisioned"), "virtual-farm said {line:?}");
+    }
+
+    fn next_line(&self, what: &str) -> String {
+        let line = self.output.recv_timeout(Duration::from_secs(70));
+        let line = line.unwrap_or_else(|_| panic!("virtual-farm never said {what}"));
+        assert!(line.starts_with('{'), "virtual-farm said {line:?}");
+        line
     }
 
     /// Orders a fault, written as on the command line: `warm-tank:1+600`.

@@ -1,1 +1,16 @@
-//! End-to-end tests.
+//! End-to-end tests: the real programs, real protocols, a real browser.
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod figures;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod mqtt;
+#[cfg(test)]
+mod smoke;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod web;

@@ -1,0 +1,71 @@
+//! The appliance's pages and API, as a program asks for them.
+
+use e2e::Edge;
+use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
+use serde_json::Value;
+
+/// Somebody who has logged in.
+pub(crate) struct Visitor<'a> {
+    edge: &'a Edge,
+    client: Client,
+    cookie: String,
+}
+
+impl<'a> Visitor<'a> {
+    /// Logs in by name and PIN.
+    pub(crate) async fn log_in(edge: &'a Edge, (name, pin): (&str, &str)) -> Self {
+        let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        let page = client.get(edge.url("/login")).send().await.unwrap();
+        let page = page.text().await.unwrap();
+        let before = &page[..page.find(name).expect("the log-in page names everybody")];
+        let who = &before[before.rfind("who=").unwrap() + 4..];
+        let who = &who[..36];
+        let answer = client
+            .post(edge.url("/login"))
+            .form(&[("who", who), ("pin", pin), ("next", "/")])
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        Self {
+            edge,
+            client,
+            cookie,
+        }
+    }
+
+    /// A request for `path`, as this person.
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client
+            .get(self.edge.url(path))
+            .header("cookie", &self.cookie)
+    }
+
+    /// The page at `path`.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.text().await.unwrap()
+    }
+}
+
+/// What the API answers.
+pub(crate) async fn ask(edge: &Edge, path: &str) -> Value {
+    let request = Client::new().get(edge.url(path)).bearer_auth(&edge.token);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    answer.json().await.unwrap()
+}
+
+/// Tells the API of `items`; all must be taken.
+pub(crate) async fn tell(edge: &Edge, path: &str, items: Value) {
+    let request = Client::new().post(edge.url(path)).bearer_auth(&edge.token);
+    let body = serde_json::json!({ "items": items });
+    let answer = request.json(&body).send().await.unwrap();
+    let status = answer.status();
+    let text = answer.text().await.unwrap();
+    assert!(status.is_success(), "{path}: {status} {text}");
+    assert!(!text.contains(r#""outcome":"rejected""#), "{path}: {text}");
+}
