@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use edge_decode::{modbus, tank};
 use edge_milking::{Alarm, Engine, Input, MeterReading, Output};
 use farm_model::{
     Body, Device, DeviceId, DeviceKind, Link, Milli, Observation, Place, Quality, Quantity, Stall,
@@ -114,12 +115,7 @@ fn total_wraps_ml(link: &Link) -> Option<i64> {
         .fields
         .iter()
         .find(|f| f.quantity == Quantity::MilkTotal)?;
-    let bits = u32::from(field.kind.width()) * 16;
-    let raw_range = match field.wraps_after {
-        Some(last) => last as f64 + 1.0,
-        None if bits <= 32 => 2f64.powi(bits as i32),
-        None => return None,
-    };
+    let raw_range = modbus::range_of(field)? as f64 + 1.0;
     Milli::from_f64(raw_range * field.scale).map(|m| m.0)
 }
 
@@ -204,7 +200,7 @@ impl Feed {
             return None;
         };
         let details = self.topology.gauges.get(&observation.device)?;
-        let level = edge_decode::tank::level_from_distance(details, distance)?;
+        let level = tank::level_from_distance(details, distance)?;
         Some(Observation {
             body: Body::measured(Quantity::Level, level),
             // A distance sent again is the same level again.

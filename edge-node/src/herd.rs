@@ -44,7 +44,7 @@ impl HerdView {
             })
             .collect();
         Ok(Self {
-            tags: farm::animals::worn_tags(conn)?.into_iter().collect(),
+            tags: farm::animals::known_tags(conn)?.into_iter().collect(),
             holds: holds::standing(conn, now)?,
             certain: holds::certain(conn, now)?,
             milked,
@@ -54,7 +54,9 @@ impl HerdView {
 
     /// Takes note of a visit that is on its way to the store.
     pub(crate) fn note(&mut self, visit: &Visit) {
-        if let Some(animal) = visit.identity.animal() {
+        if let Some(animal) = visit.identity.animal()
+            && visit.yield_ml > 0
+        {
             self.milked.insert((animal, visit.session), visit.id);
         }
     }

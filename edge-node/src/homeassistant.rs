@@ -30,11 +30,8 @@ pub(crate) async fn publish(farm: Farm, door: Arc<Door>, stop: CancellationToken
     told.say(STATUS, "online", Retain::Yes);
     told.load(&farm).await;
     for value in farm.live().values() {
-        told.value(
-            value.device,
-            value.quantity,
-            value.value.map(|v| v.to_string()),
-        );
+        let good = value.value.filter(|_| value.quality == Quality::Good);
+        told.value(value.device, value.quantity, good.map(|v| v.to_string()));
     }
     while let Some(resume) = stop.run_until_cancelled(changes.next()).await {
         let Resume::Events(events) = resume else {
