@@ -41,7 +41,7 @@ pub(crate) mod t {
     ui::texts! {
         milk_held = "Her milk must NOT go into the tank" / "এই গরুর দুধ ট্যাংকে দেওয়া যাবে না";
         milk_held_do = "Milk her into the separate bucket." / "আলাদা বালতিতে দোহন করুন।";
-        meat_held = "Must not be slaughtered or sold for meat" / "জবাই বা মাংসের জন্য বিক্রি করা যাবে না";
+        meat_held = "Must not be slaughtered or sold for meat." / "জবাই বা মাংসের জন্য বিক্রি করা যাবে না।";
         until(when, time) = "Until {when} (still {time})" / "{when} পর্যন্ত (আরও {time})";
         until_clock = "Until the farm's time is certain: set it on the page About." / "সময় নিশ্চিত না হওয়া পর্যন্ত: ‘এই যন্ত্র’ পাতায় সময় ঠিক করুন।";
         because(medicine) = "After {medicine}" / "{medicine} দেওয়ার কারণে";
@@ -230,7 +230,7 @@ fn holds(ctx: &Ctx, holds: &[Hold]) -> Markup {
         @if let Some(hold) = strictest(Product::Meat) {
             div.flash.bad {
                 (Icon::Stop)
-                p { (t::meat_held(lang)) ". " (hold_end(ctx, hold)) " · " (t::because(lang, &hold.medicine)) }
+                p { (t::meat_held(lang)) " " (hold_end(ctx, hold)) " · " (t::because(lang, &hold.medicine)) }
             }
         }
     }

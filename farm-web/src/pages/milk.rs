@@ -316,6 +316,9 @@ pub(crate) fn marks(lang: Lang, visit: &VisitRow) -> Markup {
     };
     // That it was kept out already says that she was held.
     let findings = visit.findings.iter().filter(|f| **f != Finding::Withdrawal);
+    if !visit.voided && tone.is_none() && findings.clone().next().is_none() {
+        return html! {};
+    }
     html! {
         span.cluster.tight {
             @if visit.voided { (Badge::new(Tone::Neutral, t::voided(lang)).icon(Icon::Cross)) }
