@@ -35,6 +35,8 @@ pub(crate) async fn publish(farm: Farm, door: Arc<Door>, stop: CancellationToken
     }
     while let Some(resume) = stop.run_until_cancelled(changes.next()).await {
         let Resume::Events(events) = resume else {
+            // Devices may have changed among what was missed; values come again by themselves.
+            told.load(&farm).await;
             continue;
         };
         for event in events {

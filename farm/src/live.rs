@@ -111,7 +111,8 @@ impl Live {
         self.parlour.subscribe()
     }
 
-    /// Says how the parlour is now. Whoever feeds the milking engine calls it, after the commit.
+    /// Says how the parlour is now. Whoever feeds the milking engine calls it, as soon as the engine has heard something: the
+    /// picture acknowledges nothing, so it need not wait for the commit.
     pub fn set_parlour(&self, parlour: Parlour) {
         self.parlour.send_if_modified(|old| {
             let changed = *old != parlour;
