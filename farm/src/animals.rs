@@ -30,6 +30,8 @@ pub struct Animal {
     pub number: String,
     /// Name.
     pub name: String,
+    /// Name in English letters, for who reads the screens in English.
+    pub name_en: String,
     /// Sex.
     pub sex: Sex,
     /// Breed, as people write it.
@@ -82,7 +84,7 @@ pub enum Conflict {
 }
 
 pub(crate) const COLUMNS: &str = "a.id, a.number, a.name, a.sex, a.breed, a.birth_date, a.herd_group, a.status, a.dam, \
-     a.sire, a.note, a.merged_into";
+     a.sire, a.note, a.merged_into, a.name_en";
 
 pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Animal> {
     Ok(Animal {
@@ -98,6 +100,7 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Animal> {
         sire: sql::text(row, 9)?,
         note: sql::text(row, 10)?,
         merged_into: sql::id_opt(row, 11)?,
+        name_en: sql::text(row, 12)?,
     })
 }
 

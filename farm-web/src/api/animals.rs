@@ -28,6 +28,8 @@ pub(crate) struct AnimalJson {
     /// Number on the ear or collar.
     number: String,
     name: String,
+    /// The name in English letters.
+    name_en: String,
     breed: String,
     /// `female` or `male`.
     sex: &'static str,
@@ -59,7 +61,7 @@ pub(crate) struct AnimalItem {
     /// Number on the ear or collar; the key by which an animal is known again.
     number: String,
     name: Option<String>,
-    /// The name in Latin letters; kept as the note.
+    /// The name in English letters.
     name_en: Option<String>,
     breed: Option<String>,
     /// `female` or `male`.
@@ -107,6 +109,7 @@ pub(crate) async fn list(State(web): State<Web>) -> Result<Json<Items<AnimalJson
             id: row.animal.id.to_string(),
             number: row.animal.number,
             name: row.animal.name,
+            name_en: row.animal.name_en,
             breed: row.animal.breed,
             sex: row.animal.sex.key(),
             birth_date: row.animal.birth_date,
@@ -176,8 +179,7 @@ fn form_of(item: &AnimalItem) -> Result<AnimalForm, String> {
         breed: name("breed", &item.breed)?,
         birth_date: item.birth_date,
         group: name("group", &item.group)?,
-        note: Note::optional(item.name_en.as_deref().unwrap_or(""))
-            .map_err(|e| format!("name_en: {e}"))?,
+        name_en: name("name_en", &item.name_en)?,
         ..AnimalForm::new(number, item.status)
     })
 }
@@ -195,6 +197,7 @@ fn store(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<(Outcome, String), Anim
             let form = AnimalForm {
                 dam: old.dam,
                 sire: Name::optional(&old.sire).ok().flatten(),
+                note: Note::optional(&old.note).ok().flatten(),
                 ..form.clone()
             };
             animals::edit(tx, old.id, &form)?;
@@ -228,5 +231,5 @@ fn is_same(old: &Animal, form: &AnimalForm) -> bool {
         && old.birth_date == form.birth_date
         && old.group == text(&form.group)
         && old.status == form.status
-        && old.note == form.note.as_ref().map_or("", Note::as_str)
+        && old.name_en == text(&form.name_en)
 }

@@ -19,7 +19,7 @@ use ui::{
     shell::Tone,
 };
 
-use super::{Ctx, record::t as record};
+use super::{Ctx, names::animal_called, record::t as record};
 use crate::{
     access::{Needs, Routes},
     error::Error,
@@ -126,7 +126,9 @@ fn cows(lang: Lang, kind: &str, herd: &[Animal], wanted: &str) -> Markup {
     let wanted = fold(wanted);
     let found = |cow: &&Animal| {
         cow.status.is_present()
-            && (fold(&cow.number).contains(&wanted) || fold(&cow.name).contains(&wanted))
+            && [&cow.number, &cow.name, &cow.name_en]
+                .iter()
+                .any(|text| fold(text).contains(&wanted))
     };
     html! {
         div #health-cows.tile-grid.parlour {
@@ -134,7 +136,7 @@ fn cows(lang: Lang, kind: &str, herd: &[Animal], wanted: &str) -> Markup {
                 a.tile href={ "/herd/" (cow.id) "/events/" (kind) } {
                     span.tile-text {
                         strong { (fmt::digits(lang, &cow.number)) }
-                        small { (cow.name) }
+                        small { (animal_called(lang, cow)) }
                     }
                     (Badge::new(Tone::Neutral, words::status(lang, cow.status)))
                 }

@@ -25,7 +25,7 @@ use ui::{
 pub(crate) use self::register::{
     find_dam, form as animal_form, read as read_form, read_tag, refuse, t::tag_hint,
 };
-use super::{Ctx, csv};
+use super::{Ctx, csv, names::animal_called};
 use crate::{
     access::{Needs, Routes},
     error::Error,
@@ -255,7 +255,7 @@ fn table_row(lang: Lang, row: &HerdRow) -> Row {
     };
     let animal = &row.animal;
     Row::new(vec![
-        html! { strong { (fmt::digits(lang, &animal.number)) } " " (animal.name) },
+        html! { strong { (fmt::digits(lang, &animal.number)) } " " (animal_called(lang, animal)) },
         html! {
             span.cluster.tight {
                 (status_badge(lang, animal.status))

@@ -27,7 +27,7 @@ use ui::{
     shell::Tone,
 };
 
-use super::{Ctx, parlour::session_name};
+use super::{Ctx, names::called, parlour::session_name};
 use crate::{
     access::{Needs, Routes},
     error::Error,
@@ -295,7 +295,7 @@ fn row(ctx: &Ctx, record: &Record, plan: &Plan) -> Row {
         html! { (fmt::date_time(lang, ctx.local(visit.start).datetime())) },
         html! {
             @match visit.animal {
-                Some(id) => a href={ "/herd/" (id) } { (fmt::digits(lang, &record.animal_number)) " " (record.animal_name) },
+                Some(id) => a href={ "/herd/" (id) } { (fmt::digits(lang, &record.animal_number)) " " (called(lang, &record.animal_name, &record.animal_name_en)) },
                 None => span.hint { (t::no_cow(lang)) },
             }
         },

@@ -62,10 +62,24 @@ impl Names {
     }
 }
 
+/// The name of an animal in the reader's letters, else as it is; empty when it has none.
+pub(crate) fn animal_called(lang: Lang, animal: &Animal) -> &str {
+    called(lang, &animal.name, &animal.name_en)
+}
+
+/// One of a name's two spellings: the reader's, else the other.
+pub(crate) fn called<'a>(lang: Lang, name: &'a str, name_en: &'a str) -> &'a str {
+    let (first, second) = match lang {
+        Lang::Bn => (name, name_en),
+        Lang::En => (name_en, name),
+    };
+    if first.is_empty() { second } else { first }
+}
+
 /// Number and name of an animal, as people say them together.
 pub(crate) fn animal_name(lang: Lang, animal: &Animal) -> String {
     let number = fmt::digits(lang, &animal.number);
-    match animal.name.as_str() {
+    match animal_called(lang, animal) {
         "" => w::cow_number(lang, number),
         name => format!("{number} {name}"),
     }

@@ -37,7 +37,12 @@ use ui::{
 };
 use uuid::Uuid;
 
-use super::{Ctx, context::Done, names::animal_name, parlour::session_name};
+use super::{
+    Ctx,
+    context::Done,
+    names::{animal_called, animal_name},
+    parlour::session_name,
+};
 use crate::{
     access::{Needs, Routes},
     app::Web,
@@ -186,8 +191,9 @@ fn tiles(lang: Lang, view: &View, wanted: &str) -> Markup {
     let wanted = fold(wanted);
     let found = |cow: &&Animal| {
         wanted.is_empty()
-            || fold(&cow.number).contains(&wanted)
-            || fold(&cow.name).contains(&wanted)
+            || [&cow.number, &cow.name, &cow.name_en]
+                .iter()
+                .any(|text| fold(text).contains(&wanted))
     };
     let mut cows: Vec<&Animal> = view.cows.iter().filter(found).collect();
     cows.sort_by_key(|cow| view.milked.contains_key(&cow.id));
@@ -201,7 +207,7 @@ fn tiles(lang: Lang, view: &View, wanted: &str) -> Markup {
                     a.tile href={ "/record/" (cow.id) } {
                         span.tile-text {
                             strong { (fmt::digits(lang, &cow.number)) }
-                            small { (cow.name) }
+                            small { (animal_called(lang, cow)) }
                         }
                         @if let Some(ml) = view.milked.get(&cow.id) {
                             (Badge::new(Tone::Good, fmt::litres_unit(lang, *ml)))

@@ -34,6 +34,11 @@ async fn items_stand_alone_and_bulk_is_idempotent() {
         (&again["created"], &again["unchanged"]),
         (&json!(0), &json!(1))
     );
+    let herd = site.get("/herd?q=lali", As::Session(&seeded.worker)).await;
+    assert!(
+        herd.text.contains("Lali") && !herd.text.contains("লালী"),
+        "who reads English sees the English name"
+    );
 }
 
 #[tokio::test]

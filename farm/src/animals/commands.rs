@@ -44,6 +44,8 @@ pub struct AnimalForm {
     pub number: Name,
     /// Name.
     pub name: Option<Name>,
+    /// Name in English letters.
+    pub name_en: Option<Name>,
     /// Sex.
     pub sex: Sex,
     /// Breed.
@@ -68,6 +70,7 @@ impl AnimalForm {
         Self {
             number,
             name: None,
+            name_en: None,
             sex: Sex::Female,
             breed: None,
             birth_date: None,
@@ -254,10 +257,10 @@ fn number_is_free(tx: &Tx<'_>, number: &Name, id: AnimalId) -> Result<(), Animal
 fn write(tx: &Tx<'_>, id: AnimalId, form: &AnimalForm) -> Result<(), StoreError> {
     tx.conn()
         .prepare_cached(
-            "INSERT INTO animal (id, number, name, sex, breed, birth_date, herd_group, status, dam, sire, note)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+            "INSERT INTO animal (id, number, name, sex, breed, birth_date, herd_group, status, dam, sire, note, name_en)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
              ON CONFLICT (id) DO UPDATE SET number = ?2, name = ?3, sex = ?4, breed = ?5, birth_date = ?6,
-                herd_group = ?7, status = ?8, dam = ?9, sire = ?10, note = ?11",
+                herd_group = ?7, status = ?8, dam = ?9, sire = ?10, note = ?11, name_en = ?12",
         )?
         .execute(params![
             id.as_bytes(),
@@ -271,6 +274,7 @@ fn write(tx: &Tx<'_>, id: AnimalId, form: &AnimalForm) -> Result<(), StoreError>
             form.dam.as_ref().map(AnimalId::as_bytes),
             form.sire.as_ref().map(Name::as_str),
             form.note.as_ref().map(Note::as_str),
+            form.name_en.as_ref().map(Name::as_str),
         ])?;
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many columns [`COLUMNS`] has.
-const WIDTH: usize = 12;
+const WIDTH: usize = 13;
 
 /// Which animals.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -228,6 +228,7 @@ fn worn(conn: &Connection) -> Result<HashMap<AnimalId, String>, StoreError> {
 fn has(animal: &Animal, tag: Option<&String>, wanted: &str) -> bool {
     fold(&animal.number).contains(wanted)
         || fold(&animal.name).contains(wanted)
+        || fold(&animal.name_en).contains(wanted)
         || tag.is_some_and(|t| t.to_lowercase().contains(wanted))
 }
 

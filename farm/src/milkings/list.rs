@@ -99,6 +99,8 @@ pub struct Record {
     pub animal_number: String,
     /// Name of the animal.
     pub animal_name: String,
+    /// Its name in English letters.
+    pub animal_name_en: String,
 }
 
 /// A page of records.
@@ -241,7 +243,7 @@ impl Query {
             self.conditions.join(" AND ")
         };
         format!(
-            "SELECT {COLUMNS}, a.number, a.name FROM visit v LEFT JOIN animal a ON a.id = v.animal WHERE {conditions}"
+            "SELECT {COLUMNS}, a.number, a.name, a.name_en FROM visit v LEFT JOIN animal a ON a.id = v.animal WHERE {conditions}"
         )
     }
 
@@ -259,6 +261,7 @@ impl Query {
                 visit: read(row).map_err(StoreError::from)?,
                 animal_number: self::sql::text(row, WIDTH).map_err(StoreError::from)?,
                 animal_name: self::sql::text(row, WIDTH + 1).map_err(StoreError::from)?,
+                animal_name_en: self::sql::text(row, WIDTH + 2).map_err(StoreError::from)?,
             };
             each(record)?;
         }

@@ -4,6 +4,7 @@ CREATE TABLE animal (
     id BLOB PRIMARY KEY NOT NULL,
     number TEXT,
     name TEXT,
+    name_en TEXT,
     sex TEXT,
     breed TEXT,
     birth_date TEXT,

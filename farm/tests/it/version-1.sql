@@ -20,6 +20,7 @@ CREATE TABLE animal (
     id BLOB PRIMARY KEY NOT NULL,
     number TEXT,
     name TEXT,
+    name_en TEXT,
     sex TEXT,
     breed TEXT,
     birth_date TEXT,
@@ -31,7 +32,7 @@ CREATE TABLE animal (
     merged_into BLOB,
     created_at INTEGER
 ) STRICT;
-INSERT INTO "animal" VALUES(X'01A1FAE9004F739C804E3C122B18DB12','105','লালী','female',NULL,NULL,NULL,'lactating',NULL,NULL,NULL,NULL,1795140000000);
+INSERT INTO "animal" VALUES(X'01A1FAE9004F739C804E3C122B18DB12','105','লালী',NULL,'female',NULL,NULL,NULL,'lactating',NULL,NULL,NULL,NULL,1795140000000);
 CREATE TABLE animal_day (
     animal BLOB NOT NULL,
     day INTEGER NOT NULL,

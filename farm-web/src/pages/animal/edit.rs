@@ -57,6 +57,7 @@ async fn page(ctx: Ctx, Path(id): Path<AnimalId>) -> Result<Response, Error> {
     let typed = Typed::filled([
         ("number", animal.number.clone()),
         ("name", animal.name.clone()),
+        ("name_en", animal.name_en.clone()),
         ("status", animal.status.key().to_owned()),
         ("sex", animal.sex.key().to_owned()),
         ("group", animal.group.clone()),

@@ -20,7 +20,12 @@ use crate::{
     app::Web,
     auth::Me,
     error::{Error, Reason},
-    pages::{Ctx, context::Done, names::animal_name, typed::Typed},
+    pages::{
+        Ctx,
+        context::Done,
+        names::{animal_called, animal_name},
+        typed::Typed,
+    },
     words::t as w,
 };
 
@@ -144,7 +149,7 @@ async fn choose(
         .take(SHOWN)
         .map(|r| {
             Choice::new(r.animal.id.to_string(), fmt::digits(lang, &r.animal.number))
-                .hint(&r.animal.name)
+                .hint(animal_called(lang, &r.animal))
         })
         .collect();
     let body = html! {

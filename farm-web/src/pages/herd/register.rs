@@ -26,6 +26,8 @@ use crate::{
 pub(crate) mod t {
     ui::texts! {
         number_hint = "On the ear or the collar; one per animal" / "কানে বা গলায় যে নম্বর; একেক পশুর একেকটি";
+        name_en = "Name in English letters" / "ইংরেজি হরফে নাম";
+        name_en_hint = "Shown to those who read the screens in English" / "যাঁরা ইংরেজিতে দেখেন, তাঁরা এই নাম দেখবেন";
         tag_hint = "15 digits, or hold the reader to her ear and type what it shows" / "১৫ অঙ্ক; রিডার কানে ধরে যা দেখায় তা লিখুন";
         calved = "Last calved on" / "শেষ বাচ্চা দিয়েছে";
         lactation = "How many times has she calved?" / "মোট কতবার বাচ্চা দিয়েছে?";
@@ -97,6 +99,7 @@ pub(crate) fn form(lang: Lang, typed: &Typed, groups: &[String]) -> Markup {
     html! {
         (typed.field("number", Field::text("number", w::number(lang)).hint(t::number_hint(lang)).required()))
         (typed.field("name", Field::text("name", w::name(lang))))
+        (typed.field("name_en", Field::text("name_en", t::name_en(lang)).hint(t::name_en_hint(lang))))
         (typed.select("status", Select::new("status", w::status(lang), statuses)))
         (typed.select("sex", Select::new("sex", t::sex(lang), sexes)))
         (typed.field("group", Field::text("group", w::group(lang)).placeholder(groups.join(", "))))
@@ -121,6 +124,7 @@ pub(crate) fn read(lang: Lang, typed: &mut Typed, today: Date) -> Option<AnimalF
     }
     Some(AnimalForm {
         name: typed.line(lang, "name"),
+        name_en: typed.line(lang, "name_en"),
         breed: typed.line(lang, "breed"),
         group: typed.line(lang, "group"),
         sire: typed.line(lang, "sire"),
