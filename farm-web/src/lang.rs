@@ -1,4 +1,5 @@
-//! The language and theme of a request: the `lang` cookie, else Bengali; the `theme` cookie, else as the device asks.
+//! The language and theme of a request: the `lang` cookie, else what the farm's settings say; the `theme` cookie, else as the
+//! device asks.
 //!
 //! `Accept-Language` is not asked: phones sold in Bangladesh say English, their owners do not.
 
@@ -10,8 +11,11 @@ use axum::{
     response::{AppendHeaders, IntoResponse, Redirect, Response},
 };
 use axum_extra::extract::CookieJar;
+use farm::settings::{self, Settings};
 use serde::Deserialize;
 use ui::{Lang, shell::Theme};
+
+use crate::app::Web;
 
 /// Name of the cookie.
 pub(crate) const COOKIE: &str = "lang";
@@ -21,21 +25,35 @@ pub(crate) const COOKIE: &str = "lang";
 pub(crate) struct Speak(pub(crate) Lang);
 
 impl Speak {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self(
-            CookieJar::from_headers(headers)
-                .get(COOKIE)
-                .and_then(|cookie| Lang::from_tag(cookie.value()))
-                .unwrap_or_default(),
-        )
+    /// For who has the farm's settings at hand.
+    pub(crate) fn with(headers: &HeaderMap, settings: &Settings) -> Self {
+        let usual = || Lang::from_tag(&settings.language).unwrap_or_default();
+        Self(chosen(headers).unwrap_or_else(usual))
+    }
+
+    /// Reads the farm's settings if this device has not chosen.
+    pub(crate) async fn of(headers: &HeaderMap, web: &Web) -> Self {
+        if let Some(lang) = chosen(headers) {
+            return Self(lang);
+        }
+        // A page that says what is wrong must come even when the settings cannot be read.
+        let settings = web.farm.read(settings::load).await.unwrap_or_default();
+        Self::with(headers, &settings)
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Speak {
+/// The language that was chosen at this device.
+fn chosen(headers: &HeaderMap) -> Option<Lang> {
+    CookieJar::from_headers(headers)
+        .get(COOKIE)
+        .and_then(|cookie| Lang::from_tag(cookie.value()))
+}
+
+impl FromRequestParts<Web> for Speak {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers))
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers, web).await)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
@@ -11,13 +11,14 @@ use maud::{Markup, html};
 use ui::{Lang, icons::Icon, shell};
 
 use crate::{
+    app::Web,
     error::{Error, Problem, Reason},
     lang::{Speak, theme_of},
     words::{self, t},
 };
 
 /// Replaces an error by a page or by problem JSON, and logs it.
-pub(crate) async fn present(request: Request, next: Next) -> Response {
+pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let uri = request.uri().clone();
     let headers = request.headers().clone();
@@ -33,7 +34,7 @@ pub(crate) async fn present(request: Request, next: Next) -> Response {
         let next = if method == Method::GET { path } else { "/" };
         Redirect::to(&format!("/login?next={}", encode(next))).into_response()
     } else {
-        page(&error, &headers)
+        page(&error, &headers, &web).await
     };
     if error.reason == Reason::Busy {
         answer
@@ -95,8 +96,8 @@ fn problem(error: &Error) -> Response {
     response
 }
 
-fn page(error: &Error, headers: &HeaderMap) -> Response {
-    let Speak(lang) = Speak::of(headers);
+async fn page(error: &Error, headers: &HeaderMap, web: &Web) -> Response {
+    let Speak(lang) = Speak::of(headers, web).await;
     let page = shell::Page::new(lang, t::product(lang))
         .theme(theme_of(headers))
         .body(sorry(lang, error));

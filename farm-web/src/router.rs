@@ -50,7 +50,7 @@ pub fn router(app: App) -> Router {
             StatusCode::GATEWAY_TIMEOUT,
             TIME_LIMIT,
         ))
-        .layer(from_fn(present::present))
+        .layer(from_fn_with_state(web.clone(), present::present))
         .layer(from_fn(headers))
         .layer(from_fn(status::measure))
         .with_state(web)

@@ -8,11 +8,17 @@ use super::Topic;
 use crate::app::Web;
 
 /// Changes that come while this long has not passed since the last drawing are drawn together.
-const TOGETHER: Duration = Duration::from_millis(10);
+const TOGETHER: Duration = Duration::from_millis(25);
 /// How often what shows its own age is drawn without a change.
 const AGEING: Duration = Duration::from_secs(5);
 /// Topics that show ages or change by time alone.
-const AGE: [Topic; 4] = [Topic::Parlour, Topic::Sensors, Topic::Tanks, Topic::Devices];
+const AGE: [Topic; 5] = [
+    Topic::Parlour,
+    Topic::Sensors,
+    Topic::Tanks,
+    Topic::Devices,
+    Topic::Today,
+];
 
 /// Starts following; ends by itself when the last clone of `web` is gone.
 pub(crate) fn follow(web: &Web) {

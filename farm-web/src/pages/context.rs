@@ -47,12 +47,12 @@ impl FromRequestParts<Web> for Ctx {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Error> {
         let me = Me::from_request_parts(parts, web).await?;
-        let Speak(lang) = Speak::of(&parts.headers);
         let from = web.hub().newest();
         let (settings, open) = web
             .farm
             .read(|conn| Ok::<_, farm::StoreError>((settings::load(conn)?, alerts::open(conn)?)))
             .await?;
+        let Speak(lang) = Speak::with(&parts.headers, &settings);
         let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
         Ok(Self {
             web: web.clone(),

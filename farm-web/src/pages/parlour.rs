@@ -22,7 +22,7 @@ use ui::{
     icons::Icon,
 };
 
-use super::{Ctx, context::Done};
+use super::{Ctx, context::Done, names::animal_called};
 use crate::{
     access::{Needs, Routes},
     app::Web,
@@ -33,6 +33,9 @@ use crate::{
 
 pub(crate) mod t {
     ui::texts! {
+        morning = "Morning" / "সকাল";
+        noon = "Noon" / "দুপুর";
+        evening = "Evening" / "বিকাল";
         withheld = "On medicine: NOT in the tank. Milk her into the separate bucket." / "ওষুধ চলছে: দুধ ট্যাংকে দেবেন না। আলাদা বালতিতে দোহন করুন।";
         withheld_word = "Keep the milk out" / "ট্যাংকে নয়";
         who_is_it = "Which cow is this? Touch to say." / "এটি কোন গরু? ছুঁয়ে বলে দিন।";
@@ -147,7 +150,19 @@ pub(crate) fn session_name(lang: Lang, key: SessionKey, plan: &Plan) -> String {
     plan.sessions
         .iter()
         .find(|s| s.number == key.number)
-        .map_or_else(|| w::session_number(lang, key.number), |s| s.name.clone())
+        .map_or_else(
+            || w::session_number(lang, key.number),
+            |s| said(lang, &s.name),
+        )
+}
+
+/// The names that every farm gives its sessions, in the reader's language; others as they are.
+fn said(lang: Lang, name: &str) -> String {
+    let usual: [fn(Lang) -> &'static str; 3] = [t::morning, t::noon, t::evening];
+    usual
+        .iter()
+        .find(|word| Lang::ALL.iter().any(|l| word(*l) == name))
+        .map_or_else(|| name.to_owned(), |word| word(lang).to_owned())
 }
 
 /// What a stall shows.
@@ -163,7 +178,9 @@ fn card(lang: Lang, stall: &StallView, animals: &HashMap<AnimalId, Animal>) -> S
         cow: animal
             .map(|a| fmt::digits(lang, &a.number))
             .or_else(|| stall.tag.as_ref().map(|tag| short_tag(lang, tag))),
-        name: animal.map(|a| a.name.clone()).filter(|n| !n.is_empty()),
+        name: animal
+            .map(|a| animal_called(lang, a).to_owned())
+            .filter(|n| !n.is_empty()),
         milk: busy.then(|| {
             (
                 fmt::litres(lang, stall.yield_ml),
@@ -271,7 +288,7 @@ async fn stall_page(ctx: Ctx, Path(stall): Path<u16>) -> Result<Response, Error>
                     button.tile.parlour name="animal" value=(cow.id) disabled[!tagged.contains(&cow.id)] {
                         span.tile-text {
                             strong { (fmt::digits(lang, &cow.number)) }
-                            small { (cow.name) @if !tagged.contains(&cow.id) { " · " (t::no_tag(lang)) } }
+                            small { (animal_called(lang, cow)) @if !tagged.contains(&cow.id) { " · " (t::no_tag(lang)) } }
                         }
                     }
                 }

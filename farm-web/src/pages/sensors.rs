@@ -1,5 +1,7 @@
 //! Sensors: the newest value of each series with its age and quality, and the history of one.
 
+use std::collections::HashMap;
+
 use axum::{
     extract::{Path, Query},
     response::{IntoResponse, Response},
@@ -125,65 +127,131 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
     Ok(page.render().into_response())
 }
 
-/// One card for each place that has values, by its element id.
-fn groups(lang: Lang, view: &View) -> Vec<(String, Markup)> {
-    let device = |id| view.devices.iter().find(|d| d.id == id);
+/// The values of one device.
+struct Of<'a> {
+    device: &'a Device,
+    values: Vec<&'a LiveValue>,
+}
+
+/// The devices that have values, each with its own, in the order of the devices.
+fn by_device(view: &View) -> Vec<Of<'_>> {
+    let mut values: HashMap<DeviceId, Vec<&LiveValue>> = HashMap::new();
+    for value in &view.values {
+        values.entry(value.device).or_default().push(value);
+    }
     // Meters in stalls are the parlour's; a reader has no values.
-    let shown = |v: &&LiveValue| {
-        device(v.device).is_some_and(|d| d.enabled && d.kind != DeviceKind::MilkMeter)
-    };
+    view.devices
+        .iter()
+        .filter(|d| d.enabled && d.kind != DeviceKind::MilkMeter)
+        .filter_map(|device| {
+            let values = values.remove(&device.id)?;
+            Some(Of { device, values })
+        })
+        .collect()
+}
+
+/// One card for each place that has values, by its element id; then the collars, and what has no place.
+fn groups(lang: Lang, view: &View) -> Vec<(String, Markup)> {
+    let (placed, loose): (Vec<Of<'_>>, Vec<Of<'_>>) = by_device(view)
+        .into_iter()
+        .partition(|of| of.device.place.is_some());
+    let (collars, others): (Vec<Of<'_>>, Vec<Of<'_>>) = loose
+        .into_iter()
+        .partition(|of| of.device.kind == DeviceKind::Collar);
     let mut groups = Vec::new();
-    let places = view.places.iter().map(Some).chain([None]);
-    for place in places {
-        let rows: Vec<&LiveValue> = view
-            .values
-            .iter()
-            .filter(shown)
-            .filter(|v| device(v.device).and_then(|d| d.place) == place.map(|p| p.id))
-            .collect();
-        if rows.is_empty() {
+    for place in &view.places {
+        let here = || placed.iter().filter(|of| of.device.place == Some(place.id));
+        if here().next().is_none() {
             continue;
         }
-        let (id, title) = match place {
-            Some(p) => (
-                format!("place-{}-{}", p.kind.key(), p.slug),
-                p.name.as_str(),
-            ),
-            None => ("place-none".to_owned(), t::elsewhere(lang)),
-        };
-        let body = html! {
-            ul.readings {
-                @for value in rows { (reading(lang, value, device(value.device), view.now)) }
-            }
-        };
-        let card = components::Card::new(title, body).id(&id);
+        let body = html! { @for of in here() { (series_of(lang, of, view.now)) } };
+        let id = format!("place-{}-{}", place.kind.key(), place.slug);
+        let card = components::Card::new(&place.name, body).id(&id);
         groups.push((id, html! { (card) }));
+    }
+    let collars_title = words::device_kind(lang, DeviceKind::Collar);
+    for (id, title, devices) in [
+        ("place-none", t::elsewhere(lang), others),
+        ("place-collars", collars_title, collars),
+    ] {
+        if devices.is_empty() {
+            continue;
+        }
+        let body = html! { ul.sensor-lines { @for of in &devices { (line(lang, of, view.now)) } } };
+        let card = components::Card::new(title, body).id(id);
+        groups.push((id.to_owned(), html! { (card) }));
     }
     groups
 }
 
+/// A device's name and a row for each of its series.
+fn series_of(lang: Lang, of: &Of<'_>, now: UnixMillis) -> Markup {
+    html! {
+        h3.sensor-name { (of.device.name) }
+        ul.readings {
+            @for value in &of.values { (reading(lang, value, Some(of.device), now)) }
+        }
+    }
+}
+
+/// A device in two lines: all its values, the worst of their qualities and the age of the newest.
+fn line(lang: Lang, of: &Of<'_>, now: UnixMillis) -> Markup {
+    let worst = of
+        .values
+        .iter()
+        .map(|v| quality_now(v, Some(of.device), now))
+        .max_by_key(|quality| doubt(*quality));
+    let newest = of.values.iter().map(|v| v.at).max();
+    html! {
+        li.sensor-row {
+            strong { (of.device.name) }
+            @if let Some(quality) = worst { span.sensor-state { (quality_chip(lang, quality)) } }
+            span.cluster.tight {
+                @for value in &of.values {
+                    a href=(href(value)) { (words::quantity(lang, value.quantity)) " " strong.num { (said(lang, value)) } }
+                }
+            }
+            @if let Some(at) = newest { small.hint { (time_ago(lang, at.0, now.0)) } }
+        }
+    }
+}
+
+/// How far from good a quality is.
+fn doubt(quality: components::Quality) -> u8 {
+    match quality {
+        components::Quality::Good => 0,
+        components::Quality::Stale => 1,
+        components::Quality::Missing => 2,
+        components::Quality::Bad => 3,
+    }
+}
+
+fn href(value: &LiveValue) -> String {
+    format!("/sensors/{}/{}", value.device, value.quantity.key())
+}
+
+fn said(lang: Lang, value: &LiveValue) -> String {
+    value
+        .value
+        .map_or_else(|| "–".to_owned(), |v| words::value(lang, value.quantity, v))
+}
+
+/// One series: what it measures and its value, below them how old it is and how good.
 pub(crate) fn reading(
     lang: Lang,
     value: &LiveValue,
     device: Option<&Device>,
     now: UnixMillis,
 ) -> Markup {
-    let href = format!("/sensors/{}/{}", value.device, value.quantity.key());
     let quality = quality_now(value, device, now);
     html! {
-        li.reading-row {
-            a href=(href) { (words::quantity(lang, value.quantity)) }
-            @if let Some(device) = device { small.hint { (device.name) } }
-            strong.num {
-                @match value.value {
-                    Some(v) => (words::value(lang, value.quantity, v)),
-                    None => "–",
-                }
-            }
-            span.cluster {
-                (quality_chip(lang, quality))
+        li.sensor-row {
+            a.whole href=(href(value)) { (words::quantity(lang, value.quantity)) }
+            strong.num { (said(lang, value)) }
+            small.hint { (time_ago(lang, value.at.0, now.0)) }
+            span.sensor-state {
                 @if let Some(flaw) = value.flaw { (Badge::new(Tone::Neutral, words::flaw(lang, flaw))) }
-                small.hint { (time_ago(lang, value.at.0, now.0)) }
+                (quality_chip(lang, quality))
             }
         }
     }

@@ -11,7 +11,7 @@ use farm::{
     production::{self, Milk, Summary},
     settings::{self, Settings},
 };
-use farm_model::{AnimalStatus, Clock as _, SessionKey, UnixMillis};
+use farm_model::{AnimalStatus, Clock as _, SessionKey, UnixMillis, live::Phase};
 use jiff::{ToSpan as _, civil::Date};
 use maud::{Markup, html};
 use ui::{
@@ -41,6 +41,7 @@ pub(crate) mod t {
         was_yesterday = "yesterday" / "গতকালের";
         a_day(litres) = "{litres} a day" / "দিনে {litres}";
         of_target(percent) = "{percent}% of the target" / "লক্ষ্যের {percent}%";
+        in_progress = "in progress" / "চলছে";
         session_progress(done, all) = "{done} of {all} cows" / "{all}টির মধ্যে {done}টি গরু";
         trend = "Milk of the farm" / "খামারের দুধ";
         total = "Total" / "মোট";
@@ -68,6 +69,8 @@ struct View {
     herd: Composition,
     session: SessionKey,
     milked: usize,
+    /// Whether a cow stands in the parlour now.
+    milking: bool,
     plan: Plan,
     open: Vec<Alert>,
     names: Names,
@@ -77,6 +80,8 @@ struct View {
 
 async fn view(farm: &Farm) -> Result<View, Error> {
     let now = farm.clock().now().wall;
+    let parlour = farm.live().parlour();
+    let milking = parlour.stalls.iter().any(|s| s.phase != Phase::Empty);
     Ok(farm
         .read(move |conn| {
             let settings = settings::load(conn)?;
@@ -97,6 +102,7 @@ async fn view(farm: &Farm) -> Result<View, Error> {
                 herd: animals::composition(conn)?,
                 session,
                 milked: milked.len(),
+                milking,
                 plan,
                 open: alerts::open(conn)?,
                 names: Names::load(conn)?,
@@ -193,9 +199,13 @@ fn session(lang: Lang, view: &View) -> Markup {
         .map_or(0, |(_, n)| usize::try_from(*n).unwrap_or(0));
     let of_1000 = (view.milked * 1000).checked_div(all).unwrap_or(0).min(1000) as u16;
     let name = session_name(lang, view.session, &view.plan);
+    let mut text = t::session_progress(lang, view.milked, all);
+    if view.milking {
+        text = format!("{} · {text}", t::in_progress(lang));
+    }
     html! {
         div #today-session {
-            (progress(&name, of_1000, &t::session_progress(lang, view.milked, all)))
+            (progress(&name, of_1000, &text))
         }
     }
 }

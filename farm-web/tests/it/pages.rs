@@ -1,6 +1,10 @@
 //! What people do on the pages.
 
 use axum::http::StatusCode;
+use farm::{
+    Actor,
+    settings::{self, Settings},
+};
 
 use crate::{
     client::{As, Site},
@@ -148,6 +152,33 @@ async fn a_session_that_was_ended_is_over() {
     assert_eq!(site.post("/logout", worker, "").await.location, "/login");
     let next = site.get("/herd", worker).await;
     assert_eq!(next.location, "/login?next=/herd");
+}
+
+#[tokio::test]
+async fn a_phone_that_has_not_chosen_reads_the_farms_language() {
+    let (site, _) = Site::full().await;
+    for (language, title) in [("bn", "আপনি কে?"), ("en", "Who are you?")] {
+        site.farm
+            .write(Actor::System, move |tx| {
+                let settings = Settings {
+                    language: language.into(),
+                    ..settings::load(tx.conn())?
+                };
+                settings::save(tx, &settings)
+            })
+            .await
+            .unwrap();
+        for path in ["/login", "/nowhere"] {
+            let page = site.get(path, As::Nobody).await;
+            assert!(
+                page.text.contains(&format!("<html lang=\"{language}\"")),
+                "{path}: {}",
+                page.text
+            );
+        }
+        let page = site.get("/login", As::Nobody).await;
+        assert!(page.text.contains(title), "{}", page.text);
+    }
 }
 
 #[tokio::test]
