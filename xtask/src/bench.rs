@@ -28,8 +28,14 @@ impl Bench {
             "bench",
             "--bins",
         ]))?;
+        // On the build's own disk: the usual folder for temporary files may be memory, which is durable in no time.
+        let scratch = crate::process::target_dir().join("bench");
+        std::fs::create_dir_all(&scratch)?;
         let mut bench =
             std::process::Command::new(crate::process::target_dir().join("release/bench"));
-        run(bench.args(&self.names).current_dir(crate::process::root()))
+        run(bench
+            .args(&self.names)
+            .env("TMPDIR", scratch)
+            .current_dir(crate::process::root()))
     }
 }

@@ -8,7 +8,7 @@ use super::Topic;
 use crate::app::Web;
 
 /// Changes that come while this long has not passed since the last drawing are drawn together.
-const TOGETHER: Duration = Duration::from_millis(25);
+const TOGETHER: Duration = Duration::from_millis(10);
 /// How often what shows its own age is drawn without a change.
 const AGEING: Duration = Duration::from_secs(5);
 /// Topics that show ages or change by time alone.
