@@ -3,7 +3,7 @@
 //! A PIN is hashed by argon2 before a command sees it, because hashing takes a tenth of a second and the writer's thread
 //! has none to spare: [`Pin::hash`] belongs on a thread that may block.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use argon2::{
     Argon2, Params,
@@ -102,8 +102,14 @@ impl PinHash {
 
     /// A hash that no PIN matches and that takes as long to try.
     pub(crate) fn nobody() -> Self {
-        static NOBODY: LazyLock<PinHash> = LazyLock::new(|| Pin("no digits".into()).hash());
-        NOBODY.clone()
+        NOBODY
+            .get_or_init(|| Pin("no digits".into()).hash())
+            .clone()
+    }
+
+    /// Whether this is [`nobody`](Self::nobody)'s.
+    pub(crate) fn is_nobody(&self) -> bool {
+        NOBODY.get() == Some(self)
     }
 }
 
@@ -112,6 +118,8 @@ impl std::fmt::Debug for PinHash {
         f.write_str("PinHash(…)")
     }
 }
+
+static NOBODY: OnceLock<PinHash> = OnceLock::new();
 
 /// OWASP's smallest argon2id setting: 19 MiB, two passes, one lane; a Pi has memory for a few of these at once.
 static HASHER: LazyLock<Argon2<'static>> = LazyLock::new(|| {

@@ -173,3 +173,31 @@ fn a_lock_out_is_not_shortened_by_a_date_that_nobody_vouched_for() {
     let f = f.reopen(NOW, ClockQuality::Synced);
     assert_eq!(wait(&f, who), 20, "ten seconds since this start");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_attempts_by_nobody_keeps_no_one_out() {
+    let (who, f) = tokio::task::spawn_blocking(|| {
+        let f = Fixture::new();
+        (add(&f, "রহিম", Role::Worker), f)
+    })
+    .await
+    .unwrap();
+    let mut flood = tokio::task::JoinSet::new();
+    for _ in 0..24 {
+        let farm = f.farm.clone();
+        flood.spawn(
+            async move { auth::login(&farm, StaffId::new(), pin("1234"), "test".into()).await },
+        );
+    }
+    auth::login(&f.farm, who, pin("1234"), "test".into())
+        .await
+        .unwrap();
+    let mut over = 0;
+    while flood.try_join_next().is_some() {
+        over += 1;
+    }
+    assert!(
+        over < 12,
+        "a log-in waited for {over} of 24 attempts by nobody"
+    );
+}
