@@ -1,9 +1,12 @@
 //! Readers, meters, probes and nodes, described in data.
 
-use farm_model::{Device, DeviceId, DeviceKind, Link, PlaceId, UnixMillis};
+use std::collections::HashMap;
+
+use farm_model::{Device, DeviceId, DeviceKind, Link, PlaceId, Quality, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
+    live::LiveValue,
     sql,
     store::{Change, StoreError, Tx, store_error},
     text::{Name, Slug},
@@ -67,6 +70,16 @@ pub fn add(tx: &mut Tx<'_>, form: &DeviceForm) -> Result<DeviceId, DeviceError> 
     tx.audit("device.add", &id.to_string(), None)?;
     tx.tell(Change::Device { device: id });
     Ok(id)
+}
+
+/// How many devices there are.
+///
+/// # Errors
+/// When the database fails.
+pub fn count(conn: &Connection) -> Result<i64, StoreError> {
+    Ok(conn
+        .prepare_cached("SELECT count(*) FROM device")?
+        .query_row([], |row| row.get(0))?)
 }
 
 /// Changes a device.
@@ -209,11 +222,17 @@ pub struct DeviceRow {
     pub rejects: i64,
 }
 
-/// All devices with what was heard of each.
+/// All devices with what was heard of each: the store knows when tags came, `newest` when values did. A value that is
+/// missing was not heard.
 ///
 /// # Errors
 /// When the database fails.
-pub fn overview(conn: &Connection) -> Result<Vec<DeviceRow>, StoreError> {
+pub fn overview(conn: &Connection, newest: &[LiveValue]) -> Result<Vec<DeviceRow>, StoreError> {
+    let mut values: HashMap<DeviceId, UnixMillis> = HashMap::new();
+    for value in newest.iter().filter(|v| v.quality != Quality::Missing) {
+        let at = values.entry(value.device).or_insert(value.at);
+        *at = (*at).max(value.at);
+    }
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {COLUMNS}, s.heard_at, (SELECT coalesce(sum(n), 0) FROM reject_count WHERE source = d.slug)
          FROM device d LEFT JOIN device_state s ON s.device = d.id ORDER BY d.slug, d.id"
@@ -225,8 +244,10 @@ pub fn overview(conn: &Connection) -> Result<Vec<DeviceRow>, StoreError> {
     for row in rows {
         if let Some((device, heard_at, rejects)) = row? {
             overview.push(DeviceRow {
+                heard_at: heard_at?
+                    .map(UnixMillis)
+                    .max(values.get(&device.id).copied()),
                 device,
-                heard_at: heard_at?.map(UnixMillis),
                 rejects: rejects?,
             });
         }

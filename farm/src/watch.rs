@@ -4,8 +4,6 @@
 //! clears it with some hysteresis, so that a value that hovers at its limit does not ring all night. Only good values
 //! judge: a broken probe is silence, not cold milk.
 
-use std::collections::HashMap;
-
 use farm_model::{
     Clock as _, Device, Link, Milli, Place, PlaceKind, Quality, Quantity, Stamp, UnixMillis,
 };
@@ -180,21 +178,16 @@ fn lasted(since: &Stamp, now: &Stamp, at: UnixMillis) -> i64 {
 /// # Errors
 /// When the database fails.
 pub fn silence(tx: &mut Tx<'_>, newest: &[LiveValue]) -> Result<(), StoreError> {
-    let mut heard: HashMap<farm_model::DeviceId, UnixMillis> = HashMap::new();
-    for value in newest.iter().filter(|v| v.quality != Quality::Missing) {
-        let at = heard.entry(value.device).or_insert(value.at);
-        *at = (*at).max(value.at);
-    }
     let now = tx.now();
     let booted = now.wall.plus(-(now.mono as i64));
-    for row in devices::overview(tx.conn())? {
+    for row in devices::overview(tx.conn(), newest)? {
         let device = &row.device;
         let subject = Subject::Device(device.id);
         let Some(interval) = device.expect_every_s.filter(|_| device.enabled) else {
             alerts::clear(tx, AlertKind::Silent, subject)?;
             continue;
         };
-        let last = heard.get(&device.id).copied().max(row.heard_at);
+        let last = row.heard_at;
         // What was not heard while this was off is not the device's fault.
         let quiet = |last: Option<UnixMillis>, interval: u32| {
             let quiet_ms = now.wall.since(last.unwrap_or(booted).max(booted));

@@ -77,17 +77,15 @@ pub(crate) struct DevicesBody {
 /// All devices with what was heard of each.
 #[utoipa::path(get, path = "/api/v1/devices", tag = "devices", responses((status = OK, body = Items<DeviceJson>)))]
 pub(crate) async fn list(State(web): State<Web>) -> Result<Json<Items<DeviceJson>>, Error> {
+    let newest = web.farm.live().values();
     let (rows, places) = web
         .farm
-        .read(|conn| Ok::<_, farm::StoreError>((devices::overview(conn)?, places::list(conn)?)))
+        .read(move |conn| {
+            let rows = devices::overview(conn, &newest)?;
+            Ok::<_, farm::StoreError>((rows, places::list(conn)?))
+        })
         .await?;
     let places: HashMap<_, _> = places.into_iter().map(|p| (p.id, p)).collect();
-    // What the store keeps of a device is its last tag; what it measured last is in memory.
-    let mut heard: HashMap<_, i64> = HashMap::new();
-    for value in web.farm.live().values() {
-        let at = heard.entry(value.device).or_insert(value.at.0);
-        *at = value.at.0.max(*at);
-    }
     let items = rows
         .into_iter()
         .map(|row| {
@@ -113,7 +111,7 @@ pub(crate) async fn list(State(web): State<Web>) -> Result<Json<Items<DeviceJson
                 }),
                 expect_every_s,
                 enabled,
-                heard_at: row.heard_at.map(|at| at.0).max(heard.get(&id).copied()),
+                heard_at: row.heard_at.map(|at| at.0),
                 rejects: row.rejects,
             }
         })

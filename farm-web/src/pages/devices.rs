@@ -96,8 +96,12 @@ struct View {
 }
 
 async fn view(farm: &Farm, hardware: &Arc<dyn Hardware>) -> Result<View, Error> {
+    let newest = farm.live().values();
     let (rows, places) = farm
-        .read(|conn| Ok::<_, farm::StoreError>((devices::overview(conn)?, places::list(conn)?)))
+        .read(move |conn| {
+            let rows = devices::overview(conn, &newest)?;
+            Ok::<_, farm::StoreError>((rows, places::list(conn)?))
+        })
         .await?;
     let drivers = hardware.drivers().await;
     Ok(View {

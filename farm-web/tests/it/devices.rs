@@ -254,3 +254,18 @@ async fn what_cannot_be_read_or_taken_is_said_and_the_form_kept() {
         .await;
     assert_eq!(probe.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_device_that_measures_was_heard() {
+    let (site, seeded) = Site::full().await;
+    let list = site
+        .get("/devices", As::Session(&seeded.manager))
+        .await
+        .text;
+    let card = list
+        .split("<li class=\"card\">")
+        .find(|card| card.contains(&seeded.probe.to_string()))
+        .expect("the probe is listed");
+    let never = "কখনো";
+    assert!(!card.contains(never), "{card}");
+}
