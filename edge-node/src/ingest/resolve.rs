@@ -1,6 +1,7 @@
 //! From what a client told to whose observation it is: a topic names a place or a device, the store an identity.
 //!
-//! A new tank, room or node needs no configuration: its first message makes it.
+//! A new tank, room or node needs no configuration: its first message makes it, as long as there are few. Invariant: whatever
+//! clients send, the farm has at most [`MOST_DEVICES`] that nobody asked for.
 
 use std::collections::HashMap;
 
@@ -152,6 +153,11 @@ impl Devices {
             None => {
                 let wanted = known.clone();
                 let device = make(farm, move |tx| ensure(tx, &wanted.0)).await?;
+                let Some(device) = device else {
+                    let raw = format!("{:?} {body:?}", known.0);
+                    resolved.rejects.push(crowded("farm", raw.as_bytes()));
+                    return Ok(());
+                };
                 self.targets.insert(known, device);
                 device
             }
@@ -179,6 +185,11 @@ impl Devices {
             None => {
                 let eui = uplink.dev_eui.clone();
                 let device = make(farm, move |tx| ensure_uplink(tx, &eui)).await?;
+                let Some(device) = device else {
+                    let eui = uplink.dev_eui.as_bytes();
+                    resolved.rejects.push(crowded("application", eui));
+                    return Ok(());
+                };
                 self.collars.insert(uplink.dev_eui.clone(), device.clone());
                 device
             }
@@ -228,6 +239,9 @@ pub fn read_publish(topic: &str, payload: &[u8], received: Stamp) -> Option<Told
 /// Seconds between messages of a sensor in a room or at a tank, as nodes are set up; levels come half as often.
 const SENSOR_EVERY_S: u32 = 300;
 
+/// Devices that messages alone may bring a farm to; a person may add more.
+const MOST_DEVICES: i64 = 1_000;
+
 /// Makes what a new topic needs. While the store can't write, its sender waits as everybody else does.
 async fn make<T: Send + 'static>(
     farm: &Farm,
@@ -242,8 +256,13 @@ async fn make<T: Send + 'static>(
     }
 }
 
-/// The device that speaks for `target`, made when there is none.
-fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<DeviceId, StoreError> {
+/// What is kept of a message whose device would be one too many. Its topic is no source of its own: those are counted for good.
+fn crowded(source: &str, raw: &[u8]) -> RejectRecord {
+    RejectRecord::new(None, source, "too_many_devices", raw)
+}
+
+/// The device that speaks for `target`, made when there is none; none when there are too many.
+fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<Option<DeviceId>, StoreError> {
     let expect_every_s = match target {
         Target::Environment(_) | Target::Tank(_) => Some(SENSOR_EVERY_S),
         Target::Milk { .. } | Target::Stall(_) | Target::Device(_) => None,
@@ -269,7 +288,10 @@ fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<DeviceId, StoreError> {
     };
     let slug = slug_of(&slug);
     if let Some(device) = devices::find(tx.conn(), slug.as_str())? {
-        return Ok(device.id);
+        return Ok(Some(device.id));
+    }
+    if devices::count(tx.conn())? >= MOST_DEVICES {
+        return Ok(None);
     }
     let place = match place {
         Some((kind, name)) => Some(places::ensure(tx, kind, &slug_of(&name)).map_err(store_only)?),
@@ -283,15 +305,18 @@ fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<DeviceId, StoreError> {
         place,
         expect_every_s,
     };
-    devices::add(tx, &form).map_err(device_store_only)
+    devices::add(tx, &form).map(Some).map_err(device_store_only)
 }
 
-fn ensure_uplink(tx: &mut Tx<'_>, eui: &str) -> Result<Device, StoreError> {
+fn ensure_uplink(tx: &mut Tx<'_>, eui: &str) -> Result<Option<Device>, StoreError> {
     let known = devices::list(tx.conn())?
         .into_iter()
         .find(|d| matches!(&d.link, Link::ChirpStack { dev_eui, .. } if dev_eui.eq_ignore_ascii_case(eui)));
-    if let Some(device) = known {
-        return Ok(device);
+    if known.is_some() {
+        return Ok(known);
+    }
+    if devices::count(tx.conn())? >= MOST_DEVICES {
+        return Ok(None);
     }
     let slug = slug_of(&format!("lora-{eui}"));
     let fields = Quantity::ALL
@@ -310,7 +335,7 @@ fn ensure_uplink(tx: &mut Tx<'_>, eui: &str) -> Result<Device, StoreError> {
         expect_every_s: None,
     };
     let id = devices::ensure(tx, &form).map_err(device_store_only)?;
-    devices::get(tx.conn(), id)?.ok_or(StoreError::Closed)
+    devices::get(tx.conn(), id)
 }
 
 /// A slug from a name that a topic allows: any script, folded to what a slug may be.

@@ -152,3 +152,39 @@ async fn an_unknown_lorawan_device_appears_and_counts_each_uplink_once() {
         .await;
     assert_eq!(rig.count("SELECT count(*) FROM quarantine").await, 0);
 }
+
+#[tokio::test]
+async fn a_flood_of_topics_does_not_flood_the_farm_with_devices() {
+    let rig = Rig::start();
+    rig.publish("farm/environment/barn/temp", r#"{"value": 27.5}"#)
+        .await;
+    let fill = |tx: &mut farm::Tx<'_>| -> Result<(), devices::DeviceError> {
+        for n in 1..1_000 {
+            let slug = format!("node-{n}");
+            devices::add(
+                tx,
+                &devices::DeviceForm {
+                    name: farm::text::Name::new(&slug).unwrap(),
+                    slug: farm::text::Slug::new(&slug).unwrap(),
+                    kind: DeviceKind::Sensor,
+                    link: Link::Mqtt { client: None },
+                    place: None,
+                    expect_every_s: None,
+                },
+            )?;
+        }
+        Ok(())
+    };
+    rig.farm.write(farm::Actor::System, fill).await.unwrap();
+    let devices = "SELECT count(*) FROM device";
+    assert_eq!(rig.count(devices).await, 1_000);
+    rig.publish("farm/environment/attic/temp", r#"{"value": 27.5}"#)
+        .await;
+    rig.publish("farm/environment/barn/temp", r#"{"value": 27.0}"#)
+        .await;
+    assert_eq!(rig.count(devices).await, 1_000);
+    let refused = "SELECT count(*) FROM quarantine WHERE reason = 'too_many_devices'";
+    assert_eq!(rig.count(refused).await, 1);
+    let heard = "SELECT count(*) FROM reading_log";
+    assert_eq!(rig.count(heard).await, 2, "those who were there are heard");
+}
