@@ -24,6 +24,7 @@ use crate::{
     api_ingest::ApiIngest,
     cli, clock,
     config::Config,
+    front::{self, Bounds},
     gate::FarmGate,
     hardware::EdgeHardware,
     homeassistant,
@@ -278,17 +279,12 @@ async fn serve(
         })?;
         served.push(listener.local_addr()?);
         let router = farm_web::router(app.clone());
-        let serving = axum::serve(
+        tasks.spawn(front::serve(
             listener,
-            router.into_make_service_with_connect_info::<SocketAddr>(),
-        );
-        let stop = stop.clone();
-        tasks.spawn(async move {
-            let ended = serving.with_graceful_shutdown(stop.cancelled_owned()).await;
-            if let Err(error) = ended {
-                tracing::error!(%error, "the web server ended");
-            }
-        });
+            router,
+            Bounds::default(),
+            stop.clone(),
+        ));
     }
     Ok(served)
 }
@@ -328,13 +324,22 @@ async fn setup_code(farm: &Farm, dir: &Path) -> anyhow::Result<Option<String>> {
         }
         return Ok(None);
     }
-    if let Ok(code) = std::fs::read_to_string(&path) {
-        return Ok(Some(code.trim().to_owned()));
+    match std::fs::read_to_string(&path) {
+        Ok(code) if is_setup_code(code.trim()) => return Ok(Some(code.trim().to_owned())),
+        // The power went while it was written: half a code is none.
+        Ok(_) => std::fs::remove_file(&path)
+            .with_context(|| format!("cannot remove {}", path.display()))?,
+        Err(_) => {}
     }
     let code = format!("{:08}", rand::random_range(0..100_000_000));
     write_private(&path, &code).with_context(|| format!("cannot write {}", path.display()))?;
     tracing::warn!(file = %path.display(), "nobody can log in yet: open the pages and give the code that stands in this file");
     Ok(Some(code))
+}
+
+/// An empty or shortened code would let anybody in.
+fn is_setup_code(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
@@ -378,6 +383,25 @@ impl Asked {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
             () = closed => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn half_a_setup_code_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("setup-code");
+        let farm = Farm::open(&dir.path().join("farm.db"), farm::Options::default()).unwrap();
+        for damaged in ["", "\n", "1234"] {
+            std::fs::write(&path, damaged).unwrap();
+            let code = setup_code(&farm, dir.path()).await.unwrap().unwrap();
+            assert!(is_setup_code(&code), "{damaged:?} became {code:?}");
+            let again = setup_code(&farm, dir.path()).await.unwrap();
+            assert_eq!(again, Some(code), "a whole one is kept");
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod config;
 pub mod doctor;
 mod feed;
 mod figures;
+mod front;
 mod gate;
 mod hardware;
 mod herd;

@@ -1,0 +1,228 @@
+//! Serves the pages over HTTP/1.1 to as many clients as there is room for.
+//!
+//! A client that begins a request and does not finish its head, or keeps an idle connection, gives its place back. Invariant:
+//! whatever clients do, they hold at most [`Bounds::places`] descriptors, so that the database, the ports and the MQTT door
+//! have theirs.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+/// How long to wait when the system has no descriptor for one more connection.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// What clients may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Connections at once.
+    pub(crate) places: usize,
+    /// Connections of one address at once; this machine's own may have all.
+    pub(crate) per_peer: usize,
+    /// Within this the head of a request must be complete, the wait for its first byte included.
+    pub(crate) head: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            places: 1_024,
+            per_peer: 64,
+            head: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Takes connections until `stop`; those that are open then finish the answer that they are at.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    stop: CancellationToken,
+) {
+    let places = Places::new(bounds);
+    loop {
+        let taken = tokio::select! {
+            taken = listener.accept() => taken,
+            () = stop.cancelled() => return,
+        };
+        match taken {
+            Ok((stream, peer)) => {
+                // Without a place the connection is closed at once: a browser tries again.
+                if let Some(place) = places.take(peer.ip()) {
+                    let (router, stop) = (router.clone(), stop.clone());
+                    tokio::spawn(async move {
+                        one(stream, peer, router, bounds.head, stop).await;
+                        drop(place);
+                    });
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot take a connection to the pages");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+async fn one(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    head: Duration,
+    stop: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "a connection to the pages broke");
+    }
+}
+
+/// Who holds how many places.
+#[derive(Clone)]
+struct Places {
+    bounds: Bounds,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Default)]
+struct Held {
+    all: usize,
+    by_peer: HashMap<IpAddr, usize>,
+}
+
+/// One place, given back when dropped.
+struct Place {
+    places: Places,
+    peer: IpAddr,
+}
+
+impl Places {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            held: Arc::default(),
+        }
+    }
+
+    fn take(&self, peer: IpAddr) -> Option<Place> {
+        let peer = peer.to_canonical();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_peer = held.by_peer.get(&peer).copied().unwrap_or(0);
+        if held.all >= self.bounds.places
+            || (of_peer >= self.bounds.per_peer && !peer.is_loopback())
+        {
+            return None;
+        }
+        held.all += 1;
+        held.by_peer.insert(peer, of_peer + 1);
+        Some(Place {
+            places: self.clone(),
+            peer,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let held = &self.places.held;
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.all -= 1;
+        if let Some(n) = held.by_peer.get_mut(&self.peer) {
+            *n -= 1;
+            if *n == 0 {
+                held.by_peer.remove(&self.peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn one_address_cannot_take_every_place() {
+        let places = Places::new(Bounds {
+            places: 4,
+            per_peer: 2,
+            ..Bounds::default()
+        });
+        let (one, other): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let held = [places.take(one), places.take(one)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(places.take(one).is_none());
+        let others = [places.take(other), places.take(other)];
+        assert!(others.iter().all(Option::is_some));
+        assert!(places.take([127, 0, 0, 1].into()).is_none(), "all are held");
+        drop(held);
+        assert!(places.take(one).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_dawdles_gives_its_place_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let bounds = Bounds {
+            places: 1,
+            head: Duration::from_millis(200),
+            ..Bounds::default()
+        };
+        let router = Router::new().route("/", get(async || "pages"));
+        tokio::spawn(serve(listener, router, bounds, CancellationToken::new()));
+
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(b"GET / HT").await.unwrap();
+        let mut said = Vec::new();
+        tokio::time::timeout(DEADLINE, slow.read_to_end(&mut said))
+            .await
+            .expect("the connection is closed")
+            .unwrap();
+        let answered = tokio::time::timeout(DEADLINE, async {
+            loop {
+                let mut quick = TcpStream::connect(address).await.unwrap();
+                let ask = b"GET / HTTP/1.1\r\nhost: farm\r\nconnection: close\r\n\r\n";
+                let mut said = String::new();
+                // Refused as long as the place is not free yet.
+                let _ = quick.write_all(ask).await;
+                let _ = quick.read_to_string(&mut said).await;
+                if said.ends_with("pages") {
+                    return;
+                }
+            }
+        });
+        answered.await.expect("its place is free again");
+    }
+}
