@@ -110,7 +110,7 @@ fn sorry(lang: Lang, error: &Error) -> Markup {
             (Icon::Warning)
             h1 { (words::reason(lang, error.reason)) }
             @if let Some(detail) = &error.detail { p lang="en" { (detail) } }
-            p { a.button href="/" { (t::home(lang)) } }
+            p { a.button.primary href="/" { (t::home(lang)) } }
         }
     }
 }

@@ -216,7 +216,13 @@
     tip.style.top = rect.ownerSVGElement.getBoundingClientRect().top - frame.top + "px";
   };
 
-  const prepare = (from) => { for (const pad of all("[data-keypad]", from)) pad.hidden = false; };
+  const prepare = (from) => {
+    for (const pad of all("[data-keypad]", from)) {
+      pad.hidden = false;
+      // The phone's own keyboard would cover these keys.
+      if (matchMedia("(pointer: coarse)").matches) document.getElementById(pad.dataset.keypad).inputMode = "none";
+    }
+  };
   document.addEventListener("click", (event) => {
     const hit = (selector) => event.target.closest?.(selector);
     const opener = hit("[data-opens]"), closer = hit("[data-closes]"), key = hit("[data-key]"), theme = hit("[data-theme-switch]");

@@ -185,7 +185,7 @@ fn frame(
         .theme(theme_of(headers))
         .preferences("/preferences")
         .path(path)
-        .body(html! { div.narrow { (body) } });
+        .body(html! { div.narrow.flow { (body) } });
     match brand {
         "" => page.render(),
         name => page.brand(name).render(),

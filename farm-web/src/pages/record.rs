@@ -54,7 +54,7 @@ use crate::{
 pub(crate) mod t {
     ui::texts! {
         choose = "Which cow?" / "কোন গরু?";
-        just_read = "Tag read now" / "এইমাত্র পড়া ট্যাগ";
+        just_read = "Last tag read" / "শেষ পড়া ট্যাগ";
         left(n) = "{n} cow left to milk" | "{n} cows left to milk" / "আরও {n}টি গরু বাকি";
         milked = "Milked" / "দোহন হয়েছে";
         find = "Number or name" / "নম্বর বা নাম";
@@ -314,7 +314,7 @@ fn draw(ctx: &Ctx, cow: &Cow, typed: &Typed, trouble: Option<&Trouble>) -> Marku
             Some(Trouble::Twice(visit)) => (already(ctx, visit)),
             None => {},
         }
-        form.form.record method="post" action={ "/record/" (cow.animal.id) } {
+        form.form.record method="post" novalidate action={ "/record/" (cow.animal.id) } {
             input type="hidden" name="key" value=(typed.key);
             (Field::decimal("litres", t::litres(lang)).unit(ui::t::litre(lang)).value(&typed.litres).big().required().autofocus())
             (keypad(lang, "litres", Point::With))
