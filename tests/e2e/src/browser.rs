@@ -12,6 +12,8 @@ use serde_json::json;
 pub struct Browser {
     /// Steers the browser.
     pub client: Client,
+    /// Where its driver listens: for what `client` has no word for.
+    pub driver_url: String,
     driver: Child,
     _profile: tempfile::TempDir,
 }
@@ -23,36 +25,22 @@ pub struct Screen {
     pub width: u32,
     /// Height in CSS pixels.
     pub height: u32,
-    /// Whether scripts run.
-    pub scripts: Scripts,
-}
-
-/// Whether scripts run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scripts {
-    /// As on most phones.
-    On,
-    /// As where scripts are switched off.
-    Off,
 }
 
 /// A cheap phone.
 pub const PHONE: Screen = Screen {
     width: 390,
     height: 844,
-    scripts: Scripts::On,
 };
 /// The narrowest phone that must work.
 pub const NARROW: Screen = Screen {
     width: 320,
     height: 640,
-    scripts: Scripts::On,
 };
 /// A manager's desk.
 pub const DESK: Screen = Screen {
     width: 1280,
     height: 900,
-    scripts: Scripts::On,
 };
 
 impl Browser {
@@ -71,12 +59,11 @@ impl Browser {
         let port = lines
             .by_ref()
             .map_while(Result::ok)
+            // The first line names the port that was asked for, which is any: 0.
             .find_map(|line| {
-                line.split("on port ")
-                    .nth(1)?
-                    .trim_end_matches('.')
-                    .parse::<u16>()
-                    .ok()
+                let port = line.split("on port ").nth(1)?;
+                let port = port.trim_end_matches('.').parse::<u16>().ok()?;
+                (port != 0).then_some(port)
             })
             .expect("chromedriver says its port");
         std::thread::spawn(move || lines.for_each(drop));
@@ -99,19 +86,18 @@ impl Browser {
                 .expect("an object")
                 .remove("mobileEmulation");
         }
-        if screen.scripts == Scripts::Off {
-            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
-        }
         let mut capabilities = serde_json::Map::new();
         capabilities.insert("goog:chromeOptions".to_owned(), options);
         capabilities.insert("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" }));
+        let driver_url = format!("http://127.0.0.1:{port}");
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities)
-            .connect(&format!("http://127.0.0.1:{port}"))
+            .connect(&driver_url)
             .await
             .expect("Chromium starts (install Debian's chromium, or run `cargo xtask setup`)");
         Self {
             client,
+            driver_url,
             driver,
             _profile: profile,
         }

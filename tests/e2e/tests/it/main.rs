@@ -1,6 +1,8 @@
 //! End-to-end tests: the real programs, real protocols, a real browser.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod figures;
