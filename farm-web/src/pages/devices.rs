@@ -346,13 +346,14 @@ fn quarantine(
                 p { (t::refused_text(lang)) }
                 p.cluster {
                     @for count in counts {
-                        (Badge::new(Tone::Warn, format!("{} × {} · {}", fmt::int(lang, count.n), count.reason, count.source)))
+                        (Badge::new(Tone::Warn, format!("{} × {}", fmt::int(lang, count.n), count.reason)))
                     }
                 }
                 ul.readings {
                     @for one in refused {
                         li.reading-row {
-                            span { (time_ago(lang, one.at.0, now.0)) " · " (one.source) " · " code { (one.reason) } }
+                            span { (time_ago(lang, one.at.0, now.0)) " · " code { (one.reason) } }
+                            code.hex { (one.source) }
                             code.hex tabindex="0" { (hex(&one.raw)) }
                         }
                     }

@@ -99,7 +99,7 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
             p { (t::tokens_text(lang)) }
             ul.readings { @for token in &tokens { (token_row(lang, token, now)) } }
             form.form method="post" action="/tokens" {
-                (Field::text("name", t::token_for(lang)).required())
+                (Field::text("holder", t::token_for(lang)).required())
                 (Select::new("scope", t::scope(lang), Scope::ALL.iter().map(|s| Choice::new(s.key(), scope(lang, *s))).collect()))
                 div.actions { (Button::secondary(t::make_token(lang)).icon(Icon::Lock)) }
             }
@@ -303,14 +303,15 @@ async fn reactivate(
 
 #[derive(Deserialize)]
 pub(crate) struct NewToken {
-    name: String,
+    /// Whose it is; another field of the page is called `name`.
+    holder: String,
     scope: String,
 }
 
 /// Makes a token and shows its secret: the one time that anybody sees it.
 async fn make_token(ctx: Ctx, Form(form): Form<NewToken>) -> Result<Response, Error> {
     let lang = ctx.lang;
-    let name = name(&form.name)?;
+    let name = name(&form.holder)?;
     let scope = Scope::from_key(&form.scope).ok_or_else(|| Error::invalid("scope: unknown"))?;
     let title = t::token_made(lang, name.as_str());
     let (_, secret) = ctx

@@ -233,7 +233,7 @@ impl Render for EmptyState {
         html! {
             div.empty {
                 (self.icon)
-                h3 { (self.title) }
+                h2 { (self.title) }
                 p { (self.text) }
                 @if let Some(action) = &self.action { (action) }
             }

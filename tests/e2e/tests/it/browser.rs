@@ -65,9 +65,14 @@ impl<'a> Visit<'a> {
         self.see(css).await.click().await.unwrap();
     }
 
+    /// Asked in one step: a live page may replace the element between two.
     async fn text(&self, css: &str) -> String {
-        let element = self.browser.client.find(Locator::Css(css)).await.unwrap();
-        element.text().await.unwrap()
+        let script = format!("return document.querySelector({})?.innerText", json!(css));
+        self.run(&script)
+            .await
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     async fn run(&self, script: &str) -> Value {

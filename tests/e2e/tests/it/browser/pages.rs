@@ -33,8 +33,8 @@ const SOUND: &str = r##"
 const wrong = [];
 const root = document.documentElement;
 if (root.scrollWidth > root.clientWidth) {
-  const wide = [...document.querySelectorAll("body *")].filter((el) => el.getBoundingClientRect().right > root.clientWidth + 1);
-  wrong.push("sticks out: " + root.scrollWidth + " px of " + root.clientWidth + ", " + (wide[0] ? wide[0].outerHTML.slice(0, 120) : ""));
+  const wide = [...document.querySelectorAll("main *")].filter((el) => el.getBoundingClientRect().right > root.clientWidth + 1);
+  wrong.push("sticks out: " + root.scrollWidth + " px of " + root.clientWidth + ", " + (wide.at(-1)?.outerHTML.slice(0, 160) ?? ""));
 }
 if (!["bn", "en"].includes(root.lang)) wrong.push("no language");
 if (!document.title.trim()) wrong.push("no title");
