@@ -32,7 +32,7 @@ pub struct Options {
     pub cookies: Cookies,
     /// Version of the program, shown to people and programs.
     pub version: &'static str,
-    /// The one-time code that the first owner must type, printed by the program when the farm has no staff yet.
+    /// The one-time code that the first owner must type while the farm has no staff.
     pub setup_code: Option<String>,
     /// Renders `/metrics`, if the program installed a recorder.
     pub metrics: Option<PrometheusHandle>,

@@ -26,7 +26,7 @@ impl<const MAX: usize> Line<MAX> {
             Err(TextError::Empty)
         } else if long > MAX {
             Err(TextError::TooLong { long, max: MAX })
-        } else if text.chars().any(|c| c.is_control() && c != '\n') {
+        } else if text.chars().any(is_hidden) {
             Err(TextError::Control)
         } else {
             Ok(Self(text))
@@ -49,6 +49,17 @@ impl<const MAX: usize> Line<MAX> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a character shows nothing or turns the text around it: two names could then look alike. The joiners that
+/// Bengali needs (U+200C, U+200D) are letters' business and stay.
+fn is_hidden(c: char) -> bool {
+    let format = [
+        '\u{200b}', '\u{200e}', '\u{200f}', '\u{2060}', '\u{feff}', '\u{ad}',
+    ];
+    (c.is_control() && c != '\n')
+        || format.contains(&c)
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl<const MAX: usize> fmt::Display for Line<MAX> {
@@ -134,7 +145,7 @@ pub enum TextError {
         max: usize,
     },
     /// Characters that cannot be shown.
-    #[error("leave out control characters")]
+    #[error("leave out characters that cannot be seen")]
     Control,
     /// Not lower-case ASCII.
     #[error("use lower-case letters a to z, digits, dash, underscore or dot")]
@@ -166,6 +177,12 @@ mod tests {
             Err(TextError::TooLong { long: 4, max: 3 })
         );
         assert_eq!(Name::new("a\0b"), Err(TextError::Control));
+        assert_eq!(Name::new("\u{200b}"), Err(TextError::Control));
+        assert_eq!(Name::new("\u{202e}gnp"), Err(TextError::Control));
+        assert!(
+            Name::new("র\u{200d}্যাব").is_ok(),
+            "a joiner is part of how Bengali is written"
+        );
     }
 
     #[test]

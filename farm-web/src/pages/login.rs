@@ -1,7 +1,7 @@
 //! Logging in by name and PIN, the first-run setup, and logging out.
 //!
 //! Two steps: choose a name, then type the PIN; each is a page, so that it works without JavaScript. While the farm has no
-//! staff there is only the setup, which asks for the one-time code that the program printed where it was started.
+//! staff there is only the setup, which asks for the one-time code that stands in the data folder.
 
 use axum::{
     extract::{Form, Query, State},
@@ -48,7 +48,7 @@ pub(crate) mod t {
         setup = "Set up the farm" / "খামার চালু করুন";
         setup_text = "You will be the owner: you add the others." / "আপনি হবেন মালিক: অন্যদের আপনি যোগ করবেন।";
         setup_code = "Setup code" / "সেটআপ কোড";
-        setup_code_hint = "It was printed where the program was started." / "যেখানে প্রোগ্রাম চালু হয়েছে সেখানে লেখা আছে।";
+        setup_code_hint = "It stands in the file setup-code in the appliance's data folder." / "যন্ত্রের ডেটা ফোল্ডারে setup-code ফাইলে লেখা আছে।";
         farm_name = "Name of the farm" / "খামারের নাম";
         your_name = "Your name" / "আপনার নাম";
         choose_pin = "Choose a PIN" / "পিন ঠিক করুন";
