@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -15,7 +16,7 @@ pub struct Browser {
     /// Where its driver listens: for what `client` has no word for.
     pub driver_url: String,
     driver: Child,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 /// How a [`Browser`] looks at pages.
@@ -75,7 +76,7 @@ impl Browser {
                 "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
                 "--autoplay-policy=no-user-gesture-required",
-                format!("--user-data-dir={}", profile.path().display()),
+                user_data(profile.path()),
                 format!("--window-size={},{}", screen.width, screen.height),
             ],
             "mobileEmulation": { "deviceMetrics": { "width": screen.width, "height": screen.height, "pixelRatio": 1.0 } },
@@ -99,7 +100,7 @@ impl Browser {
             client,
             driver_url,
             driver,
-            _profile: profile,
+            profile,
         }
     }
 
@@ -107,7 +108,7 @@ impl Browser {
     ///
     /// # Panics
     /// When the browser is gone or the file can't be written.
-    pub async fn screenshot(&self, path: &std::path::Path) {
+    pub async fn screenshot(&self, path: &Path) {
         let png = self.client.screenshot().await.expect("a screenshot");
         std::fs::write(path, png).expect("the file is writable");
     }
@@ -115,8 +116,35 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ending the driver ends its browser.
+        // It may have ended by itself.
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        // A driver that is killed leaves its browser running.
+        for browser in processes_with(&user_data(self.profile.path())) {
+            let _ = rustix::process::kill_process(browser, rustix::process::Signal::KILL);
+        }
     }
+}
+
+fn user_data(profile: &Path) -> String {
+    format!("--user-data-dir={}", profile.display())
+}
+
+/// The processes that were started with `argument`.
+fn processes_with(argument: &str) -> Vec<rustix::process::Pid> {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return vec![];
+    };
+    processes
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let id = entry.file_name().to_str()?.parse().ok()?;
+            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+            // Chromium writes its title over its arguments, with spaces between them.
+            String::from_utf8_lossy(&line)
+                .split(['\0', ' '])
+                .any(|a| a == argument)
+                .then(|| rustix::process::Pid::from_raw(id))?
+        })
+        .collect()
 }
