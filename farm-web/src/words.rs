@@ -2,12 +2,15 @@
 //!
 //! What only one page says stands in that page's module; what two pages say stands here.
 
+mod refusals;
+
 use farm_model::{
     AnimalStatus, Destination, DeviceKind, Flaw, Milli, PlaceKind, Quality, Quantity, Sex,
     live::Phase, milking::Finding, staff::Role,
 };
 use ui::{Lang, fmt};
 
+pub(crate) use self::refusals::refusal;
 use crate::error::Reason;
 
 /// The texts.
@@ -177,7 +180,7 @@ pub mod t {
         reason_conflict = "It exists already, or someone changed it meanwhile. Go back and look again." / "এটি আগে থেকেই আছে, বা অন্য কেউ বদলে দিয়েছেন। ফিরে গিয়ে আবার দেখুন।";
         reason_wrong_pin = "The PIN is wrong. Try again." / "পিন ভুল। আবার চেষ্টা করুন।";
         reason_locked_out = "Too many wrong PINs. Wait, then try again." / "অনেকবার ভুল পিন দেওয়া হয়েছে। অপেক্ষা করে আবার চেষ্টা করুন।";
-        reason_wrong_setup_code = "The setup code is wrong. It is shown where the program was started." / "সেটআপ কোড ভুল। যেখানে প্রোগ্রাম চালু হয়েছে সেখানে কোডটি লেখা আছে।";
+        reason_wrong_setup_code = "The setup code is wrong. Look into the file setup-code in the appliance's data folder." / "সেটআপ কোড ভুল। যন্ত্রের ডেটা ফোল্ডারে setup-code ফাইলটি দেখুন।";
         reason_milked_already = "This cow was milked in this session already. Look at her record." / "এই বেলায় এই গরুর দুধ আগেই লেখা হয়েছে। তার খাতা দেখুন।";
         reason_last_owner = "She or he is the last owner. Make someone else an owner first." / "ইনিই একমাত্র মালিক। আগে অন্য কাউকে মালিক করুন।";
         reason_no_hardware = "This machine reaches no devices. Use the one on the farm." / "এই মেশিন থেকে যন্ত্র ধরা যায় না। খামারের মেশিনটি ব্যবহার করুন।";

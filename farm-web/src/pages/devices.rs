@@ -346,14 +346,15 @@ fn quarantine(
                 p { (t::refused_text(lang)) }
                 p.cluster {
                     @for count in counts {
-                        (Badge::new(Tone::Warn, format!("{} × {}", fmt::int(lang, count.n), count.reason)))
+                        (Badge::new(Tone::Warn, format!("{} × {}", fmt::int(lang, count.n), words::refusal(lang, &count.reason))))
                     }
                 }
                 ul.readings {
                     @for one in refused {
                         li.reading-row {
-                            span { (time_ago(lang, one.at.0, now.0)) " · " code { (one.reason) } }
+                            span { (time_ago(lang, one.at.0, now.0)) " · " (words::refusal(lang, &one.reason)) }
                             code.hex { (one.source) }
+                            @if let Some(text) = printable(&one.raw) { code.hex tabindex="0" { (text) } }
                             code.hex tabindex="0" { (hex(&one.raw)) }
                         }
                     }
@@ -361,6 +362,12 @@ fn quarantine(
             }
         }
     }
+}
+
+/// Bytes as text, when all of it can be shown.
+fn printable(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    (!text.is_empty() && !text.chars().any(char::is_control)).then_some(text)
 }
 
 /// Bytes in pairs of hexadecimal digits.
