@@ -86,6 +86,8 @@ fn pages() -> Vec<&'static str> {
         .filter(|route| route.method == "GET")
         .map(|route| route.path)
         .filter(|path| !machines.iter().any(|m| path.starts_with(m)) && !path.ends_with(".csv"))
+        // Draws what a meter answers; there is none on this farm.
+        .filter(|path| !path.ends_with("/decode"))
         .filter(|path| !NEED_QUERY.contains(path))
         .chain(VIEWS.iter().copied())
         .collect();
