@@ -370,7 +370,7 @@ async fn series(
 }
 
 /// The history of a series as a chart, with the range of each period where there is one.
-pub(crate) fn chart(lang: Lang, quantity: Quantity, points: &[Point], tz: &TimeZone) -> Markup {
+pub(crate) fn chart(lang: Lang, quantity: Quantity, points: &[Point], tz: &TimeZone) -> LineChart {
     let x = |at: UnixMillis| local_ms(at.timestamp().to_zoned(tz.clone()).datetime());
     let line = points
         .iter()
@@ -394,7 +394,7 @@ pub(crate) fn chart(lang: Lang, quantity: Quantity, points: &[Point], tz: &TimeZ
     if !band.is_empty() {
         chart = chart.band(Band::new(t::range(lang), band));
     }
-    html! { (chart) }
+    chart
 }
 
 /// Lowest, mean and highest, and how much was left out.

@@ -9,13 +9,12 @@ use farm::{
     production::{self, Milk},
     readings::{self, Point, Summary},
 };
-use farm_model::{Device, Place, PlaceId, PlaceKind, Quantity, UnixMillis, staff::Role};
+use farm_model::{Device, Place, PlaceId, PlaceKind, Quantity, staff::Role};
 use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use maud::{Markup, html};
 use serde::Deserialize;
 use ui::{
     Lang,
-    chart::{Band, LineChart, Series, X, local_ms},
     components::{Breadcrumb, Button, EmptyState, Row, breadcrumbs, page_head, section},
     fmt,
     icons::Icon,
@@ -29,7 +28,7 @@ use crate::{
         Ctx,
         sensors::{self, Span},
     },
-    words::{self, t as w},
+    words::t as w,
 };
 
 pub(crate) mod t {
@@ -156,31 +155,7 @@ async fn page(
 
 fn chart(lang: Lang, measured: &Measured, place: &Place, tz: &TimeZone) -> Markup {
     let quantity = measured.quantity;
-    let x = |at: UnixMillis| local_ms(at.timestamp().to_zoned(tz.clone()).datetime());
-    let line = measured
-        .points
-        .iter()
-        .map(|p| (x(p.at), p.value.map(farm_model::Milli::to_f64)))
-        .collect();
-    let range: Vec<(f64, f64, f64)> = measured
-        .points
-        .iter()
-        .filter(|p| p.n > 1)
-        .filter_map(|p| Some((x(p.at), p.min?.to_f64(), p.max?.to_f64())))
-        .collect();
-    let name = words::quantity(lang, quantity);
-    let mut chart = LineChart::new(
-        lang,
-        name,
-        words::unit(lang, quantity),
-        X::Time,
-        w::time(lang),
-    )
-    .places(words::places(quantity))
-    .series(Series::new(name, line));
-    if !range.is_empty() {
-        chart = chart.band(Band::new(sensors::t::range(lang), range));
-    }
+    let mut chart = sensors::chart(lang, quantity, &measured.points, tz);
     if quantity == Quantity::Temperature
         && let Some(max) = place.details.max_temperature
     {
