@@ -339,6 +339,12 @@ impl From<Error> for Fault {
 
 impl From<ErrorV5> for Fault {
     fn from(error: ErrorV5) -> Self {
-        Self::malformed(error.to_string())
+        match error {
+            // The standard calls these errors of protocol, though the bytes can be read.
+            ErrorV5::DuplicatedProperty(_) | ErrorV5::InvalidByteProperty(..) => {
+                Self::protocol(error.to_string())
+            }
+            _ => Self::malformed(error.to_string()),
+        }
     }
 }

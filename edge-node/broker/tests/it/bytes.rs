@@ -119,7 +119,7 @@ fn v5_connects() -> Vec<Case> {
         (
             "session expiry twice",
             any_connect("MQTT", 5, 0b10, Some(&[expiry, expiry].concat()), &[]),
-            Told(0x81),
+            Told(0x82),
         ),
         (
             "receive maximum 0",

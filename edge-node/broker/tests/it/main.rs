@@ -3,7 +3,9 @@
 mod acks;
 mod bytes;
 mod clients;
+mod hostile;
 mod raw;
 mod sessions;
+mod standard;
 mod support;
 mod websocket;

@@ -121,6 +121,17 @@ pub(crate) fn connect(level: u8, client: &str, keep_alive: u16) -> Vec<u8> {
     packet(0x10, &body)
 }
 
+/// A CONNECT with a user's name.
+pub(crate) fn connect_as(level: u8, client: &str, user: &str) -> Vec<u8> {
+    let mut body = string("MQTT");
+    body.extend([level, 0b1000_0010, 0, 60]);
+    if level == 5 {
+        body.push(0);
+    }
+    body.extend([string(client), string(user)].concat());
+    packet(0x10, &body)
+}
+
 /// A PUBLISH at QoS 1 (or 2 with `first` 0x34) in MQTT 3.1.1.
 pub(crate) fn publish_v4(first: u8, topic: &str, pid: u16, payload: &[u8]) -> Vec<u8> {
     let mut body = string(topic);

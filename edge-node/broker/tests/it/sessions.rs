@@ -7,7 +7,7 @@ use edge_broker::{DoorConfig, Qos, Reason, Retain, Retained};
 use tokio::time::timeout;
 
 use crate::{
-    raw::{Raw, connect, packet, publish_v4, publish_v5, string, subscribe_v4},
+    raw::{Raw, connect, connect_as, packet, publish_v4, publish_v5, string, subscribe_v4},
     support::{House, soon},
 };
 
@@ -18,16 +18,6 @@ fn connect_with_will(client: &str, keep_alive: u16, topic: &str, retain: Retain)
     body.extend([4, 0b1110 | retain]);
     body.extend(keep_alive.to_be_bytes());
     body.extend([string(client), string(topic), string("offline")].concat());
-    packet(0x10, &body)
-}
-
-fn connect_as(level: u8, client: &str, user: &str) -> Vec<u8> {
-    let mut body = string("MQTT");
-    body.extend([level, 0b1000_0010, 0, 60]);
-    if level == 5 {
-        body.push(0);
-    }
-    body.extend([string(client), string(user)].concat());
     packet(0x10, &body)
 }
 

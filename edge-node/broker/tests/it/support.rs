@@ -41,17 +41,21 @@ impl Taken {
     }
 }
 
-/// A gate that lets everyone but `mallory` in and does what the test wants with publishes.
+/// A gate that lets everyone but `mallory` in, `everyone` to every topic, and does what the test wants with publishes.
 pub(crate) struct FakeGate {
     manual: AtomicBool,
     taken: mpsc::UnboundedSender<Taken>,
     retained: Vec<Retained>,
 }
 
-fn filters() -> Vec<Filter> {
-    ["farm/#", "homeassistant/#"]
+fn parsed<const N: usize>(filters: [&str; N]) -> Vec<Filter> {
+    filters
         .map(|filter| filter.parse().expect("a filter"))
         .into()
+}
+
+fn filters() -> Vec<Filter> {
+    parsed(["farm/#", "homeassistant/#"])
 }
 
 impl Gate for FakeGate {
@@ -59,6 +63,10 @@ impl Gate for FakeGate {
         let answer = match login.user.as_deref() {
             Some("mallory") => Err(Denied::BadCredentials),
             Some("banned") => Err(Denied::NotAuthorized),
+            Some("everyone") => Ok(Permit {
+                publish: parsed(["#", "$SYS/#"]),
+                subscribe: parsed(["#", "$SYS/#"]),
+            }),
             _ => Ok(Permit {
                 publish: filters(),
                 subscribe: filters(),
