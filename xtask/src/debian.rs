@@ -43,6 +43,10 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         package: "mosquitto-clients",
     },
     Need {
+        file: "/usr/bin/strace",
+        package: "strace",
+    },
+    Need {
         file: "/usr/lib/python3/dist-packages/pymodbus",
         package: "python3-pymodbus",
     },

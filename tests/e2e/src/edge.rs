@@ -107,6 +107,20 @@ impl Edge {
     /// # Panics
     /// When it can't be started or already runs.
     pub fn spawn(&mut self) {
+        let run = self.program(&["run"]);
+        self.spawn_as(run);
+    }
+
+    /// Starts the process under strace, which writes to `trace` what the process does ([`crate::trace`]).
+    ///
+    /// # Panics
+    /// When it can't be started or already runs, or strace is not installed.
+    pub fn spawn_traced(&mut self, trace: &Path) {
+        let run = self.program(&["run"]);
+        self.spawn_as(crate::trace::under(&run, trace));
+    }
+
+    fn spawn_as(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "it runs already");
         self.configure();
         let log = fs::File::options()
@@ -116,7 +130,7 @@ impl Edge {
             .expect("its folder is writable");
         let again = log.try_clone().expect("a file can be cloned");
         self.child = Some(
-            self.program(&["run"])
+            command
                 .stdin(Stdio::null())
                 .stdout(log)
                 .stderr(again)

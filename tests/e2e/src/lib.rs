@@ -6,6 +6,7 @@
 pub mod browser;
 pub mod edge;
 pub mod farm;
+pub mod trace;
 pub mod wait;
 
 pub use browser::Browser;

@@ -11,6 +11,8 @@ mod kill;
 #[cfg(test)]
 mod mqtt;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod smoke;
 #[cfg(test)]
 mod store;
