@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::broadcast;
 
 use crate::{
-    border::{Hardware, Ingest},
+    border::{Authority, Hardware, Ingest},
     live::{Artist, Hub},
 };
 
@@ -34,6 +34,8 @@ pub struct Options {
     pub version: &'static str,
     /// The one-time code that the first owner must type while the farm has no staff.
     pub setup_code: Option<String>,
+    /// Makes certificates for devices, where the farm has an authority.
+    pub authority: Option<Arc<dyn Authority>>,
     /// Renders `/metrics`, if the program installed a recorder.
     pub metrics: Option<PrometheusHandle>,
     /// What `/readyz` asks besides the database.
@@ -46,6 +48,7 @@ impl Default for Options {
             cookies: Cookies::AnyTransport,
             version: env!("CARGO_PKG_VERSION"),
             setup_code: None,
+            authority: None,
             metrics: None,
             ready: None,
         }

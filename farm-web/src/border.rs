@@ -1,6 +1,7 @@
-//! The two borders through which the pages reach what is not in the database: real ports, and the ingest pipeline.
+//! The borders through which the pages reach what is not in the database: real ports, the ingest pipeline, and the farm's
+//! authority over certificates.
 //!
-//! The edge node implements both; the hub has neither, and says so on the page. Both are object-safe, so that a test can
+//! The edge node implements them; the hub has none, and says so on the page. All are object-safe, so that a test can
 //! put its own in their place. Invariant: `Ingest::submit` resolves only when what it accepted is on disk.
 
 use farm::{Actor, Farm, readings};
@@ -168,6 +169,61 @@ impl Hardware for NoHardware {
     fn presets(&self) -> Vec<Preset> {
         Vec::new()
     }
+}
+
+/// The farm's own authority, which makes the certificates of devices.
+pub trait Authority: Send + Sync + 'static {
+    /// Its certificate, PEM: by it a device knows the appliance. No secret.
+    fn certificate(&self) -> String;
+
+    /// Makes a key and a certificate for a device that cannot make its own, and enters it in the farm
+    /// ([`farm::credentials::add_certificate`]). The key is kept nowhere: what is returned is shown once.
+    fn issue(
+        &self,
+        actor: Actor,
+        device: DeviceId,
+    ) -> BoxFuture<'_, Result<Bundle, AuthorityError>>;
+
+    /// Signs the certificate request (PEM) of a device that made its own key, and enters the certificate in the farm.
+    fn sign(
+        &self,
+        actor: Actor,
+        device: DeviceId,
+        request: String,
+    ) -> BoxFuture<'_, Result<Bundle, AuthorityError>>;
+}
+
+/// What a device needs to come with a certificate; all PEM.
+#[derive(Clone)]
+pub struct Bundle {
+    /// The authority's certificate.
+    pub authority: String,
+    /// The device's certificate.
+    pub certificate: String,
+    /// The device's private key, unless it made its own.
+    pub key: Option<String>,
+}
+
+impl std::fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bundle")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why no certificate was made.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// The request is none, or its signature is wrong.
+    #[error("this is no certificate request: send one in PEM form, signed by an ECDSA P-256 key")]
+    BadRequest,
+    /// The farm refused.
+    #[error(transparent)]
+    Farm(#[from] farm::credentials::CredentialError),
+    /// The authority's key cannot be used.
+    #[error("the farm's authority cannot sign: {0}")]
+    Failed(String),
 }
 
 /// Where observations that arrive over HTTP go: the same pipeline as those of MQTT and of the drivers.

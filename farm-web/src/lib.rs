@@ -1,7 +1,7 @@
 //! The farm's pages, live events and JSON API, as an axum router over a [`farm::Farm`].
 //!
 //! The same router serves the farm's own appliance and the hub's replica of it; what only the appliance has (ports, the
-//! ingest pipeline) is behind the borders [`Hardware`] and [`Ingest`]. Invariants: every route states who may use it; a
+//! ingest pipeline, the authority over certificates) is behind the borders [`Hardware`], [`Ingest`] and [`Authority`]. Invariants: every route states who may use it; a
 //! page is a function of data, works without JavaScript and asks for nothing outside its own origin; a 2xx is sent only
 //! when what it confirms is on disk.
 
@@ -23,8 +23,8 @@ pub mod words;
 pub use access::{Needs, RouteEntry};
 pub use app::{App, Cookies, Options};
 pub use border::{
-    DriverHealth, DriverState, Hardware, HardwareError, Ingest, NoHardware, Preset, Probe, Refused,
-    Report, SerialPort, StoreIngest, Words,
+    Authority, AuthorityError, Bundle, DriverHealth, DriverState, Hardware, HardwareError, Ingest,
+    NoHardware, Preset, Probe, Refused, Report, SerialPort, StoreIngest, Words,
 };
 pub use error::{Error, Reason};
 pub use router::{route_table, router};

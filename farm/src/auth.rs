@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     sql,
     staff::{self, Pin, PinHash, Staff},
-    store::{Actor, Farm, StoreError, Tx, store_error},
+    store::{Actor, Change, Farm, StoreError, Tx, store_error},
     text::Name,
 };
 
@@ -30,6 +30,8 @@ const SESSION_MS: i64 = 30 * 86_400_000;
 const IDLE_MS: i64 = 7 * 86_400_000;
 /// How old the stored time of last use may become.
 const SEEN_MS: i64 = 3_600_000;
+/// Crockford's base 32, in lower case: no i, l, o or u.
+const TYPED: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// PINs of members of staff that are tried at once.
 static TRIES: Semaphore = Semaphore::const_new(2);
 /// The same for people who do not exist: no lock-out bounds them, so they must not keep others waiting.
@@ -56,14 +58,26 @@ pub enum AuthError {
 }
 store_error!(AuthError);
 
-/// A secret that a browser or program holds: 64 hexadecimal digits.
+/// A secret that a browser, program or device holds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
+    /// One for programs: 64 hexadecimal digits.
     fn fresh() -> Self {
         let bytes: [u8; 32] = rand::rng().random();
         Self(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    }
+
+    /// One that a person may have to type into a device: 160 bits as 32 letters and digits of which none looks like another.
+    pub(crate) fn to_type() -> Self {
+        let bytes: [u8; 32] = rand::rng().random();
+        Self(
+            bytes
+                .iter()
+                .map(|b| char::from(TYPED[usize::from(b % 32)]))
+                .collect(),
+        )
     }
 
     /// The secret as text.
@@ -345,6 +359,7 @@ pub fn add_token(tx: &mut Tx<'_>, name: &Name, scope: Scope) -> Result<(Uuid, Se
         ],
     )?;
     tx.audit("token.add", name.as_str(), None)?;
+    tx.tell(Change::Token { token: id });
     Ok((id, secret))
 }
 
@@ -361,6 +376,7 @@ pub fn revoke_token(tx: &mut Tx<'_>, id: Uuid) -> Result<(), AuthError> {
         return Err(AuthError::UnknownToken);
     }
     tx.audit("token.revoke", &id.to_string(), None)?;
+    tx.tell(Change::Token { token: id });
     Ok(())
 }
 
@@ -375,6 +391,16 @@ pub fn token(conn: &Connection, secret: &str) -> Result<Option<ApiToken>, StoreE
         )?
         .query_row([hash(secret)], read_token)
         .optional()?)
+}
+
+/// Whether the token with this identity is valid.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_valid_token(conn: &Connection, id: Uuid) -> Result<bool, StoreError> {
+    Ok(conn
+        .prepare_cached("SELECT 1 FROM api_token WHERE id = ?1 AND revoked_at IS NULL")?
+        .exists([id.as_bytes()])?)
 }
 
 /// Writes down that a token is in use.

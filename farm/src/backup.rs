@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::{OpenError, StoreError, known_version};
+use crate::store::{OpenError, StoreError, known_version, own_alone};
 
 /// Beginning and end of a daily copy's name; the local date stands between.
 const DAILY: (&str, &str) = ("farm-", ".db");
@@ -62,6 +62,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<u64, CopyError> {
     if part.exists() {
         fs::remove_file(&part).map_err(write)?;
     }
+    own_alone(&part).map_err(write)?;
     let conn = read_only(from)?;
     conn.execute("VACUUM INTO ?1", [part.to_string_lossy()])
         .map_err(StoreError::from)?;

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use self::{
     error::store_error,
-    open::{known_version, look},
+    open::{known_version, look, own_alone},
     readers::Readers,
     tx::After,
     writer::Job,

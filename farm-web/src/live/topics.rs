@@ -69,9 +69,9 @@ impl Topic {
                 Self::Parlour,
                 Self::Tanks,
             ],
-            Change::Quarantine { .. } => &[Self::Devices],
+            Change::Quarantine { .. } | Change::Join => &[Self::Devices],
             Change::Setting => Self::ALL,
-            Change::Staff { .. } => &[],
+            Change::Staff { .. } | Change::Token { .. } => &[],
         }
     }
 }

@@ -12,6 +12,7 @@ use farm_model::{
 };
 use serde::Serialize;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// How many events are kept for those who resume.
 const KEPT: usize = 4096;
@@ -58,10 +59,17 @@ pub enum Change {
         /// The animal.
         animal: AnimalId,
     },
-    /// A device was added or edited.
+    /// A device was added or edited, or what it proves itself with was issued or ended.
     Device {
         /// The device.
         device: DeviceId,
+    },
+    /// A device asks to join, or is no longer asking.
+    Join,
+    /// A token was made or revoked.
+    Token {
+        /// The token.
+        token: Uuid,
     },
     /// A place was added or edited.
     Place {

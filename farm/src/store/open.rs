@@ -23,7 +23,10 @@ use crate::{clock::FarmClock, live::Live};
 const APPLICATION_ID: i64 = 0x6b68_6d72;
 
 /// Migrations only grow: a landed one is never edited.
-const VERSIONS: &[&str] = &[include_str!("../schema/v1.sql")];
+const VERSIONS: &[&str] = &[
+    include_str!("../schema/v1.sql"),
+    include_str!("../schema/v2.sql"),
+];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =
     LazyLock::new(|| Migrations::new(VERSIONS.iter().map(|sql| M::up(sql)).collect()));
@@ -48,6 +51,10 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         })?;
     }
     look(path)?;
+    own_alone(path).map_err(|source| OpenError::Folder {
+        path: path.to_owned(),
+        source,
+    })?;
     let mut conn = Connection::open(path)?;
     conn.busy_timeout(Duration::from_secs(5))?;
     conn.set_prepared_statement_cache_capacity(256);
@@ -123,6 +130,20 @@ pub(crate) fn look(path: &Path) -> Result<(), OpenError> {
             found,
             known: known_version(),
         });
+    }
+    Ok(())
+}
+
+/// Keys of devices stand in the file: nobody but its owner may read it. SQLite gives its other files the same mode.
+pub(crate) fn own_alone(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let file = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     }
     Ok(())
 }

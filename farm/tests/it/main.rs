@@ -5,9 +5,11 @@
 )]
 
 mod auth;
+mod credentials;
 mod events;
 mod herd;
 mod holds;
+mod joins;
 mod milk;
 mod plans;
 mod store;
