@@ -63,7 +63,7 @@ impl BarChart {
         self
     }
 
-    /// Decimal places of values in tooltips and the table; none when not said.
+    /// Decimal places of values in tooltips and the table, and the finest of the axis; none when not said.
     #[must_use]
     pub fn places(mut self, places: u8) -> Self {
         self.places = places;
@@ -92,7 +92,7 @@ impl BarChart {
             };
             [sum(true), sum(false)]
         });
-        Scale::nice(ends.chain([0.0]), 4)
+        Scale::nice(ends.chain([0.0]), 4, self.places)
     }
 
     fn plot(&self, y: &Scale) -> Markup {

@@ -137,7 +137,7 @@ impl LineChart {
         self
     }
 
-    /// Decimal places of values in tooltips and the table; 1 when not said.
+    /// Decimal places of values in tooltips and the table, and the finest of the axis; 1 when not said.
     #[must_use]
     pub fn places(mut self, places: u8) -> Self {
         self.places = places;
@@ -165,6 +165,7 @@ impl LineChart {
                 .chain(self.target.iter().map(|(_, v)| *v))
                 .chain(self.from_zero.then_some(0.0)),
             4,
+            self.places,
         )?;
         Some((x, y))
     }

@@ -35,8 +35,13 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// A scale that begins and ends on round numbers and holds all finite `values`; `None` when there are none.
-    pub(super) fn nice(values: impl IntoIterator<Item = f64>, about: usize) -> Option<Self> {
+    /// A scale that begins and ends on round numbers and holds all finite `values`; `None` when there are none. Its ticks are
+    /// no closer than values of so many decimal `places` can be: what lies nearer is noise, and its labels need room.
+    pub(super) fn nice(
+        values: impl IntoIterator<Item = f64>,
+        about: usize,
+        places: u8,
+    ) -> Option<Self> {
         let (low, high) = range(values)?;
         let (low, high) = if low < high {
             (low, high)
@@ -44,7 +49,8 @@ impl Scale {
             let room = if low == 0.0 { 1.0 } else { low.abs() * 0.1 };
             (low - room, high + room)
         };
-        let step = nice_step((high - low) / about.max(1) as f64);
+        let finest = 10f64.powi(-i32::from(places));
+        let step = nice_step((high - low) / about.max(1) as f64).max(finest);
         let (first, last) = ((low / step).floor(), (high / step).ceil());
         // a step below the values' own precision would never reach the end
         if !step.is_finite() || last - first > 100.0 || first == last {
@@ -71,7 +77,7 @@ impl Scale {
         let (ticks, places) = match x {
             X::Time => (time_ticks(low, high, about), 0),
             X::Number => {
-                let nice = Self::nice([low, high], about)?;
+                let nice = Self::nice([low, high], about, 6)?;
                 (nice.ticks, nice.places)
             }
         };
@@ -210,7 +216,7 @@ mod tests {
     use super::*;
 
     fn ticks(values: &[f64]) -> Vec<f64> {
-        Scale::nice(values.iter().copied(), 5).map_or(Vec::new(), |s| s.ticks)
+        Scale::nice(values.iter().copied(), 5, 15).map_or(Vec::new(), |s| s.ticks)
     }
 
     #[test]
@@ -221,7 +227,7 @@ mod tests {
             ([-7.0, 4.0], "−7.5 −5.0 −2.5 0.0 2.5 5.0"),
             ([12_300.0, 18_900.0], "12,000 14,000 16,000 18,000 20,000"),
         ] {
-            let scale = Scale::nice(values, 5).unwrap();
+            let scale = Scale::nice(values, 5, 6).unwrap();
             let found: Vec<String> = scale
                 .ticks
                 .iter()
@@ -229,6 +235,14 @@ mod tests {
                 .collect();
             assert_eq!(found.join(" "), labels);
         }
+    }
+
+    #[test]
+    fn ticks_are_no_finer_than_the_values_are_said() {
+        let scale = Scale::nice([37.235, 37.2461], 4, 1).unwrap();
+        let labels = scale.ticks.iter().map(|t| scale.label(Lang::En, *t));
+        assert_eq!(labels.collect::<Vec<_>>(), ["37.2", "37.3"]);
+        assert_eq!(Scale::nice([4.0, 4.0], 4, 0).unwrap().places, 0);
     }
 
     #[test]
@@ -250,7 +264,7 @@ mod tests {
         };
         for _ in 0..2_000 {
             let (a, b) = (next(), next());
-            let scale = Scale::nice([a, b], 5).unwrap();
+            let scale = Scale::nice([a, b], 5, 15).unwrap();
             let slack = (scale.high - scale.low) * 1e-9;
             assert!(
                 scale.low <= a.min(b) + slack && scale.high >= a.max(b) - slack,

@@ -9,7 +9,7 @@ use super::scale::Scale;
 /// A run of values as a line of a word's size; gaps stay gaps. `label` says it in words.
 pub fn sparkline(label: &str, values: &[Option<f64>]) -> Markup {
     let finite = |v: &Option<f64>| v.filter(|v| v.is_finite());
-    let scale = Scale::nice(values.iter().filter_map(finite), 4);
+    let scale = Scale::nice(values.iter().filter_map(finite), 4, 6);
     let step = 100.0 / values.len().saturating_sub(1).max(1) as f64;
     let mut path = String::new();
     let mut last = None;
