@@ -57,9 +57,17 @@ pub(crate) struct Shown {
 impl Shown {
     pub(crate) fn by(request: &Request) -> Self {
         Self {
-            token: bearer(request.headers()),
-            cookie: cookie(request.headers()),
             local: status::is_local(request),
+            ..Self::of(request.headers())
+        }
+    }
+
+    /// What headers show, wherever they came from.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self {
+            token: bearer(headers),
+            cookie: cookie(headers),
+            local: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
@@ -14,6 +14,7 @@ use crate::{
     app::Web,
     error::{Error, Problem, Reason},
     lang::{Speak, theme_of},
+    pages::Ctx,
     words::{self, t},
 };
 
@@ -34,7 +35,7 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
         let next = if method == Method::GET { path } else { "/" };
         Redirect::to(&format!("/login?next={}", encode(next))).into_response()
     } else {
-        page(&error, &headers, &web).await
+        page(&error, &method, &uri, &headers, &web).await
     };
     if error.reason == Reason::Busy {
         answer
@@ -96,20 +97,45 @@ fn problem(error: &Error) -> Response {
     response
 }
 
-async fn page(error: &Error, headers: &HeaderMap, web: &Web) -> Response {
-    let Speak(lang) = Speak::of(headers, web).await;
-    let page = shell::Page::new(lang, t::product(lang))
-        .theme(theme_of(headers))
-        .body(sorry(lang, error));
+/// A page that says what is wrong: in the product's frame for who is logged in, so that the way on is where it always is.
+async fn page(
+    error: &Error,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    web: &Web,
+) -> Response {
+    // Where the answer to a form was shown there may be no page to come back to.
+    let path = if method == Method::GET {
+        uri.clone()
+    } else {
+        Uri::from_static("/")
+    };
+    let page = match Ctx::again(web, headers, path).await {
+        Ok(ctx) if !error.reason.status().is_server_error() => {
+            let lang = ctx.lang;
+            ctx.page(t::product(lang), &[])
+                .body(sorry(lang, error.reason))
+        }
+        _ => {
+            let Speak(lang) = Speak::of(headers, web).await;
+            shell::Page::new(lang, t::product(lang))
+                .theme(theme_of(headers))
+                .body(sorry(lang, error.reason))
+        }
+    };
     (error.reason.status(), page.render()).into_response()
 }
 
-fn sorry(lang: Lang, error: &Error) -> Markup {
+/// What happened as the heading, what to do next below it.
+fn sorry(lang: Lang, reason: Reason) -> Markup {
+    let text = words::reason(lang, reason);
+    let (what, next) = words::first_sentence(text);
     html! {
         div.empty {
             (Icon::Warning)
-            h1 { (words::reason(lang, error.reason)) }
-            @if let Some(detail) = &error.detail { p lang="en" { (detail) } }
+            h1 { (what) }
+            p { (next) }
             p { a.button.primary href="/" { (t::home(lang)) } }
         }
     }

@@ -61,6 +61,7 @@ pub mod t {
         saved = "Saved." / "সংরক্ষণ হয়েছে।";
         milk_saved = "The milk is recorded." / "দুধ লেখা হয়েছে।";
         milk_voided = "The record was struck out." / "লেখাটি কেটে দেওয়া হয়েছে।";
+        no_such_cow = "No cow has this number or tag. Nothing was changed: look at the number and type it again." / "এই নম্বর বা ট্যাগে কোনো গরু নেই। কিছুই বদলায়নি: নম্বর মিলিয়ে আবার লিখুন।";
         undone = "Undone." / "ফিরিয়ে নেওয়া হয়েছে।";
 
         quantity_temperature = "Temperature" / "তাপমাত্রা";
@@ -214,6 +215,16 @@ pub fn reason(lang: Lang, reason: Reason) -> &'static str {
         Reason::TimedOut => t::reason_timed_out(lang),
         Reason::Internal => t::reason_internal(lang),
     }
+}
+
+/// A text's first sentence, and the others.
+pub fn first_sentence(text: &str) -> (&str, &str) {
+    let end = text
+        .find(". ")
+        .map(|i| i + 1)
+        .or_else(|| text.find("। ").map(|i| i + '।'.len_utf8()));
+    let (first, rest) = text.split_at(end.unwrap_or(text.len()));
+    (first, rest.trim_start())
 }
 
 /// The name of a quantity.
@@ -437,6 +448,21 @@ pub fn flaw(lang: Lang, flaw: Flaw) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_text_parts_behind_its_first_sentence() {
+        let text = "There is no such page. Go back. Or stay.";
+        assert_eq!(
+            super::first_sentence(text),
+            ("There is no such page.", "Go back. Or stay.")
+        );
+        let text = "এমন কোনো পাতা নেই। শুরুতে ফিরে যান।";
+        assert_eq!(
+            super::first_sentence(text),
+            ("এমন কোনো পাতা নেই।", "শুরুতে ফিরে যান।")
+        );
+        assert_eq!(super::first_sentence("One."), ("One.", ""));
+    }
+
     #[test]
     fn texts_are_right_in_both_languages() {
         assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::FromRequestParts,
-    http::request::Parts,
+    http::{HeaderMap, Request, Uri, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use farm::{
@@ -19,7 +19,7 @@ use ui::{
 
 use crate::{
     app::Web,
-    auth::Me,
+    auth::{Caller, Me, Shown},
     error::Error,
     lang::{Speak, theme_of},
     live::Topic,
@@ -67,6 +67,21 @@ impl FromRequestParts<Web> for Ctx {
             open_alerts: open.len() as u32,
             waiting: open.iter().filter(|a| waits(a.kind)).count() as u32,
         })
+    }
+}
+
+impl Ctx {
+    /// What a page knows that is shown in another's place: the same person, at `path`.
+    ///
+    /// # Errors
+    /// When nobody is logged in, or the farm cannot be read.
+    pub(crate) async fn again(web: &Web, headers: &HeaderMap, path: Uri) -> Result<Self, Error> {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.uri = path;
+        parts.headers = headers.clone();
+        let caller = Caller::of(web, Shown::of(headers)).await?;
+        parts.extensions.insert(caller);
+        Self::from_request_parts(&mut parts, web).await
     }
 }
 
@@ -168,6 +183,8 @@ pub(crate) enum Done {
     Voided(VisitId),
     /// Something was brought back.
     Undone,
+    /// Nothing: no cow is called what was typed.
+    NoSuchCow,
 }
 
 impl Done {
@@ -178,6 +195,7 @@ impl Done {
         match value.split_once('.') {
             None if value == "saved" => Some(Self::Saved),
             None if value == "undone" => Some(Self::Undone),
+            None if value == "no_such_cow" => Some(Self::NoSuchCow),
             Some(("milked", id)) => id.parse().ok().map(Self::Milked),
             Some(("voided", id)) => id.parse().ok().map(Self::Voided),
             _ => None,
@@ -188,6 +206,7 @@ impl Done {
         match self {
             Self::Saved => "saved".to_owned(),
             Self::Undone => "undone".to_owned(),
+            Self::NoSuchCow => "no_such_cow".to_owned(),
             Self::Milked(id) => format!("milked.{id}"),
             Self::Voided(id) => format!("voided.{id}"),
         }
@@ -204,6 +223,7 @@ impl Done {
         let (tone, text, action) = match self {
             Self::Saved => (Tone::Good, t::saved(lang), None),
             Self::Undone => (Tone::Info, t::undone(lang), None),
+            Self::NoSuchCow => (Tone::Bad, t::no_such_cow(lang), None),
             Self::Milked(id) => (
                 Tone::Good,
                 t::milk_saved(lang),

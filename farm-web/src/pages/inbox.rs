@@ -27,7 +27,7 @@ use crate::{
     access::{Needs, Routes},
     app::Web,
     auth::Me,
-    error::{Error, Reason},
+    error::Error,
     live::{Fragment, Topic},
     words::t as w,
 };
@@ -39,7 +39,7 @@ pub(crate) mod t {
         whose = "Whose milk was it?" / "কার দুধ ছিল?";
         usual(litres) = "usually {litres}" / "সাধারণত {litres}";
         tag_read = "her tag was read" / "তার ট্যাগ পড়া গেছে";
-        other = "Another cow: number, name or tag" / "অন্য গরু: নম্বর, নাম বা ট্যাগ";
+        other = "Another cow: number or tag" / "অন্য গরু: নম্বর বা ট্যাগ";
         assign = "It was she" / "এটিই সে";
         strike = "No milk of ours: strike it out" / "দুধই নয়: কেটে দিন";
         strike_ask = "Strike this milk out?" / "এই দুধ কেটে দেবেন?";
@@ -172,7 +172,7 @@ fn decision(lang: Lang, item: &Item) -> Markup {
             }
         }
         form.filters method="post" action={ "/inbox/" (id) "/assign" } {
-            (Field::text(format!("other-{id}"), t::other(lang)))
+            (Field::text(format!("other-{id}"), t::other(lang)).required())
             (Button::secondary(t::assign(lang)))
         }
         div.actions {
@@ -184,7 +184,7 @@ fn decision(lang: Lang, item: &Item) -> Markup {
                 },
                 AlertKind::MilkedTwice | AlertKind::SwappedTag => {
                     form method="post" action={ "/alerts/" (item.alert.id) "/settle" } {
-            input type="hidden" name="next" value="/inbox";
+                        input type="hidden" name="next" value="/inbox";
                         (Button::secondary(t::keep_both(lang)).icon(Icon::Check))
                     }
                 },
@@ -241,22 +241,22 @@ async fn assign(
     Form(answer): Form<Answer>,
 ) -> Result<Response, Error> {
     let typed = answer.typed.get(&format!("other-{visit}")).cloned();
-    web.farm
+    let done = web
+        .farm
         .write(me.actor(), move |tx| {
             let animal = match (answer.animal, typed) {
-                (Some(animal), _) => animal,
-                (None, Some(typed)) => {
-                    animals::by_text(tx.conn(), &typed)?
-                        .ok_or_else(|| Error::from(Reason::NotFound).detail("animal"))?
-                        .id
-                }
+                (Some(animal), _) => Some(animal),
+                (None, Some(typed)) => animals::by_text(tx.conn(), &typed)?.map(|a| a.id),
                 (None, None) => return Err(Error::invalid("animal: missing")),
             };
+            let Some(animal) = animal else {
+                return Ok(Done::NoSuchCow);
+            };
             milkings::assign(tx, visit, animal)?;
-            Ok(())
+            Ok(Done::Saved)
         })
         .await?;
-    Ok(Done::Saved.then("/inbox"))
+    Ok(done.then("/inbox"))
 }
 
 #[cfg(test)]

@@ -188,6 +188,36 @@ async fn errors_are_pages_for_people() {
     assert_eq!(lost.status, StatusCode::NOT_FOUND);
     assert!(
         lost.text
-            .contains("There is no such page. Go back to the start.")
+            .contains("<h1>There is no such page.</h1><p>Go back to the start.</p>")
     );
+    assert!(
+        lost.text.contains("<nav class=\"menu\""),
+        "who is logged in keeps the menu"
+    );
+    let stranger = site.get("/nowhere", As::Nobody).await;
+    assert_eq!(stranger.status, StatusCode::NOT_FOUND);
+    assert!(!stranger.text.contains("<nav class=\"menu\""));
+    let refused = site.get("/staff", As::Session(&seeded.worker)).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(
+        refused.text.contains("Ask a manager or the owner.")
+            && refused.text.contains("<nav class=\"menu\"")
+    );
+}
+
+#[tokio::test]
+async fn a_cow_that_is_not_there_is_said_beside_the_milk() {
+    let (site, seeded) = Site::full().await;
+    let manager = As::Session(&seeded.manager);
+    let id = seeded.unidentified;
+    let asked = site
+        .post(
+            &format!("/inbox/{id}/assign"),
+            manager,
+            &format!("other-{id}=999999"),
+        )
+        .await;
+    assert_eq!(asked.location, "/inbox?done=no_such_cow");
+    let page = site.get(&asked.location, manager).await;
+    assert!(page.text.contains("No cow has this number or tag."));
 }
