@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -84,8 +84,14 @@ fn routes() -> Routes {
 }
 
 /// Every part of the design system on one page, for whoever works on it: only in debug builds.
-async fn styleguide(Speak(lang): Speak) -> maud::Markup {
-    ui::styleguide::styleguide(lang)
+async fn styleguide(Speak(lang): Speak, headers: HeaderMap) -> maud::Markup {
+    ui::shell::Page::new(lang, ui::styleguide::title(lang))
+        .theme(lang::theme_of(&headers))
+        .preferences("/preferences")
+        .path("/styleguide")
+        .wide()
+        .body(ui::styleguide::styleguide(lang))
+        .render()
 }
 
 /// What the design system serves; each address holds a hash of the content and may be kept for good.

@@ -24,7 +24,7 @@
       const s = Math.round((now() - el.dataset.ago) / 1000), a = Math.abs(s);
       if (a < 10) continue;
       const [n, unit] = a < 60 ? [s, "second"] : a < 3600 ? [s / 60, "minute"] : a < 86400 ? [s / 3600, "hour"] : [s / 86400, "day"];
-      const text = relative.format(-Math.trunc(n), unit);
+      const text = relative.format(-Math.trunc(n), unit).replace("পূর্বে", "আগে"); // as the server says it
       if (el.textContent !== text) el.textContent = text;
     }
   };

@@ -32,9 +32,10 @@ pub fn float(lang: Lang, value: f64, shown: u8) -> String {
     decimal(lang, scaled as i64, shown, shown)
 }
 
-/// Litres to one place from millilitres, without the unit.
+/// Litres from millilitres, without the unit: to one place, and whole from a thousand on.
 pub fn litres(lang: Lang, ml: i64) -> String {
-    decimal(lang, ml, 3, 1)
+    let shown = if ml.abs() < 1_000_000 { 1 } else { 0 };
+    decimal(lang, ml, 3, shown)
 }
 
 /// Litres with their unit.
@@ -360,6 +361,7 @@ mod tests {
         assert_eq!(float(En, f64::NAN, 1), "–");
         assert_eq!(float(Bn, 4.05, 1), "৪.১");
         assert_eq!(litres_unit(Bn, 12_400), "১২.৪ লি");
+        assert_eq!(litres_unit(En, 13_881_500), "13,882 L");
         assert_eq!(percent(En, 3_850, 2), "3.85%");
     }
 

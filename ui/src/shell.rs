@@ -203,6 +203,7 @@ pub struct Page {
     clock: Option<PageClock>,
     flash: Option<Flash>,
     width: Width,
+    focus: bool,
     body: Markup,
 }
 
@@ -224,6 +225,7 @@ impl Page {
             clock: None,
             flash: None,
             width: Width::Page,
+            focus: false,
             body: html! {},
         }
     }
@@ -323,6 +325,13 @@ impl Page {
         self
     }
 
+    /// Leaves a phone's whole screen to one form: no menu, because the way back stands above the form.
+    #[must_use]
+    pub fn focused(mut self) -> Self {
+        self.focus = true;
+        self
+    }
+
     /// The content.
     #[must_use]
     pub fn body(mut self, body: Markup) -> Self {
@@ -339,7 +348,7 @@ impl Page {
                 data-now=[self.clock.as_ref().map(|c| c.now_ms)] data-rate=[self.clock.as_ref().map(|c| c.rate)]
                 data-zone=[self.clock.as_ref().map(|c| &c.zone)] {
                 (self.head())
-                body.bare[self.nav.is_empty()] data-live=[self.live.as_ref().map(|l| &l.url)]
+                body.bare[self.nav.is_empty()].focus[self.focus] data-live=[self.live.as_ref().map(|l| &l.url)]
                     data-live-from=[self.live.as_ref().map(|l| l.from)]
                     data-search=[self.search.as_deref()] data-fail-text=(t::not_sent(lang)) {
                     a.skip href="#main" { (t::skip_to_content(lang)) }

@@ -25,6 +25,11 @@ mod sample;
 
 use sample as t;
 
+/// The page's title.
+pub fn title(lang: Lang) -> &'static str {
+    t::title(lang)
+}
+
 /// The page's content; the caller puts it into its own [`crate::shell::Page`].
 pub fn styleguide(lang: Lang) -> Markup {
     html! {

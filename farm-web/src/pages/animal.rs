@@ -186,7 +186,7 @@ fn head(ctx: &Ctx, view: &View) -> Markup {
                 h1 { (animal_name(lang, animal)) }
                 p.cluster.tight {
                     (status_badge(lang, animal.status))
-                    @if !animal.group.is_empty() { span { (animal.group) } }
+                    @if !animal.group.is_empty() { span { (w::group(lang)) " " (animal.group) } }
                     @if !animal.breed.is_empty() { span { (animal.breed) } }
                     @if let Some(tag) = worn {
                         span.cluster.tight { (Icon::Tag) span.tag-number { (fmt::digits(lang, &tag.tag.to_string())) } }
@@ -196,10 +196,10 @@ fn head(ctx: &Ctx, view: &View) -> Markup {
                 }
             }
             div.actions {
+                (Button::primary(t::write_down(lang)).icon(Icon::Plus).opens("happened"))
                 @if animal.status == AnimalStatus::Lactating {
                     (Button::secondary(w::record_milk(lang)).icon(Icon::Bucket).href(format!("/record/{}", animal.id)))
                 }
-                (Button::primary(t::write_down(lang)).icon(Icon::Plus).opens("happened"))
                 @if ctx.me.role >= Role::Manager {
                     (Button::secondary(ui::t::edit(lang)).icon(Icon::Edit).href(format!("/herd/{}/edit", animal.id)))
                     (Button::secondary(t::retag(lang)).icon(Icon::Tag).href(format!("/herd/{}/tags", animal.id)))

@@ -295,7 +295,13 @@ async fn form_page(ctx: Ctx, Path(id): Path<AnimalId>) -> Result<Response, Error
 
 /// Why the form is shown again.
 enum Trouble {
-    Text(&'static str),
+    /// The litres cannot be taken.
+    Litres(&'static str),
+    /// Fat or solids cannot be taken.
+    Percent(&'static str),
+    /// It cannot be recorded at all.
+    Form(&'static str),
+    /// It may be the same milk as this.
     Twice(Box<VisitRow>),
 }
 
@@ -303,20 +309,30 @@ fn draw(ctx: &Ctx, cow: &Cow, typed: &Typed, trouble: Option<&Trouble>) -> Marku
     let lang = ctx.lang;
     let name = animal_name(lang, &cow.animal);
     let twice = matches!(trouble, Some(Trouble::Twice(_)));
+    let litres = Field::decimal("litres", t::litres(lang))
+        .unit(ui::t::litre(lang))
+        .value(&typed.litres)
+        .error(match trouble {
+            Some(Trouble::Litres(text)) => Some((*text).to_owned()),
+            _ => None,
+        });
+    let litres = litres.big().required().autofocus();
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: t::choose(lang).into(), href: "/record".into() }]))
-        h1 { (name) }
+        div.form-head {
+            (breadcrumbs(lang, &[Breadcrumb { label: t::choose(lang).into(), href: "/record".into() }]))
+            h1 { (name) }
+        }
         @if cow.held {
             div.flash.bad role="alert" data-alarm="held" { (Icon::Stop) p { (t::withheld(lang)) } }
         }
         @match trouble {
-            Some(Trouble::Text(text)) => (form_error(text)),
+            Some(Trouble::Form(text)) => (form_error(text)),
             Some(Trouble::Twice(visit)) => (already(ctx, visit)),
-            None => {},
+            Some(Trouble::Litres(_) | Trouble::Percent(_)) | None => {},
         }
         form.form.record method="post" novalidate action={ "/record/" (cow.animal.id) } {
             input type="hidden" name="key" value=(typed.key);
-            (Field::decimal("litres", t::litres(lang)).unit(ui::t::litre(lang)).value(&typed.litres).big().required().autofocus())
+            (litres)
             (keypad(lang, "litres", Point::With))
             @if twice {
                 (Button::danger(t::second(lang)).submits("repeat", "yes").big().wide())
@@ -324,10 +340,10 @@ fn draw(ctx: &Ctx, cow: &Cow, typed: &Typed, trouble: Option<&Trouble>) -> Marku
                 (Button::primary(t::save(lang)).icon(Icon::Check).big().wide())
             }
             (destination_tiles(lang, typed, cow.held))
-            (more(lang, typed, cow))
+            (more(lang, typed, cow, trouble))
         }
     };
-    ctx.page(&name, &[]).body(body).render()
+    ctx.page(&name, &[]).focused().body(body).render()
 }
 
 fn destination_tiles(lang: Lang, typed: &Typed, held: bool) -> Markup {
@@ -363,7 +379,7 @@ pub(crate) fn destination_of(key: &str) -> Option<Destination> {
     }
 }
 
-fn more(lang: Lang, typed: &Typed, cow: &Cow) -> Markup {
+fn more(lang: Lang, typed: &Typed, cow: &Cow, trouble: Option<&Trouble>) -> Markup {
     let sessions = cow
         .sessions
         .iter()
@@ -373,13 +389,17 @@ fn more(lang: Lang, typed: &Typed, cow: &Cow) -> Markup {
             Choice::new(format!("{}/{}", key.date, key.number), label)
         })
         .collect();
+    let wrong = |typed: &str| match trouble {
+        Some(Trouble::Percent(text)) if percent(typed).is_err() => Some((*text).to_owned()),
+        _ => None,
+    };
     html! {
-        details {
+        details open[matches!(trouble, Some(Trouble::Percent(_)))] {
             summary.button.quiet { (t::more(lang)) }
             div.form {
                 (Select::new("session", w::session(lang), sessions).chosen(&typed.session))
-                (Field::decimal("fat", words::t::quantity_fat(lang)).unit("%").value(&typed.fat))
-                (Field::decimal("snf", words::t::quantity_snf(lang)).unit("%").value(&typed.snf))
+                (Field::decimal("fat", words::t::quantity_fat(lang)).unit("%").value(&typed.fat).error(wrong(&typed.fat)))
+                (Field::decimal("snf", words::t::quantity_snf(lang)).unit("%").value(&typed.snf).error(wrong(&typed.snf)))
             }
         }
     }
@@ -412,10 +432,10 @@ async fn save(
         Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
     };
     let Ok(yield_ml) = fmt::parse_decimal(&typed.litres, 3) else {
-        return again(Trouble::Text(t::yield_bad(lang)));
+        return again(Trouble::Litres(t::yield_bad(lang)));
     };
     let (Ok(fat), Ok(snf)) = (percent(&typed.fat), percent(&typed.snf)) else {
-        return again(Trouble::Text(t::fat_bad(lang)));
+        return again(Trouble::Percent(t::fat_bad(lang)));
     };
     let command = RecordMilk {
         key: typed.key.clone(),
@@ -443,8 +463,8 @@ async fn save(
             let visit = visit(&web, other).await?;
             again(Trouble::Twice(Box::new(visit)))
         }
-        Err(MilkError::Yield) => again(Trouble::Text(t::yield_bad(lang))),
-        Err(MilkError::NotMilked) => again(Trouble::Text(t::not_milked(lang))),
+        Err(MilkError::Yield) => again(Trouble::Litres(t::yield_bad(lang))),
+        Err(MilkError::NotMilked) => again(Trouble::Form(t::not_milked(lang))),
         Err(error) => Err(error.into()),
     }
 }

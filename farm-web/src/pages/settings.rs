@@ -107,7 +107,7 @@ fn sessions_form(lang: Lang, plan: &Plan) -> Markup {
         form.form method="post" action="/settings/sessions" {
             @for i in 0..ROWS.max(plan.sessions.len()) {
                 @let session = plan.sessions.get(i);
-                div.filters {
+                div.filters.named {
                     (Field::text(format!("name{i}"), w::name(lang)).value(session.map_or("", |s| s.name.as_str())))
                     (Field::time(format!("starts{i}"), t::starts(lang)).value(time(session.map(|s| s.starts))))
                     (Field::time(format!("ends{i}"), t::ends(lang)).value(time(session.map(|s| s.ends))))

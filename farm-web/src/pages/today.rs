@@ -213,12 +213,13 @@ fn session(lang: Lang, view: &View) -> Markup {
 fn wrong_now(lang: Lang, view: &View) -> Markup {
     let body = html! {
         @if view.open.is_empty() { p { (t::all_well(lang)) } }
-        ul.readings {
+        ul {
             @for alert in view.open.iter().take(ALERTS) {
-                @let (about, _) = alert_page::about(lang, alert, &view.names);
-                li.reading-row {
-                    span { (Badge::new(alert_page::tone(alert), alert_page::title(lang, alert.kind))) " " strong { (about) } }
+                @let (about, href) = alert_page::about(lang, alert, &view.names);
+                li.alert-line {
+                    (Badge::new(alert_page::tone(alert), alert_page::title(lang, alert.kind)))
                     small.hint { (time_ago(lang, alert.raised.0, view.now.0)) }
+                    a href=(href.as_deref().unwrap_or("/alerts")) { (about) }
                 }
             }
         }

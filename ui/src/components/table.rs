@@ -179,7 +179,7 @@ impl Table {
                             @if let Some(href) = &row.href { a href=(href) { (cell) } } @else { (cell) }
                         }
                     } @else {
-                        td class=[column.numeric.then_some("num")] data-label=(column.label) { (cell) }
+                        td.num[column.numeric].nil[cell.0 == NIL] data-label=(column.label) { (cell) }
                     }
                 }
             }
@@ -233,6 +233,9 @@ impl Render for Table {
         }
     }
 }
+
+/// What stands where there is no value; on a phone, where each value has its own label, the whole cell is left out.
+const NIL: &str = "–";
 
 fn aria_sort(direction: Direction) -> &'static str {
     match direction {
