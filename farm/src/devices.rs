@@ -72,6 +72,23 @@ pub fn add(tx: &mut Tx<'_>, form: &DeviceForm) -> Result<DeviceId, DeviceError> 
     Ok(id)
 }
 
+/// The first of `base`, `base-2`, `base-3` … that no device has.
+///
+/// # Errors
+/// When the database fails.
+pub fn free_slug(conn: &Connection, base: &Slug) -> Result<Slug, StoreError> {
+    let mut slug = base.clone();
+    for n in 2.. {
+        if find(conn, slug.as_str())?.is_none() {
+            break;
+        }
+        // Room for the dash and the number.
+        let stem: String = base.as_str().chars().take(48).collect();
+        slug = Slug::nearest(&format!("{stem}-{n}")).unwrap_or(slug);
+    }
+    Ok(slug)
+}
+
 /// How many devices there are.
 ///
 /// # Errors

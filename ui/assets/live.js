@@ -37,10 +37,10 @@
     const focus = old.contains(document.activeElement) ? document.activeElement : null;
     const again = focus && (focus.id ? "#" + CSS.escape(focus.id) : focus.name ? `[name="${CSS.escape(focus.name)}"]` : `${focus.localName}[href="${CSS.escape(focus.getAttribute("href") || "")}"]`);
     const caret = focus && "selectionStart" in focus ? focus.selectionStart : null;
-    const open = all("details", old).map((d) => d.open);
+    const open = new Map(all("details", old).map((d, i) => [d.id || i, d.open]));
     const el = document.importNode(fresh, true);
     old.replaceWith(el);
-    all("details", el).forEach((d, i) => { if (open[i]) d.open = true; });
+    all("details", el).forEach((d, i) => { if (open.get(d.id || i)) d.open = true; });
     if (again) {
       const target = el.matches(again) ? el : $(again, el);
       target?.focus({ preventScroll: true });

@@ -70,6 +70,11 @@ impl Typed {
         }
     }
 
+    /// Writes into a field.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.values.insert(name.to_owned(), value.into());
+    }
+
     /// What stands in a field, trimmed; empty when there is no such field.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.values.get(name).map_or("", |v| v.trim())

@@ -1,4 +1,4 @@
-//! The auto-decoder over a meter whose registers a test sets.
+//! The Devices pages; the auto-decoder over a meter whose registers a test sets.
 
 use std::sync::{
     Arc,
@@ -17,8 +17,8 @@ use farm_model::{
     device::{DecodeProposal, ReadFunction, RegisterMap, RegisterType, WordOrder},
 };
 use farm_web::{
-    App, DriverState, Hardware, HardwareError, Options, Preset, Probe, SerialPort, StoreIngest,
-    Words,
+    App, DriverHealth, DriverState, Hardware, HardwareError, Options, Preset, Probe, SerialPort,
+    StoreIngest, Words,
 };
 use futures_util::future::BoxFuture;
 
@@ -28,7 +28,10 @@ use crate::{
 };
 
 /// A meter that shows hundredths of a litre, as 32 bits with swapped words from the second register on.
-struct Meter(Arc<AtomicU16>);
+struct Meter {
+    reads: Arc<AtomicU16>,
+    drivers: Vec<DriverState>,
+}
 
 type Block = (ReadFunction, u16, Vec<u16>);
 
@@ -49,7 +52,7 @@ impl Hardware for Meter {
     }
 
     fn drivers(&self) -> BoxFuture<'_, Vec<DriverState>> {
-        Box::pin(async { Vec::new() })
+        Box::pin(async { self.drivers.clone() })
     }
 
     fn registers(
@@ -59,7 +62,7 @@ impl Hardware for Meter {
         address: u16,
         count: u16,
     ) -> BoxFuture<'_, Result<Words, HardwareError>> {
-        let now = self.0.load(Ordering::Relaxed);
+        let now = self.reads.load(Ordering::Relaxed);
         // The same number stands in a register that never changes.
         let all = [0, now, 0, 7, 1250, 0, 65535, 3];
         Box::pin(async move {
@@ -98,15 +101,22 @@ impl Hardware for Meter {
     }
 }
 
+fn router(site: &Site, reads: &Arc<AtomicU16>, drivers: Vec<DriverState>) -> axum::Router {
+    farm_web::router(App {
+        farm: site.farm.clone(),
+        hardware: Arc::new(Meter {
+            reads: Arc::clone(reads),
+            drivers,
+        }),
+        ingest: Arc::new(StoreIngest(site.farm.clone())),
+        options: Options::default(),
+    })
+}
+
 async fn site() -> (Site, Seeded, DeviceId, Arc<AtomicU16>) {
     let (mut site, seeded) = Site::full().await;
     let reads = Arc::new(AtomicU16::new(1250));
-    site.router = farm_web::router(App {
-        farm: site.farm.clone(),
-        hardware: Arc::new(Meter(Arc::clone(&reads))),
-        ingest: Arc::new(StoreIngest(site.farm.clone())),
-        options: Options::default(),
-    });
+    site.router = router(&site, &reads, Vec::new());
     let form = DeviceForm {
         slug: Slug::new("stall-1-meter").unwrap(),
         name: Name::new("Meter 1").unwrap(),
@@ -258,14 +268,202 @@ async fn what_cannot_be_read_or_taken_is_said_and_the_form_kept() {
 #[tokio::test]
 async fn a_device_that_measures_was_heard() {
     let (site, seeded) = Site::full().await;
-    let list = site
-        .get("/devices", As::Session(&seeded.manager))
+    let manager = As::Session(&seeded.manager);
+    let page = site
+        .get(&format!("/devices/{}", seeded.probe), manager)
+        .await;
+    assert!(page.text.contains("Last heard"), "{}", page.text);
+    assert!(!page.text.contains("Never heard"), "{}", page.text);
+}
+
+/// Adds `n` collars that never said a thing.
+async fn collars(site: &Site, n: u64) {
+    let form = |i: u64| DeviceForm {
+        slug: Slug::new(&format!("collar-{i}")).unwrap(),
+        name: Name::new(&format!("Collar {i}")).unwrap(),
+        kind: DeviceKind::Collar,
+        link: Link::ChirpStack {
+            dev_eui: format!("a84041000181{i:04x}"),
+            fields: Vec::new(),
+        },
+        place: None,
+        expect_every_s: Some(900),
+    };
+    let added = site.farm.write(Actor::CommandLine, move |tx| {
+        (1..=n).try_for_each(|i| devices::add(tx, &form(i)).map(drop))
+    });
+    added.await.unwrap();
+}
+
+#[tokio::test]
+async fn many_of_a_kind_are_one_line_and_a_search_finds_one() {
+    let (site, seeded) = Site::full().await;
+    collars(&site, 60).await;
+    let manager = As::Session(&seeded.manager);
+    let list = site.get("/devices", manager).await.text;
+    let (before, fold) = list
+        .split_once("<details class=\"fold\" id=\"more-collar\"")
+        .unwrap();
+    assert!(!before.contains("Collar 17<"), "{before}");
+    assert!(fold.contains("Collar 17<"), "{fold}");
+    assert!(
+        list.contains("60 never heard") && list.contains("Show all 60"),
+        "{list}"
+    );
+    // Bengali digits find what has a number.
+    for query in [
+        "q=collar+17",
+        "q=%E0%A7%A7%E0%A7%AD",
+        "q=18111&which=all",
+        "q=A840410001810011&which=unheard",
+    ] {
+        let found = site.get(&format!("/devices?{query}"), manager).await.text;
+        let said = if query.contains("18111") {
+            "No device fits"
+        } else {
+            "Collar 17<"
+        };
+        assert!(found.contains(said), "{query}: {found}");
+        assert!(!found.contains("Collar 18<"), "{query}: {found}");
+    }
+    let nothing = site
+        .get("/devices?which=trouble&q=collar", manager)
         .await
         .text;
-    let card = list
-        .split("<li class=\"card\">")
-        .find(|card| card.contains(&seeded.probe.to_string()))
-        .expect("the probe is listed");
-    let never = "কখনো";
-    assert!(!card.contains(never), "{card}");
+    assert!(nothing.contains("No device fits"), "{nothing}");
+}
+
+#[tokio::test]
+async fn a_device_in_trouble_stands_first_with_what_to_do() {
+    let (mut site, seeded) = Site::full().await;
+    let id = seeded.probe;
+    let driver = DriverState {
+        device: id,
+        health: DriverHealth::BackingOff,
+        heard: None,
+        error: Some("timeout".into()),
+    };
+    site.router = router(&site, &Arc::default(), vec![driver]);
+    let manager = As::Session(&seeded.manager);
+    let list = site.get("/devices", manager).await.text;
+    assert!(list.contains("2 devices need a look."), "{list}");
+    let cards: Vec<&str> = list.split("<section class=\"card\">").collect();
+    let first = cards[1];
+    assert!(first.contains(&id.to_string()), "{first}");
+    assert!(first.contains("1 without an answer"), "{first}");
+    let page = site.get(&format!("/devices/{id}"), manager).await.text;
+    assert!(page.contains("Check its power, its cable and its address."));
+    assert!(page.contains("<p class=\"hint\" lang=\"en\">timeout</p>"));
+}
+
+#[tokio::test]
+async fn what_is_wrong_stands_in_the_form_beside_what_was_typed() {
+    let (site, seeded) = Site::full().await;
+    let manager = As::Session(&seeded.manager);
+    for (form, said) in [
+        ("transport=serial&name=&port=/dev/ttyUSB0", "Fill this in."),
+        (
+            "transport=serial&name=Gate&port=COM3",
+            "Write the path of the port, such as /dev/ttyUSB0.",
+        ),
+        (
+            "transport=serial&name=Gate&port=/dev/ttyUSB0&dialect=template",
+            "Write the line as the reader sends it",
+        ),
+        (
+            "transport=serial&name=Gate&port=/dev/ttyUSB0&slug=Gate+1",
+            "Use small English letters",
+        ),
+        (
+            "transport=modbus_rtu&name=Gate&port=/dev/ttyUSB0&unit=248",
+            "Between 1 and 247",
+        ),
+        (
+            "transport=modbus_tcp&name=Gate&host=http://meter/&tcp_port=502&unit=1",
+            "Write only the address",
+        ),
+        (
+            "transport=modbus_tcp&name=Gate&host=meter&tcp_port=0&unit=1",
+            "Between 1 and 65,535",
+        ),
+        (
+            "transport=modbus_tcp&name=Gate&host=meter&tcp_port=502&unit=1&poll=5",
+            "Between 50 and 3,600,000",
+        ),
+        (
+            "transport=one_wire&name=Gate&rom=28-03",
+            "Write two digits, a dash and twelve digits",
+        ),
+        (
+            "transport=chirp_stack&name=Gate&dev_eui=a840",
+            "Write all 16 digits",
+        ),
+        (
+            "transport=http&name=Gate&every=0",
+            "Between 1 second and 31 days",
+        ),
+        (
+            "transport=http&name=Gate&every=soon",
+            "Write a whole number",
+        ),
+        (
+            "transport=http&name=Gate&slug=tank-1-probe",
+            "Another device has this short name.",
+        ),
+    ] {
+        let form = format!("kind=level_sensor&place=&baud=9600&parity=none&stop_bits=1&{form}");
+        let form = if form.contains("dialect=") {
+            form
+        } else {
+            form + "&dialect=allflex"
+        };
+        let answer = site.post("/devices", manager, &form).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{form}");
+        assert!(
+            answer.text.contains(said),
+            "{form}: {said}: {}",
+            answer.text
+        );
+        assert!(answer.text.contains("aria-invalid=\"true\""), "{form}");
+        assert!(
+            answer
+                .text
+                .contains("<option value=\"level_sensor\" selected>"),
+            "{form}"
+        );
+        let keeps_name = answer.text.contains("value=\"Gate\"") || said == "Fill this in.";
+        assert!(keeps_name, "{form}: {}", answer.text);
+    }
+    let path = format!("/devices/{}", seeded.probe);
+    let answer = site
+        .post(&path, manager, "name=North&slug=&kind=sensor&place=")
+        .await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        answer.text.contains("value=\"North\"") && answer.text.contains("Fill this in."),
+        "{}",
+        answer.text
+    );
+}
+
+#[tokio::test]
+async fn a_device_without_a_short_name_is_given_one() {
+    let (site, seeded) = Site::full().await;
+    let manager = As::Session(&seeded.manager);
+    for (name, slug) in [
+        ("Yard gate", "yard-gate"),
+        ("Yard gate", "yard-gate-2"),
+        ("%E0%A6%97%E0%A7%87%E0%A6%9F", "sensor"),
+    ] {
+        let form =
+            format!("transport=http&kind=sensor&place=&name={name}&every=%E0%A7%AC%E0%A7%A6");
+        let saved = site.post("/devices", manager, &form).await;
+        assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+        let device = site
+            .farm
+            .read(move |conn| devices::find(conn, slug))
+            .await
+            .unwrap();
+        assert_eq!(device.unwrap().expect_every_s, Some(60));
+    }
 }

@@ -19,6 +19,7 @@ pub struct Field {
     error: Option<String>,
     autocomplete: Option<&'static str>,
     placeholder: Option<String>,
+    suggestions: Vec<String>,
     required: bool,
     big: bool,
     autofocus: bool,
@@ -100,6 +101,7 @@ impl Field {
             error: None,
             autocomplete: None,
             placeholder: None,
+            suggestions: Vec::new(),
             required: false,
             big: false,
             autofocus: false,
@@ -141,6 +143,13 @@ impl Field {
         self
     }
 
+    /// Values that the browser offers while something is typed; others can be typed, too.
+    #[must_use]
+    pub fn suggest(mut self, values: Vec<String>) -> Self {
+        self.suggestions = values;
+        self
+    }
+
     /// The browser's `autocomplete` word.
     #[must_use]
     pub fn autocomplete(mut self, word: &'static str) -> Self {
@@ -171,6 +180,7 @@ impl Field {
 
     fn control(&self) -> Markup {
         let (id, notes) = (self.id(), self.notes());
+        let list = (!self.suggestions.is_empty()).then(|| format!("{id}-list"));
         let kind = match self.kind {
             Kind::Text | Kind::Integer | Kind::Decimal | Kind::Area => "text",
             Kind::Search => "search",
@@ -194,7 +204,10 @@ impl Field {
             } @else {
                 input id=(id) type=(kind) name=(self.name) value=(self.value) inputmode=[mode]
                     autocomplete=(self.autocomplete.unwrap_or("off")) required[self.required] aria-describedby=[notes]
-                    aria-invalid=[self.invalid()] placeholder=[self.placeholder.as_deref()] autofocus[self.autofocus];
+                    aria-invalid=[self.invalid()] placeholder=[self.placeholder.as_deref()] list=[list.as_deref()] autofocus[self.autofocus];
+                @if let Some(list) = &list {
+                    datalist id=(list) { @for value in &self.suggestions { option value=(value); } }
+                }
             }
         }
     }

@@ -1,241 +1,186 @@
-//! Adding and editing a device: what it is, where it stands, and how it is reached; one form for each transport.
+//! Adding and editing a device: what it is, where it stands, and how it is reached. What cannot be taken is marked in the form,
+//! which keeps what was typed.
 
-use std::collections::HashMap;
+pub(super) mod link;
 
 use axum::{
-    extract::{Form, Path, Query, State},
+    extract::{Path, Query},
     response::{IntoResponse, Response},
 };
 use farm::{
-    devices::{self, DeviceForm},
+    StoreError, Tx,
+    devices::{self, DeviceError, DeviceForm},
     places,
     text::{Name, Slug},
 };
-use farm_model::{
-    Device, DeviceId, DeviceKind, Link, Place, PlaceId, Quantity,
-    device::{Parity, RegisterMap, RfidDialect, SerialLine},
-    staff::Role,
-};
+use farm_model::{Device, DeviceId, DeviceKind, Link, Place};
 use maud::{Markup, html};
 use serde::Deserialize;
 use ui::{
     Lang,
-    components::{Breadcrumb, Button, Choice, Field, Select, breadcrumbs},
+    components::{Breadcrumb, Button, Choice, Field, Select, breadcrumbs, page_head},
     fmt,
     icons::Icon,
 };
 
-use super::{Ctx, Done, map_of, transport};
+use self::link::Machine;
+use super::{Ctx, Done, MANAGER, transport};
 use crate::{
-    access::{Needs, Routes},
-    app::Web,
-    auth::Me,
-    border::{Hardware, Preset},
+    access::Routes,
     error::{Error, Reason},
+    pages::typed::{self, Typed},
     words::{self, t as w},
 };
 
-pub(super) mod t {
+pub(crate) mod t {
     ui::texts! {
         how = "How is it reached?" / "কীভাবে যুক্ত?";
-        short_hint = "Lower-case letters, digits and dashes" / "ছোট হাতের ইংরেজি অক্ষর, সংখ্যা ও ড্যাশ";
+        other_way = "Reached another way?" / "অন্যভাবে যুক্ত?";
+        edit(name) = "Edit {name}" / "{name}: বদলান";
+        name_hint = "As people on the farm call it" / "খামারে যে নামে ডাকা হয়";
+        short_hint = "For topics and files: small English letters, digits and dashes" / "টপিক ও ফাইলের জন্য: ছোট হাতের ইংরেজি অক্ষর, সংখ্যা ও ড্যাশ";
+        short_made = "For topics and files; left empty, one is made" / "টপিক ও ফাইলের জন্য; খালি রাখলে নিজেই হবে";
+        short_taken = "Another device has this short name. Choose another." / "এই ছোট নামে আরেকটি যন্ত্র আছে। অন্য নাম দিন।";
         no_place = "No place" / "জায়গা নেই";
         every = "Should be heard every" / "কত সময় পরপর সাড়া দেওয়ার কথা";
         every_hint = "Silence three times as long raises an alert; empty for none" / "তিন গুণ সময় চুপ থাকলে সতর্ক করা হবে; না চাইলে খালি রাখুন";
         seconds = "s" / "সেকেন্ড";
-        port = "Port" / "পোর্ট";
-        ports_here = "Ports here now:" / "এখন যে পোর্টগুলো আছে:";
-        baud = "Speed (baud)" / "গতি (বড)";
-        parity = "Parity" / "প্যারিটি";
-        parity_none = "None" / "নেই";
-        parity_even = "Even" / "জোড়";
-        parity_odd = "Odd" / "বিজোড়";
-        stop_bits = "Stop bits" / "স্টপ বিট";
-        dialect = "What the reader speaks" / "রিডারের ভাষা";
-        template = "A line template" / "লাইনের ছাঁচ";
-        pattern = "Line template" / "লাইনের ছাঁচ";
-        pattern_hint = "Only for a line template" / "শুধু লাইনের ছাঁচের জন্য";
-        host = "Host or address" / "হোস্ট বা ঠিকানা";
-        unit_address = "Unit address" / "ইউনিট নম্বর";
-        preset = "Register map" / "রেজিস্টারের তালিকা";
-        preset_none = "Empty: find the values afterwards" / "খালি: পরে মান খুঁজে নিন";
-        preset_keep = "Keep the present one" / "এখন যা আছে তা-ই";
-        poll = "Asked every" / "কত পরপর জিজ্ঞাসা";
-        milliseconds = "ms" / "মিলিসেকেন্ড";
-        rom = "Probe" / "প্রোব";
-        probes_here = "Probes here now; hold one in your hand to see which it is:" / "এখন যে প্রোবগুলো আছে; কোনটি তা বুঝতে একটি হাতে ধরুন:";
-        client = "User name it logs in with" / "যে নামে ঢোকে";
-        dev_eui = "Device EUI" / "যন্ত্রের EUI";
-        dev_eui_hint = "16 hexadecimal digits" / "১৬টি হেক্সাডেসিমাল অঙ্ক";
+        bad_every = "Between 1 second and 31 days (2,678,400 s)." / "১ সেকেন্ড থেকে ৩১ দিন (২৬,৭৮,৪০০ সেকেন্ড)।";
+        connection = "Connection" / "সংযোগ";
     }
 }
 
 pub(super) fn routes(routes: Routes) -> Routes {
-    let manager = Needs::Role(Role::Manager);
     routes
-        .get(manager, "/devices/new", new)
-        .post(manager, "/devices", add)
-        .get(manager, "/devices/{id}/edit", edit_page)
-        .post(manager, "/devices/{id}", edit)
-}
-
-/// A link of each transport with nothing in it, for an empty form.
-fn blank(transport: &str) -> Option<Link> {
-    let line = SerialLine::default();
-    Some(match transport {
-        "serial" => Link::Serial {
-            port: String::new(),
-            line,
-            dialect: RfidDialect::Wl134a,
-        },
-        "modbus_rtu" => Link::ModbusRtu {
-            port: String::new(),
-            line: SerialLine {
-                parity: Parity::Even,
-                ..line
-            },
-            unit: 1,
-            map: RegisterMap::default(),
-        },
-        "modbus_tcp" => Link::ModbusTcp {
-            host: String::new(),
-            port: 502,
-            unit: 1,
-            map: RegisterMap::default(),
-        },
-        "one_wire" => Link::OneWire { rom: String::new() },
-        "mqtt" => Link::Mqtt { client: None },
-        "chirp_stack" => Link::ChirpStack {
-            dev_eui: String::new(),
-            fields: Vec::new(),
-        },
-        "http" => Link::Http,
-        _ => return None,
-    })
-}
-
-const TRANSPORTS: [&str; 7] = [
-    "serial",
-    "modbus_rtu",
-    "modbus_tcp",
-    "one_wire",
-    "mqtt",
-    "chirp_stack",
-    "http",
-];
-
-fn key(link: &Link) -> &'static str {
-    match link {
-        Link::Serial { .. } => "serial",
-        Link::ModbusRtu { .. } => "modbus_rtu",
-        Link::ModbusTcp { .. } => "modbus_tcp",
-        Link::OneWire { .. } => "one_wire",
-        Link::Mqtt { .. } => "mqtt",
-        Link::ChirpStack { .. } => "chirp_stack",
-        Link::Http => "http",
-    }
+        .get(MANAGER, "/devices/new", new)
+        .post(MANAGER, "/devices", add)
+        .get(MANAGER, "/devices/{id}/edit", edit_page)
+        .post(MANAGER, "/devices/{id}", edit)
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Wanted {
+pub(super) struct Wanted {
     transport: Option<String>,
 }
 
 async fn new(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error> {
-    let lang = ctx.lang;
-    let link = wanted.transport.as_deref().and_then(blank);
-    let form = match &link {
+    match wanted.transport.as_deref().and_then(link::blank) {
         Some(link) => {
-            let places = ctx.web.farm.read(places::list).await?;
-            let fields = Fields::gather(&*ctx.web.hardware, link).await;
-            device_form(lang, "/devices", None, link, &places, &fields)
+            let typed = filled(ctx.lang, None, &link);
+            draw(&ctx, None, &link, &typed).await
         }
-        None => html! {
-            ul.tile-grid {
-                @for transport_key in TRANSPORTS {
-                    @if let Some(link) = blank(transport_key) {
-                        li { a.tile href={ "/devices/new?transport=" (transport_key) } {
-                            (Icon::Device) span.tile-text { strong { (transport(lang, &link)) } }
-                        } }
-                    }
-                }
-            }
-        },
-    };
-    let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
-        h1 { (super::t::add(lang)) }
-        @if let Some(link) = &link { p { (transport(lang, link)) } } @else { p { (t::how(lang)) } }
-        (form)
-    };
-    Ok(ctx
-        .page(super::t::add(lang), &[])
-        .body(body)
-        .render()
-        .into_response())
-}
-
-async fn edit_page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
-    let lang = ctx.lang;
-    let (device, places) = ctx
-        .web
-        .farm
-        .read(move |conn| Ok::<_, farm::StoreError>((devices::get(conn, id)?, places::list(conn)?)))
-        .await?;
-    let device = device.ok_or(Reason::NotFound)?;
-    let fields = Fields::gather(&*ctx.web.hardware, &device.link).await;
-    let action = format!("/devices/{id}");
-    let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: device.name.clone(), href: action.clone() }]))
-        h1 { (device.name) }
-        (device_form(lang, &action, Some(&device), &device.link, &places, &fields))
-    };
-    Ok(ctx
-        .page(&device.name, &[])
-        .body(body)
-        .render()
-        .into_response())
-}
-
-/// What of the machine a transport's form shows.
-struct Fields {
-    ports: Vec<String>,
-    probes: Vec<crate::border::Probe>,
-    presets: Vec<Preset>,
-}
-
-impl Fields {
-    async fn gather(hardware: &dyn Hardware, link: &Link) -> Self {
-        let ports = match link {
-            Link::Serial { .. } | Link::ModbusRtu { .. } => hardware.serial_ports().await,
-            _ => Vec::new(),
-        };
-        let probes = match link {
-            Link::OneWire { .. } => hardware.probes().await,
-            _ => Vec::new(),
-        };
-        Self {
-            ports: ports
-                .into_iter()
-                .map(|p| match p.description {
-                    Some(what) => format!("{} ({what})", p.path),
-                    None => p.path,
-                })
-                .collect(),
-            probes,
-            presets: hardware.presets(),
-        }
+        None => Ok(choose(&ctx)),
     }
 }
 
-fn device_form(
-    lang: Lang,
-    action: &str,
+/// The first question: how it is reached.
+fn choose(ctx: &Ctx) -> Response {
+    let lang = ctx.lang;
+    let body = html! {
+        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
+        (page_head(super::t::add(lang), t::how(lang), &html! {}))
+        ul.people {
+            @for transport_key in link::TRANSPORTS {
+                @if let Some(link) = link::blank(transport_key) {
+                    @let (icon, hint) = link::about(lang, &link);
+                    li { a.tile href={ "/devices/new?transport=" (transport_key) } {
+                        (icon) span.tile-text { strong { (transport(lang, &link)) } small { (hint) } }
+                    } }
+                }
+            }
+        }
+    };
+    let page = ctx.page(super::t::add(lang), &[]).body(body);
+    page.render().into_response()
+}
+
+async fn edit_page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
+    let device = device(&ctx, id).await?;
+    let typed = filled(ctx.lang, Some(&device), &device.link);
+    draw(&ctx, Some(&device), &device.link, &typed).await
+}
+
+async fn device(ctx: &Ctx, id: DeviceId) -> Result<Device, Error> {
+    let device = ctx.web.farm.read(move |conn| devices::get(conn, id));
+    device.await?.ok_or_else(|| Reason::NotFound.into())
+}
+
+/// A form that says what `device` is, or what a new one that is reached by `link` usually is.
+fn filled(lang: Lang, device: Option<&Device>, link: &Link) -> Typed {
+    let kind = device.map_or(usual_kind(link), |d| d.kind);
+    let mut typed = Typed::filled([
+        ("transport", link::key(link).to_owned()),
+        ("kind", kind.key().to_owned()),
+    ]);
+    if let Some(device) = device {
+        typed.set("name", &device.name);
+        typed.set("slug", &device.slug);
+        let place = device.place.map(|id| id.to_string());
+        typed.set("place", place.unwrap_or_default());
+        let every = device.expect_every_s;
+        let every = every.map(|s| fmt::digits(lang, &s.to_string()));
+        typed.set("every", every.unwrap_or_default());
+    }
+    link::fill(lang, &mut typed, link);
+    typed
+}
+
+fn usual_kind(link: &Link) -> DeviceKind {
+    match link {
+        Link::Serial { .. } => DeviceKind::RfidReader,
+        Link::ModbusRtu { .. } | Link::ModbusTcp { .. } => DeviceKind::MilkMeter,
+        Link::OneWire { .. } => DeviceKind::TemperatureProbe,
+        Link::ChirpStack { .. } => DeviceKind::Collar,
+        Link::Mqtt { .. } | Link::Http => DeviceKind::Sensor,
+    }
+}
+
+async fn draw(
+    ctx: &Ctx,
     device: Option<&Device>,
     link: &Link,
-    places: &[Place],
-    fields: &Fields,
-) -> Markup {
+    typed: &Typed,
+) -> Result<Response, Error> {
+    let lang = ctx.lang;
+    let (mut others, places) = ctx
+        .web
+        .farm
+        .read(|conn| Ok::<_, StoreError>((devices::list(conn)?, places::list(conn)?)))
+        .await?;
+    others.retain(|other| device.is_none_or(|d| d.id != other.id));
+    let machine = Machine::ask(&*ctx.web.hardware, link, &others).await;
+    let (title, action, back) = match device {
+        Some(d) => {
+            let action = format!("/devices/{}", d.id);
+            (t::edit(lang, &d.name), action.clone(), action)
+        }
+        None => (
+            super::t::add(lang).to_owned(),
+            "/devices".to_owned(),
+            "/devices/new".to_owned(),
+        ),
+    };
+    let label = device.map_or(t::other_way(lang), |d| &d.name).to_owned();
+    let body = html! {
+        (breadcrumbs(lang, &[Breadcrumb { label, href: back.clone() }]))
+        (page_head(&title, transport(lang, link), &html! {}))
+        form.form method="post" novalidate action=(action) {
+            (typed.faults(lang))
+            input type="hidden" name="transport" value=(link::key(link));
+            (what_and_where(lang, typed, device, &places))
+            @if !matches!(link, Link::Http) { h2 { (t::connection(lang)) } }
+            (link::fields(lang, typed, link, &machine))
+            (typed.field("every", Field::integer("every", t::every(lang)).hint(t::every_hint(lang)).unit(t::seconds(lang))))
+            div.actions {
+                (Button::primary(ui::t::save(lang)).icon(Icon::Check))
+                (Button::quiet(ui::t::cancel(lang)).href(device.map_or("/devices", |_| back.as_str())))
+            }
+        }
+    };
+    Ok(typed.answer(ctx.page(&title, &[]).body(body).render()))
+}
+
+fn what_and_where(lang: Lang, typed: &Typed, device: Option<&Device>, places: &[Place]) -> Markup {
     let kinds = DeviceKind::ALL
         .iter()
         .map(|k| Choice::new(k.key(), words::device_kind(lang, *k)))
@@ -247,304 +192,152 @@ fn device_form(
                 .map(|p| Choice::new(p.id.to_string(), &p.name)),
         )
         .collect();
-    let kind = device.map_or(usual_kind(link), |d| d.kind);
-    let place = device.and_then(|d| d.place).map(|id| id.to_string());
-    let every = device.and_then(|d| d.expect_every_s);
+    let name = Field::text("name", w::name(lang))
+        .hint(t::name_hint(lang))
+        .required();
+    let slug = Field::text("slug", super::t::short_name(lang)).placeholder("stall-3-meter");
+    let slug = match device {
+        Some(_) => slug.hint(t::short_hint(lang)).required(),
+        None => slug.hint(t::short_made(lang)),
+    };
     html! {
-        form.form method="post" action=(action) {
-            input type="hidden" name="transport" value=(key(link));
-            (Field::text("name", w::name(lang)).value(device.map_or("", |d| d.name.as_str())).required())
-            (Field::text("slug", super::t::short_name(lang)).hint(t::short_hint(lang)).placeholder("stall-3-meter")
-                .value(device.map_or("", |d| d.slug.as_str())).required())
-            (Select::new("kind", super::t::kind(lang), kinds).chosen(kind.key()))
-            (Select::new("place", super::t::place(lang), spots).chosen(place.unwrap_or_default()))
-            (link_fields(lang, link, fields))
-            (Field::integer("every", t::every(lang)).hint(t::every_hint(lang)).unit(t::seconds(lang))
-                .value(every.map(|s| fmt::int(lang, s.into())).unwrap_or_default()))
-            div.actions { (Button::primary(ui::t::save(lang)).icon(Icon::Check)) }
-        }
+        (typed.field("name", name))
+        (typed.select("kind", Select::new("kind", super::t::kind(lang), kinds)))
+        (typed.select("place", Select::new("place", super::t::place(lang), spots)))
+        (typed.field("slug", slug))
     }
 }
 
-fn usual_kind(link: &Link) -> DeviceKind {
-    match link {
-        Link::Serial { .. } => DeviceKind::RfidReader,
-        Link::ModbusRtu { .. } | Link::ModbusTcp { .. } => DeviceKind::MilkMeter,
-        Link::OneWire { .. } => DeviceKind::TemperatureProbe,
-        _ => DeviceKind::Sensor,
-    }
+/// What was typed of a device; without a short name when one is to be made.
+struct Told {
+    slug: Option<Slug>,
+    name: Name,
+    kind: DeviceKind,
+    link: Link,
+    place: Option<Place>,
+    expect_every_s: Option<u32>,
 }
 
-fn link_fields(lang: Lang, link: &Link, fields: &Fields) -> Markup {
-    html! {
-        @match link {
-            Link::Serial { port, line, dialect } => {
-                (port_field(lang, port, fields))
-                (line_fields(lang, *line))
-                (dialect_fields(lang, dialect))
-            },
-            Link::ModbusRtu { port, line, unit, map } => {
-                (port_field(lang, port, fields))
-                (line_fields(lang, *line))
-                (modbus_fields(lang, *unit, map, fields))
-            },
-            Link::ModbusTcp { host, port, unit, map } => {
-                (Field::text("host", t::host(lang)).value(host).required())
-                (Field::integer("tcp_port", t::port(lang)).value(port.to_string()).required())
-                (modbus_fields(lang, *unit, map, fields))
-            },
-            Link::OneWire { rom } => {
-                (Field::text("rom", t::rom(lang)).value(rom).placeholder("28-0316a2795caf").required())
-                @if !fields.probes.is_empty() {
-                    p.hint { (t::probes_here(lang)) }
-                    ul.readings { @for probe in &fields.probes { li.reading-row {
-                        code { (probe.rom) }
-                        @if let Some(v) = probe.temperature { strong.num { (words::value(lang, Quantity::Temperature, v)) } }
-                    } } }
+impl Told {
+    /// Reads the form; `like` says the transport and keeps what the form does not show.
+    fn read(ctx: &Ctx, typed: &mut Typed, like: &Link, places: &[Place]) -> Option<Self> {
+        let lang = ctx.lang;
+        let name = typed.needed(lang, "name");
+        let slug = match typed.text("slug") {
+            "" => None,
+            text => match Slug::new(text) {
+                Ok(slug) => Some(slug),
+                Err(error) => {
+                    typed.wrong("slug", typed::text_error(lang, error));
+                    None
                 }
             },
-            Link::Mqtt { client } => {
-                (Field::text("client", t::client(lang)).value(client.as_deref().unwrap_or("")))
-            },
-            Link::ChirpStack { dev_eui, .. } => {
-                (Field::text("dev_eui", t::dev_eui(lang)).hint(t::dev_eui_hint(lang)).value(dev_eui).required())
-            },
-            Link::Http => {},
+        };
+        let kind = typed.choice(lang, "kind", DeviceKind::from_key);
+        let place = typed.choice(lang, "place", |id| match id {
+            "" => Some(None),
+            id => {
+                let place = places.iter().find(|p| p.id.to_string() == id);
+                place.cloned().map(Some)
+            }
+        });
+        let every = typed.number(lang, "every", 0);
+        if every.is_some_and(|s| !(1..=2_678_400).contains(&s)) {
+            typed.wrong("every", t::bad_every(lang));
+        }
+        let link = link::read(lang, typed, like, &ctx.web.hardware.presets());
+        let told = Self {
+            slug,
+            name: name?,
+            kind: kind?,
+            link: link?,
+            place: place?,
+            expect_every_s: every.and_then(|s| u32::try_from(s).ok()),
+        };
+        typed.is_right().then_some(told)
+    }
+
+    fn form(self, slug: Slug) -> DeviceForm {
+        DeviceForm {
+            slug,
+            name: self.name,
+            kind: self.kind,
+            link: self.link,
+            place: self.place.map(|p| p.id),
+            expect_every_s: self.expect_every_s,
         }
     }
+
+    fn add(self, tx: &mut Tx<'_>) -> Result<DeviceId, DeviceError> {
+        let slug = match &self.slug {
+            Some(slug) => slug.clone(),
+            None => devices::free_slug(tx.conn(), &self.usual_slug())?,
+        };
+        devices::add(tx, &self.form(slug))
+    }
+
+    /// The name in small letters if it is English, else place and kind: `stall-3-milk-meter`.
+    fn usual_slug(&self) -> Slug {
+        let name = self.name.as_str();
+        let words = if name.is_ascii() {
+            name.to_owned()
+        } else {
+            let kind = self.kind.key().replace('_', "-");
+            match &self.place {
+                Some(place) if place.slug.starts_with(place.kind.key()) => {
+                    format!("{} {kind}", place.slug)
+                }
+                Some(place) => format!("{} {} {kind}", place.kind.key(), place.slug),
+                None => kind,
+            }
+        };
+        let parts: Vec<&str> = words.split_whitespace().collect();
+        Slug::nearest(&parts.join("-"))
+            .or_else(|| Slug::nearest(self.kind.key()))
+            .expect("a kind's name has letters")
+    }
 }
 
-fn port_field(lang: Lang, port: &str, fields: &Fields) -> Markup {
-    html! {
-        (Field::text("port", t::port(lang)).value(port).placeholder("/dev/ttyUSB0").required())
-        @if !fields.ports.is_empty() {
-            p.hint { (t::ports_here(lang)) " " @for port in &fields.ports { code { (port) } " " } }
+async fn add(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
+    let Some(like) = link::blank(typed.text("transport")) else {
+        return Ok(choose(&ctx));
+    };
+    let places = ctx.web.farm.read(places::list).await?;
+    let Some(told) = Told::read(&ctx, &mut typed, &like, &places) else {
+        return draw(&ctx, None, &like, &typed).await;
+    };
+    let write = ctx.web.farm.write(ctx.me.actor(), move |tx| told.add(tx));
+    match write.await {
+        Ok(id) => Ok(Done::Saved.then(&format!("/devices/{id}"))),
+        Err(DeviceError::SlugTaken(_)) => {
+            typed.wrong("slug", t::short_taken(ctx.lang));
+            draw(&ctx, None, &like, &typed).await
         }
+        Err(error) => Err(error.into()),
     }
 }
 
-fn line_fields(lang: Lang, line: SerialLine) -> Markup {
-    let parity = match line.parity {
-        Parity::None => "none",
-        Parity::Even => "even",
-        Parity::Odd => "odd",
+async fn edit(ctx: Ctx, Path(id): Path<DeviceId>, mut typed: Typed) -> Result<Response, Error> {
+    let device = device(&ctx, id).await?;
+    let places = ctx.web.farm.read(places::list).await?;
+    if typed.text("slug").is_empty() {
+        typed.wrong("slug", typed::t::missing(ctx.lang));
+    }
+    let told = Told::read(&ctx, &mut typed, &device.link, &places);
+    let Some((told, slug)) = told.and_then(|t| t.slug.clone().map(|slug| (t, slug))) else {
+        return draw(&ctx, Some(&device), &device.link, &typed).await;
     };
-    let parities = vec![
-        Choice::new("none", t::parity_none(lang)),
-        Choice::new("even", t::parity_even(lang)),
-        Choice::new("odd", t::parity_odd(lang)),
-    ];
-    let speeds = [1200, 2400, 4800, 9600, 19200, 38400, 57600, 115_200];
-    let speeds = speeds
-        .iter()
-        .map(|b| Choice::new(b.to_string(), fmt::digits(lang, &b.to_string())))
-        .collect();
-    html! {
-        (Select::new("baud", t::baud(lang), speeds).chosen(line.baud.to_string()))
-        (Select::new("parity", t::parity(lang), parities).chosen(parity))
-        (Select::new("stop_bits", t::stop_bits(lang), ["1", "2"].map(|n| Choice::new(n, fmt::digits(lang, n))).to_vec())
-            .chosen(line.stop_bits.to_string()))
-    }
-}
-
-fn dialect_fields(lang: Lang, dialect: &RfidDialect) -> Markup {
-    let (chosen, pattern) = match dialect {
-        RfidDialect::Wl134a => ("wl134a", ""),
-        RfidDialect::Rdm6300 => ("rdm6300", ""),
-        RfidDialect::Allflex => ("allflex", ""),
-        RfidDialect::Template { pattern } => ("template", pattern.as_str()),
-        RfidDialect::UhfBb => ("uhf_bb", ""),
-    };
-    let choices = vec![
-        Choice::new("wl134a", "WL-134A"),
-        Choice::new("rdm6300", "RDM6300"),
-        Choice::new("allflex", "Allflex"),
-        Choice::new("uhf_bb", "UHF (BB … 7E)"),
-        Choice::new("template", t::template(lang)),
-    ];
-    html! {
-        (Select::new("dialect", t::dialect(lang), choices).chosen(chosen))
-        (Field::text("pattern", t::pattern(lang)).hint(t::pattern_hint(lang)).placeholder("LA {c3} {n12}").value(pattern))
-    }
-}
-
-fn modbus_fields(lang: Lang, unit: u8, map: &RegisterMap, fields: &Fields) -> Markup {
-    let keep = if map.fields.is_empty() {
-        t::preset_none(lang)
-    } else {
-        t::preset_keep(lang)
-    };
-    let presets = std::iter::once(Choice::new("", keep))
-        .chain(
-            fields
-                .presets
-                .iter()
-                .map(|p| Choice::new(&p.name, &p.title)),
-        )
-        .collect();
-    let poll = if map.poll_ms == 0 { 1000 } else { map.poll_ms };
-    html! {
-        (Field::integer("unit", t::unit_address(lang)).value(unit.to_string()).required())
-        (Select::new("preset", t::preset(lang), presets))
-        (Field::integer("poll", t::poll(lang)).unit(t::milliseconds(lang)).value(poll.to_string()))
-    }
-}
-
-type Typed = HashMap<String, String>;
-
-fn text<'a>(form: &'a Typed, key: &str) -> &'a str {
-    form.get(key).map_or("", |v| v.trim())
-}
-
-fn number<T: TryFrom<i64>>(form: &Typed, key: &str) -> Result<T, Error> {
-    fmt::parse_decimal(text(form, key), 0)
-        .ok()
-        .and_then(|n| T::try_from(n).ok())
-        .ok_or_else(|| Error::invalid(format!("{key}: a whole number in range")))
-}
-
-fn required(form: &Typed, key: &str) -> Result<String, Error> {
-    match text(form, key) {
-        "" => Err(Error::invalid(format!("{key}: missing"))),
-        typed => Ok(typed.to_owned()),
-    }
-}
-
-/// The link that a form describes; `old` keeps what the form does not show.
-fn link_of(form: &Typed, old: Option<&Link>, presets: &[Preset]) -> Result<Link, Error> {
-    let transport = old.map_or_else(|| text(form, "transport").to_owned(), |l| key(l).to_owned());
-    Ok(match transport.as_str() {
-        "serial" => Link::Serial {
-            port: required(form, "port")?,
-            line: line_of(form)?,
-            dialect: dialect_of(form)?,
-        },
-        "modbus_rtu" => Link::ModbusRtu {
-            port: required(form, "port")?,
-            line: line_of(form)?,
-            unit: number(form, "unit")?,
-            map: map_from(form, old, presets)?,
-        },
-        "modbus_tcp" => Link::ModbusTcp {
-            host: required(form, "host")?,
-            port: number(form, "tcp_port")?,
-            unit: number(form, "unit")?,
-            map: map_from(form, old, presets)?,
-        },
-        "one_wire" => Link::OneWire {
-            rom: required(form, "rom")?,
-        },
-        "mqtt" => Link::Mqtt {
-            client: Some(text(form, "client").to_owned()).filter(|c| !c.is_empty()),
-        },
-        "chirp_stack" => Link::ChirpStack {
-            dev_eui: eui(form)?,
-            fields: match old {
-                Some(Link::ChirpStack { fields, .. }) => fields.clone(),
-                _ => Vec::new(),
-            },
-        },
-        "http" => Link::Http,
-        other => {
-            return Err(Error::invalid(format!(
-                "transport: none is called {other:?}"
-            )));
-        }
-    })
-}
-
-fn eui(form: &Typed) -> Result<String, Error> {
-    let typed = text(form, "dev_eui").to_ascii_lowercase();
-    let fits = typed.len() == 16 && typed.bytes().all(|b| b.is_ascii_hexdigit());
-    fits.then_some(typed)
-        .ok_or_else(|| Error::invalid("dev_eui: 16 hexadecimal digits"))
-}
-
-fn line_of(form: &Typed) -> Result<SerialLine, Error> {
-    Ok(SerialLine {
-        baud: number(form, "baud")?,
-        parity: match text(form, "parity") {
-            "none" => Parity::None,
-            "even" => Parity::Even,
-            "odd" => Parity::Odd,
-            _ => return Err(Error::invalid("parity: none, even or odd")),
-        },
-        stop_bits: number(form, "stop_bits")?,
-    })
-}
-
-fn dialect_of(form: &Typed) -> Result<RfidDialect, Error> {
-    Ok(match text(form, "dialect") {
-        "wl134a" => RfidDialect::Wl134a,
-        "rdm6300" => RfidDialect::Rdm6300,
-        "allflex" => RfidDialect::Allflex,
-        "uhf_bb" => RfidDialect::UhfBb,
-        "template" => RfidDialect::Template {
-            pattern: required(form, "pattern")?,
-        },
-        _ => return Err(Error::invalid("dialect: unknown")),
-    })
-}
-
-fn map_from(form: &Typed, old: Option<&Link>, presets: &[Preset]) -> Result<RegisterMap, Error> {
-    let mut map = match text(form, "preset") {
-        "" => old.and_then(map_of).cloned().unwrap_or_default(),
-        name => presets
-            .iter()
-            .find(|p| p.name == name)
-            .map(|p| p.map.clone())
-            .ok_or_else(|| Error::invalid("preset: unknown"))?,
-    };
-    if !text(form, "poll").is_empty() {
-        map.poll_ms = number(form, "poll")?;
-    }
-    Ok(map)
-}
-
-fn form_of(form: &Typed, link: Link) -> Result<DeviceForm, Error> {
-    let slug = Slug::new(text(form, "slug")).map_err(|e| Error::invalid(format!("slug: {e}")))?;
-    let name = Name::new(text(form, "name")).map_err(|e| Error::invalid(format!("name: {e}")))?;
-    let place: Option<PlaceId> = match text(form, "place") {
-        "" => None,
-        id => Some(id.parse().map_err(|_| Error::invalid("place: unknown"))?),
-    };
-    Ok(DeviceForm {
-        slug,
-        name,
-        kind: DeviceKind::from_key(text(form, "kind"))
-            .ok_or_else(|| Error::invalid("kind: unknown"))?,
-        link,
-        place,
-        expect_every_s: match text(form, "every") {
-            "" => None,
-            _ => Some(number(form, "every")?),
-        },
-    })
-}
-
-async fn add(State(web): State<Web>, me: Me, Form(form): Form<Typed>) -> Result<Response, Error> {
-    let link = link_of(&form, None, &web.hardware.presets())?;
-    let device = form_of(&form, link)?;
-    let id = web
+    let form = told.form(slug);
+    let write = ctx
+        .web
         .farm
-        .write(me.actor(), move |tx| devices::add(tx, &device))
-        .await?;
-    Ok(Done::Saved.then(&format!("/devices/{id}")))
-}
-
-async fn edit(
-    State(web): State<Web>,
-    me: Me,
-    Path(id): Path<DeviceId>,
-    Form(form): Form<Typed>,
-) -> Result<Response, Error> {
-    let presets = web.hardware.presets();
-    web.farm
-        .write(me.actor(), move |tx| {
-            let old = devices::get(tx.conn(), id)?.ok_or(Reason::NotFound)?;
-            let link = link_of(&form, Some(&old.link), &presets)?;
-            devices::edit(tx, id, &form_of(&form, link)?).map_err(Error::from)
-        })
-        .await?;
-    Ok(Done::Saved.then(&format!("/devices/{id}")))
+        .write(ctx.me.actor(), move |tx| devices::edit(tx, id, &form));
+    match write.await {
+        Ok(()) => Ok(Done::Saved.then(&format!("/devices/{id}"))),
+        Err(DeviceError::SlugTaken(_)) => {
+            typed.wrong("slug", t::short_taken(ctx.lang));
+            draw(&ctx, Some(&device), &device.link, &typed).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -1,0 +1,164 @@
+//! One device: how it fares and what to do, its values, its registers, what of it was refused, and what it is.
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use farm::devices::{self, DeviceRow, Enabled};
+use farm_model::{Device, DeviceId};
+use maud::{Markup, html};
+use ui::{
+    Lang,
+    components::{Breadcrumb, Button, Card, breadcrumbs, facts, time_ago},
+    fmt,
+    icons::Icon,
+};
+
+use super::{
+    Ctx, Done, MANAGER, endpoint, list::View, map_of, refused::Refused, registers, transport,
+};
+use crate::{
+    access::Routes,
+    app::Web,
+    auth::Me,
+    error::{Error, Reason},
+    words::{self, t as w},
+};
+
+pub(crate) mod t {
+    ui::texts! {
+        switch_off = "Switch off" / "বন্ধ করুন";
+        switch_on = "Switch on" / "চালু করুন";
+        values = "Values" / "মান";
+        no_values = "No value has come yet." / "এখনো কোনো মান আসেনি।";
+        about = "About this device" / "যন্ত্রটি সম্পর্কে";
+        expected = "Should be heard" / "সাড়া দেওয়ার কথা";
+        every(time) = "every {time}" / "{time} পরপর";
+    }
+}
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .get(MANAGER, "/devices/{id}", page)
+        .post(MANAGER, "/devices/{id}/on", switch_on)
+        .post(MANAGER, "/devices/{id}/off", switch_off)
+}
+
+async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
+    let lang = ctx.lang;
+    let view = View::load(&ctx.web.farm, &ctx.web.hardware).await?;
+    let row = view
+        .rows
+        .iter()
+        .find(|r| r.device.id == id)
+        .ok_or(Reason::NotFound)?;
+    let device = &row.device;
+    let refused = Refused::load(&ctx.web.farm, Some(device.slug.clone())).await?;
+    let edit = Button::secondary(ui::t::edit(lang)).icon(Icon::Edit);
+    let body = html! {
+        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
+        div.page-head {
+            div { h1 { (device.name) } }
+            div.actions {
+                (edit.href(format!("/devices/{id}/edit")))
+                (switch(lang, device))
+            }
+        }
+        (condition(lang, row, &view))
+        div.split {
+            div.flow {
+                (values(lang, &ctx, device))
+                @if let Some(map) = map_of(&device.link) { (registers::section(lang, device, map)) }
+                (refused.section(lang, view.now))
+            }
+            (Card::new(t::about(lang), about(lang, row, &view)))
+        }
+    };
+    let page = ctx.page(&device.name, &[]).wide().body(body);
+    Ok(page.render().into_response())
+}
+
+/// How it fares, what to do about it, and the driver's own words.
+fn condition(lang: Lang, row: &DeviceRow, view: &View) -> Markup {
+    let state = view.state(row);
+    let error = view.drivers.get(&row.device.id);
+    let error = error.and_then(|driver| driver.error.as_ref());
+    html! {
+        div.condition {
+            p.cluster.tight {
+                (state.badge(lang))
+                @if let Some(at) = row.heard_at { span.hint { (super::t::heard(lang)) " " (time_ago(lang, at.0, view.now.0)) } }
+            }
+            @if let Some(advice) = state.advice(lang) { p { (advice) } }
+            @if let Some(error) = error { p.hint lang="en" { (error) } }
+        }
+    }
+}
+
+fn about(lang: Lang, row: &DeviceRow, view: &View) -> Markup {
+    let device = &row.device;
+    let place = view.place(row).map_or(w::none(lang), |p| p.name.as_str());
+    let endpoint = endpoint(&device.link);
+    let mut known = vec![
+        (
+            super::t::kind(lang),
+            html! { (words::device_kind(lang, device.kind)) },
+        ),
+        (super::t::place(lang), html! { (place) }),
+        (
+            super::t::reached(lang),
+            html! { (transport(lang, &device.link)) @if !endpoint.is_empty() { br; code { (endpoint) } } },
+        ),
+        (super::t::short_name(lang), html! { code { (device.slug) } }),
+    ];
+    if let Some(every) = device.expect_every_s {
+        let every = t::every(lang, fmt::duration(lang, every.into()));
+        known.push((t::expected(lang), html! { (every) }));
+    }
+    facts(&known)
+}
+
+fn switch(lang: Lang, device: &Device) -> Markup {
+    let (deed, button) = if device.enabled {
+        ("off", Button::quiet(t::switch_off(lang)))
+    } else {
+        ("on", Button::primary(t::switch_on(lang)))
+    };
+    html! { form method="post" action={ "/devices/" (device.id) "/" (deed) } { (button) } }
+}
+
+fn values(lang: Lang, ctx: &Ctx, device: &Device) -> Markup {
+    let mut values = ctx.web.farm.live().values();
+    values.retain(|v| v.device == device.id);
+    html! {
+        section.section {
+            h2 { (t::values(lang)) }
+            @if values.is_empty() { p.hint { (t::no_values(lang)) } }
+            @else {
+                ul.readings {
+                    @for value in &values { (crate::pages::sensors::reading(lang, value, Some(device), ctx.now.wall)) }
+                }
+            }
+        }
+    }
+}
+
+async fn switch_on(web: State<Web>, me: Me, path: Path<DeviceId>) -> Result<Response, Error> {
+    set(web, &me, path, Enabled::Yes).await
+}
+
+async fn switch_off(web: State<Web>, me: Me, path: Path<DeviceId>) -> Result<Response, Error> {
+    set(web, &me, path, Enabled::No).await
+}
+
+async fn set(
+    State(web): State<Web>,
+    me: &Me,
+    Path(id): Path<DeviceId>,
+    enabled: Enabled,
+) -> Result<Response, Error> {
+    web.farm
+        .write(me.actor(), move |tx| devices::set_enabled(tx, id, enabled))
+        .await?;
+    Ok(Done::Saved.then(&format!("/devices/{id}")))
+}
