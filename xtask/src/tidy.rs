@@ -94,6 +94,8 @@ fn every_crate_takes_the_workspace_lints() {
         .filter(|(path, text)| {
             text.contains("[package]")
                 && !path.starts_with("tests/fuzz")
+                // The loader of cr-sqlite calls into C: its own table of lints says so.
+                && !path.starts_with("sync/crsqlite")
                 && !text.contains("[lints]\nworkspace = true")
         })
         .map(|(path, _)| path.display().to_string())
