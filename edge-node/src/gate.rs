@@ -120,6 +120,7 @@ fn permit(scope: Scope) -> Permit {
             .collect()
     };
     Permit {
+        identity: None,
         publish: if scope == Scope::Read {
             Vec::new()
         } else {

@@ -85,9 +85,13 @@ impl Filter {
     }
 }
 
-/// What a client may do. The default is nothing.
+/// Who a client is and what it may do. The default is nobody, and nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Permit {
+    /// Who it is, whatever user name it gave: the owner of its session and its client identifier, the name under which
+    /// [`Door::end`](crate::Door::end) finds it, and the [`Publish::user`](crate::Publish::user) of what it says. Without, the
+    /// user name stands for it.
+    pub identity: Option<Arc<str>>,
     /// Topics it may publish to.
     pub publish: Vec<Filter>,
     /// Topics it may subscribe to.

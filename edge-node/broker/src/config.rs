@@ -1,6 +1,6 @@
 //! What the door is told at start: where to listen, and a bound for everything a client can make it hold.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// Where the door listens and what it allows.
 #[derive(Clone, Debug)]
@@ -9,11 +9,16 @@ pub struct DoorConfig {
     pub listen: Vec<SocketAddr>,
     /// Addresses for MQTT over WebSocket.
     pub websocket: Vec<SocketAddr>,
+    /// Addresses for MQTT over TLS, 8883 by the standard; they need [`DoorConfig::tls_config`].
+    pub tls: Vec<SocketAddr>,
+    /// Certificates, versions, and which client certificates are taken. What must change while the door is open (a renewed
+    /// certificate) changes inside its resolver.
+    pub tls_config: Option<Arc<rustls::ServerConfig>>,
     /// Largest packet taken from a client, in bytes.
     pub max_packet: usize,
     /// Connections at once, those not yet logged in included.
     pub max_connections: usize,
-    /// Within this a new connection must have sent its CONNECT.
+    /// Within this a new connection must have sent its CONNECT; a TLS or WebSocket handshake has as long before it.
     pub connect_timeout: Duration,
     /// Within this a packet that has begun must be complete.
     pub packet_timeout: Duration,
@@ -42,6 +47,8 @@ impl Default for DoorConfig {
         Self {
             listen: Vec::new(),
             websocket: Vec::new(),
+            tls: Vec::new(),
+            tls_config: None,
             max_packet: 256 * 1024,
             max_connections: 500,
             connect_timeout: Duration::from_secs(5),

@@ -9,7 +9,7 @@ mod welcome;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::watch,
@@ -41,6 +41,13 @@ pub(crate) struct Shared {
     pub(crate) gate: Arc<dyn Gate>,
     pub(crate) router: Arc<Router>,
     pub(crate) counters: Arc<Counters>,
+}
+
+/// Who is at the other end, as far as the transport knows.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The client certificate that TLS checked, as DER.
+    pub(crate) certificate: Option<Bytes>,
 }
 
 /// How a connection ended.
@@ -75,6 +82,11 @@ impl From<Eviction> for Ending {
                 Code::QuotaExceeded,
                 "messages came faster than this client took them: subscribe to less, or at QoS 0",
             ),
+            Eviction::Ended => Fault::new(
+                Reason::Ended,
+                Code::NotAuthorized,
+                "this client is not let in as it was any more: connect again with what is valid now",
+            ),
         })
     }
 }
@@ -83,14 +95,14 @@ impl From<Eviction> for Ending {
 pub(crate) async fn serve<S>(
     shared: Arc<Shared>,
     mut io: S,
-    peer: SocketAddr,
+    peer: Peer,
     mut closing: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut input = BytesMut::with_capacity(READ);
     let welcomed = tokio::select! {
-        welcomed = welcome::welcome(&shared, &mut io, &mut input, peer) => welcomed,
+        welcomed = welcome::welcome(&shared, &mut io, &mut input, &peer) => welcomed,
         _ = closing.wait_for(|&closing| closing) => None,
     };
     let Some((mut session, mut attachment)) = welcomed else {

@@ -9,6 +9,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     config::DoorConfig,
@@ -28,6 +29,8 @@ pub struct Addresses {
     pub tcp: Vec<SocketAddr>,
     /// MQTT over WebSocket.
     pub websocket: Vec<SocketAddr>,
+    /// MQTT over TLS.
+    pub tls: Vec<SocketAddr>,
 }
 
 /// The open door. Dropping it closes it without waiting.
@@ -43,7 +46,7 @@ impl Door {
     /// Opens the door: loads retained values from the gate, then listens.
     ///
     /// # Errors
-    /// If an address cannot be listened on; the message names it.
+    /// If an address cannot be listened on; the message names it. If there are addresses for TLS and no configuration of it.
     pub async fn start(config: DoorConfig, gate: Arc<dyn Gate>) -> io::Result<Self> {
         let mut sockets = Vec::new();
         let mut addresses = Addresses::default();
@@ -56,6 +59,12 @@ impl Door {
             let socket = bind(address).await?;
             addresses.websocket.push(socket.local_addr()?);
             sockets.push((socket, Transport::WebSocket));
+        }
+        for &address in &config.tls {
+            let acceptor = tls_acceptor(&config)?;
+            let socket = bind(address).await?;
+            addresses.tls.push(socket.local_addr()?);
+            sockets.push((socket, Transport::Tls(acceptor)));
         }
         let counters = Arc::new(Counters::default());
         let retained = gate.retained().await;
@@ -118,6 +127,13 @@ impl Door {
         Ok(())
     }
 
+    /// Ends every connection of `identity` ([`Permit::identity`](crate::Permit::identity)), and whoever entered as it but is
+    /// not served yet; says how many connections that is. Their wills are not published: what gave them the right to is gone.
+    /// Whoever logs in afterwards is asked by the gate as always.
+    pub fn end(&self, identity: &str) -> usize {
+        self.shared.router.end(identity)
+    }
+
     /// The counters now.
     pub fn stats(&self) -> Stats {
         self.shared.counters.snapshot(self.shared.router.kept())
@@ -148,6 +164,14 @@ pub enum Retain {
     Yes,
     /// It does not.
     No,
+}
+
+fn tls_acceptor(config: &DoorConfig) -> io::Result<TlsAcceptor> {
+    let Some(tls) = &config.tls_config else {
+        let text = "MQTT over TLS has addresses and no certificate";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    };
+    Ok(TlsAcceptor::from(Arc::clone(tls)))
 }
 
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {

@@ -42,6 +42,9 @@ pub struct Login {
     pub password: Option<Bytes>,
     /// Address it comes from.
     pub peer: SocketAddr,
+    /// The client certificate it came with over TLS, as DER: signed by an authority that the door's
+    /// [`DoorConfig::tls_config`](crate::DoorConfig::tls_config) accepts, and its key proven.
+    pub certificate: Option<Bytes>,
 }
 
 impl fmt::Debug for Login {
@@ -51,6 +54,7 @@ impl fmt::Debug for Login {
             .field("user", &self.user)
             .field("password", &self.password.as_ref().map(|_| "…"))
             .field("peer", &self.peer)
+            .field("certificate", &self.certificate.as_ref().map(|_| "…"))
             .finish()
     }
 }
@@ -75,7 +79,7 @@ pub enum Denied {
 pub struct Publish {
     /// Who sent it.
     pub client_id: Arc<str>,
-    /// The user it logged in as.
+    /// Who sent it: [`Permit::identity`], or else the user name it gave.
     pub user: Option<Arc<str>>,
     /// Topic: no wildcard, not empty, not beginning with `$`.
     pub topic: Arc<str>,

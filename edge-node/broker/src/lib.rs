@@ -12,6 +12,7 @@
 //! - QoS 2 from publishers is the full handshake, exactly once per connection; subscribers are granted QoS 1 at most.
 //! - A publish that is not allowed, or that the gate refuses, gets a reason code and text in MQTT 5; MQTT 3.1.1 has no such
 //!   answer, so the connection is closed. At QoS 0 a forbidden topic closes the connection in both.
+//! - [`Door::end`] ends the connections of somebody who is not let in any more, without their wills.
 //! - Shared subscriptions, subscription identifiers, topic aliases towards the door and enhanced authentication are
 //!   declared unavailable.
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing that one client does keeps the next from being taken.
 
+mod tls;
 mod websocket;
 
 use std::{
@@ -16,9 +17,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    connection::{Shared, serve},
+    connection::{Peer, Shared, serve},
     stats::Reason,
 };
 
@@ -30,10 +32,11 @@ const PROBE_AFTER: Duration = Duration::from_secs(120);
 const PROBE_EVERY: Duration = Duration::from_secs(20);
 
 /// What MQTT is carried by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone)]
 pub(crate) enum Transport {
     Tcp,
     WebSocket,
+    Tls(TlsAcceptor),
 }
 
 /// Takes connections until the door closes.
@@ -63,7 +66,7 @@ pub(crate) async fn listen(
         };
         tokio::spawn(one(
             stream,
-            transport,
+            transport.clone(),
             peer,
             Arc::clone(&shared),
             place,
@@ -89,15 +92,36 @@ async fn one(
     if let Err(error) = probe_silent_peer(&stream) {
         tracing::debug!(%error, "TCP keep-alive");
     }
+    let plain = Peer {
+        address: peer,
+        certificate: None,
+    };
     match transport {
-        Transport::Tcp => serve(shared, stream, peer, closing).await,
+        Transport::Tcp => serve(shared, stream, plain, closing).await,
+        Transport::Tls(acceptor) => {
+            let opened = timeout(shared.config.connect_timeout, tls::open(&acceptor, stream));
+            match opened.await {
+                Ok(Ok((stream, certificate))) => {
+                    let peer = Peer {
+                        certificate,
+                        ..plain
+                    };
+                    serve(shared, stream, peer, closing).await;
+                }
+                Ok(Err(error)) => {
+                    shared.counters.refuse(Reason::Tls);
+                    tracing::info!(%peer, %error, "TLS handshake for MQTT failed");
+                }
+                Err(_) => shared.counters.refuse(Reason::ConnectTimeout),
+            }
+        }
         Transport::WebSocket => {
             let opened = timeout(
                 shared.config.connect_timeout,
                 websocket::open(stream, shared.config.max_packet),
             );
             match opened.await {
-                Ok(Ok(stream)) => serve(shared, stream, peer, closing).await,
+                Ok(Ok(stream)) => serve(shared, stream, plain, closing).await,
                 Ok(Err(error)) => {
                     shared.counters.refuse(Reason::Malformed);
                     tracing::info!(%peer, %error, "not a WebSocket for MQTT");

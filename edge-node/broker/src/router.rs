@@ -6,7 +6,7 @@
 mod tree;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -37,12 +37,27 @@ pub(crate) enum Eviction {
     TakenOver,
     /// It did not keep up with what it subscribed to at QoS 1.
     TooSlow,
+    /// Its user is not let in any more.
+    Ended,
 }
 
-/// The client identifier is in use by another user.
+/// Why a client that the gate let in gets no place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the client identifier is in use by another user")]
-pub(crate) struct InUse;
+pub(crate) enum Unattached {
+    /// Another user has its client identifier.
+    #[error("the client identifier is in use by another user: choose another")]
+    InUse,
+    /// Its user was ended while it logged in.
+    #[error("what this client may do changed while it logged in: connect again")]
+    Ended,
+}
+
+/// How many users have been ended so far; what a log-in remembers until it has its place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(crate) struct Ends(u64);
+
+/// The users ended last are remembered, so that a log-in that began before does not slip through.
+const ENDED: usize = 256;
 
 /// The state that connections share.
 #[derive(Debug)]
@@ -62,6 +77,8 @@ struct Inner {
     sessions: HashMap<SessionId, Session>,
     subscriptions: Tree,
     retained: BTreeMap<Arc<str>, Message>,
+    ended: VecDeque<(Ends, Arc<str>)>,
+    ends: Ends,
 }
 
 #[derive(Debug)]
@@ -166,16 +183,45 @@ impl Router {
         }
     }
 
-    /// Gives a client its place. A session of the same client is ended first, and given `patience` to say its last.
+    /// Ends every session of a user, those included that logged in and have no place yet.
+    pub(crate) fn end(&self, user: &str) -> usize {
+        let mut inner = self.lock();
+        inner.ends.0 += 1;
+        let ended = (inner.ends, user.into());
+        if inner.ended.len() == ENDED {
+            inner.ended.pop_front();
+        }
+        inner.ended.push_back(ended);
+        let mut connections = 0;
+        for session in inner.sessions.values() {
+            if session.user.as_deref() == Some(user) {
+                session.evict.send_replace(Some(Eviction::Ended));
+                connections += 1;
+            }
+        }
+        connections
+    }
+
+    /// What a log-in must remember from before it asks the gate.
+    pub(crate) fn ends(&self) -> Ends {
+        self.lock().ends
+    }
+
+    /// Gives a client its place, unless its user was ended after `asked`. A session of the same client is ended first, and given
+    /// `patience` to say its last.
     pub(crate) async fn attach(
         self: &Arc<Self>,
         client_id: &Arc<str>,
         user: Option<&Arc<str>>,
+        asked: Ends,
         patience: Duration,
-    ) -> Result<Attachment, InUse> {
+    ) -> Result<Attachment, Unattached> {
         loop {
             let evict = {
                 let mut inner = self.lock();
+                if inner.was_ended(user, asked) {
+                    return Err(Unattached::Ended);
+                }
                 let Some(previous) = inner
                     .clients
                     .get(client_id)
@@ -184,7 +230,7 @@ impl Router {
                     return Ok(self.insert(&mut inner, client_id, user));
                 };
                 if previous.user.as_ref() != user {
-                    return Err(InUse);
+                    return Err(Unattached::InUse);
                 }
                 previous.evict.clone()
             };
@@ -366,6 +412,16 @@ impl Router {
 }
 
 impl Inner {
+    /// Whether a user was ended after `asked`, as far as is remembered; what is forgotten may have been this one.
+    fn was_ended(&self, user: Option<&Arc<str>>, asked: Ends) -> bool {
+        let forgotten = self.ends.0 - self.ended.len() as u64;
+        asked.0 < forgotten
+            || self
+                .ended
+                .iter()
+                .any(|(ends, ended)| *ends > asked && Some(ended) == user)
+    }
+
     fn remove(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else {
             return;

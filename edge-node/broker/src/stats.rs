@@ -28,6 +28,8 @@ reasons! {
     TooManyConnections = "too_many_connections",
     /// No CONNECT in time.
     ConnectTimeout = "connect_timeout",
+    /// A TLS handshake that failed.
+    Tls = "tls",
     /// User name, password or permission.
     Login = "login",
     /// Bytes that are not MQTT.
@@ -56,6 +58,8 @@ reasons! {
     DeliveryDropped = "delivery_dropped",
     /// A connection ended by another with the same client identifier.
     TakenOver = "taken_over",
+    /// A connection ended because its client is not let in any more.
+    Ended = "ended",
 }
 
 /// A snapshot of the counters.

@@ -454,7 +454,13 @@ impl Session {
             }
         })
         .await;
-        if matches!(ending, Ending::Left { with_will: false } | Ending::Closing) {
+        let has_no_will = match ending {
+            Ending::Left { with_will } => !with_will,
+            Ending::Fault(fault) => fault.reason == Reason::Ended,
+            Ending::Closing => true,
+            Ending::Broken => false,
+        };
+        if has_no_will {
             return;
         }
         let Some(mut will) = self.will.take() else {

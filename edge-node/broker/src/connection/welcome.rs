@@ -1,7 +1,6 @@
 //! The log-in: the first packet in time, in a version that is spoken, from someone the gate lets in.
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,13 +15,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::{READ, Session, Shared};
+use super::{Peer, READ, Session, Shared};
 use crate::{
     acl::Permit,
     codec::{Connect, Encoder, Refusal, Version, decode_connect},
     frame::{self, Frame},
     gate::{Denied, Login},
-    router::Attachment,
+    router::{Attachment, Unattached},
     rules::{Fault, check_topic},
     stats::Reason,
 };
@@ -35,7 +34,7 @@ pub(super) async fn welcome<S>(
     shared: &Arc<Shared>,
     io: &mut S,
     input: &mut BytesMut,
-    peer: SocketAddr,
+    peer: &Peer,
 ) -> Option<(Session, Attachment)>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -50,7 +49,7 @@ where
         Err(refused) => refused,
     };
     shared.counters.refuse(entered.fault.reason);
-    tracing::info!(%peer, reason = entered.fault.reason.key(), "MQTT client not let in: {}", entered.fault);
+    tracing::info!(peer = %peer.address, reason = entered.fault.reason.key(), "MQTT client not let in: {}", entered.fault);
     if let Some(encoder) = entered.encoder {
         encoder.refuse(&mut output, entered.refusal, &entered.fault.text);
         let _ = timeout(super::FAREWELL, io.write_all(&output)).await;
@@ -77,7 +76,7 @@ async fn enter<S>(
     shared: &Arc<Shared>,
     io: &mut S,
     input: &mut BytesMut,
-    peer: SocketAddr,
+    peer: &Peer,
 ) -> Result<(Session, Attachment, ConnackProperties), Refused>
 where
     S: AsyncRead + Unpin,
@@ -121,20 +120,29 @@ where
     };
     let mut properties = what_is_available(shared);
     name_client(&mut connect, &mut properties).map_err(refuse)?;
+    let asked = shared.router.ends();
     let permit = ask_gate(shared, &connect, peer).await.map_err(refuse)?;
+    if let Some(identity) = &permit.identity {
+        connect.user = Some(Arc::clone(identity));
+    }
     check_will(shared, &connect, &permit).map_err(refuse)?;
     let attached = shared
         .router
         .attach(
             &connect.client_id,
             connect.user.as_ref(),
+            asked,
             shared.config.connect_timeout,
         )
         .await;
-    let attachment = attached.map_err(|in_use| {
-        let text = format!("{in_use}: choose another");
+    let attachment = attached.map_err(|unattached| {
+        let refusal = match unattached {
+            Unattached::InUse => Refusal::ClientId,
+            Unattached::Ended => Refusal::NotAuthorized,
+        };
+        let text = unattached.to_string();
         refuse((
-            Refusal::ClientId,
+            refusal,
             Fault::new(Reason::Login, Code::NotAuthorized, text),
         ))
     })?;
@@ -220,13 +228,14 @@ fn name_client(
 async fn ask_gate(
     shared: &Shared,
     connect: &Connect,
-    peer: SocketAddr,
+    peer: &Peer,
 ) -> Result<Permit, (Refusal, Fault)> {
     let login = Login {
         client_id: Arc::clone(&connect.client_id),
         user: connect.user.clone(),
         password: connect.password.clone(),
-        peer,
+        peer: peer.address,
+        certificate: peer.certificate.clone(),
     };
     let answer = timeout(shared.config.login_timeout, shared.gate.authenticate(login)).await;
     let denied = match answer {

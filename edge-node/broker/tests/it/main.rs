@@ -3,9 +3,11 @@
 mod acks;
 mod bytes;
 mod clients;
+mod ends;
 mod hostile;
 mod raw;
 mod sessions;
 mod standard;
 mod support;
+mod tls;
 mod websocket;

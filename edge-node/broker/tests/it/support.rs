@@ -14,7 +14,7 @@ use edge_broker::{
     Retained,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     time::timeout,
 };
 
@@ -41,8 +41,13 @@ impl Taken {
     }
 }
 
-/// A gate that lets everyone but `mallory` in, `everyone` to every topic, and does what the test wants with publishes.
+/// A gate that lets everyone but `mallory` in, `late` when the test says so, `everyone` to every topic, and does what the test
+/// wants with publishes. Who shows a certificate is who holds it, whatever it says.
 pub(crate) struct FakeGate {
+    /// `late` waits to be let in.
+    pub(crate) asked: Notify,
+    /// `late` may come in.
+    pub(crate) late: Notify,
     manual: AtomicBool,
     taken: mpsc::UnboundedSender<Taken>,
     retained: Vec<Retained>,
@@ -60,14 +65,27 @@ fn filters() -> Vec<Filter> {
 
 impl Gate for FakeGate {
     fn authenticate(&self, login: Login) -> BoxFuture<'_, Result<Permit, Denied>> {
+        if login.user.as_deref() == Some("late") {
+            return Box::pin(async {
+                self.asked.notify_one();
+                self.late.notified().await;
+                Ok(Permit {
+                    identity: Some("late".into()),
+                    ..Permit::default()
+                })
+            });
+        }
+        let holder = login.certificate.as_ref().map(|_| Arc::from("holder"));
         let answer = match login.user.as_deref() {
             Some("mallory") => Err(Denied::BadCredentials),
             Some("banned") => Err(Denied::NotAuthorized),
             Some("everyone") => Ok(Permit {
+                identity: None,
                 publish: parsed(["#", "$SYS/#"]),
                 subscribe: parsed(["#", "$SYS/#"]),
             }),
             _ => Ok(Permit {
+                identity: holder.or(login.user),
                 publish: filters(),
                 subscribe: filters(),
             }),
@@ -116,6 +134,8 @@ impl House {
     pub(crate) async fn open_holding(config: DoorConfig, retained: Vec<Retained>) -> Self {
         let (sender, taken) = mpsc::unbounded_channel();
         let gate = Arc::new(FakeGate {
+            asked: Notify::new(),
+            late: Notify::new(),
             manual: AtomicBool::new(false),
             taken: sender,
             retained,
