@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 fn open(path: &Path) -> Connection {
-    let conn = Connection::open(path).unwrap();
-    crsqlite::load(&conn).unwrap();
+    let conn = Connection::open(path).expect("SQLite does it");
+    crsqlite::load(&conn).expect("SQLite does it");
     conn
 }
 
@@ -15,25 +15,27 @@ fn animal(path: &Path) -> Connection {
     conn.execute_batch(
         "CREATE TABLE animal (id BLOB PRIMARY KEY NOT NULL, name TEXT, weight_g INTEGER) STRICT",
     )
-    .unwrap();
+    .expect("SQLite does it");
     conn.query_row("SELECT crsql_as_crr('animal')", [], |_| Ok(()))
-        .unwrap();
+        .expect("SQLite does it");
     conn
 }
 
 fn send(from: &Connection, to: &Connection) -> usize {
     let mut read = from
         .prepare(r#"SELECT "table", pk, cid, val, col_version, db_version, site_id, cl, seq, '0' FROM crsql_changes WHERE site_id = crsql_site_id()"#)
-        .unwrap();
-    let mut rows = read.query([]).unwrap();
+        .expect("SQLite does it");
+    let mut rows = read.query([]).expect("SQLite does it");
     let mut sent = 0;
-    while let Some(row) = rows.next().unwrap() {
-        let cells: Vec<rusqlite::types::Value> = (0..10).map(|i| row.get(i).unwrap()).collect();
+    while let Some(row) = rows.next().expect("SQLite does it") {
+        let cells: Vec<rusqlite::types::Value> = (0..10)
+            .map(|i| row.get(i).expect("SQLite does it"))
+            .collect();
         to.execute(
             "INSERT INTO crsql_changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             rusqlite::params_from_iter(cells),
         )
-        .unwrap();
+        .expect("SQLite does it");
         sent += 1;
     }
     sent
@@ -42,11 +44,11 @@ fn send(from: &Connection, to: &Connection) -> usize {
 fn names(conn: &Connection) -> Vec<(String, i64)> {
     let mut read = conn
         .prepare("SELECT name, weight_g FROM animal ORDER BY id")
-        .unwrap();
+        .expect("SQLite does it");
     read.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
+        .expect("SQLite does it")
+        .collect::<Result<_, _>>()
+        .expect("animals are read")
 }
 
 #[test]
