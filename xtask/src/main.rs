@@ -1,4 +1,4 @@
-//! The front door for people and CI: `cargo xtask demo`, `test`, `bench`, `fuzz`, `arm64`.
+//! The front door for people and CI: `cargo xtask demo`, `test`, `bench`, `fuzz`, `bare`, `arm64`.
 //!
 //! Each command does all of its own set-up, or says exactly what to do.
 
@@ -9,6 +9,7 @@
 )]
 
 mod arm64;
+mod bare;
 mod bench;
 mod debian;
 mod demo;
@@ -38,6 +39,8 @@ enum Command {
     Bench(bench::Bench),
     /// Fuzz each decoder for a while.
     Fuzz(fuzz::Fuzz),
+    /// Build a node's program without std and without an allocator.
+    Bare,
     /// Build the appliance for the Raspberry Pi, and try it under emulation.
     Arm64(arm64::Arm64),
     /// Install what tests need from Debian's packages, or say what to install.
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(test) => test.run(),
         Command::Bench(bench) => bench.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
+        Command::Bare => bare::build_all(),
         Command::Arm64(arm64) => arm64.run(),
         Command::Setup => debian::ensure(debian::FOR_TESTS),
     }

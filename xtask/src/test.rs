@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::{
-    debian,
+    bare, debian,
     fuzz::Fuzz,
     process::{cargo, run},
 };
@@ -35,6 +35,7 @@ impl Test {
             return run(test.arg(filter));
         }
         run(&mut test)?;
+        bare::build_all()?;
         if self.fuzz_seconds > 0 {
             Fuzz {
                 seconds: self.fuzz_seconds,
