@@ -90,7 +90,7 @@ impl Told {
                 state_topic: &state,
                 availability_topic: STATUS,
                 expire_after_s: device
-                    .expect_every_s
+                    .expected_s()
                     .map_or(EXPIRE_S, |s| s.saturating_mul(3)),
             };
             match series.announce() {

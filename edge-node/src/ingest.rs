@@ -162,9 +162,7 @@ impl Ingest {
                 },
                 resume = changes.next() => stale.note(&resume),
                 _ = tick.tick() => {
-                    if let Err(error) = self.refresh(&mut feed, &mut stale).await {
-                        tracing::error!(%error, "the herd cannot be read; the copy in memory goes on");
-                    }
+                    self.refresh_or_tell(&mut feed, &mut stale).await;
                     batch.conclude(feed.tick(self.farm.clock().now()));
                     // Also when no stall has changed: a session begins and ends by itself.
                     self.farm.live().set_parlour(feed.engine().parlour());
@@ -174,23 +172,29 @@ impl Ingest {
                 () = tokio::time::sleep_until(batch.due_at()), if writing.is_none() && !batch.is_empty() => {}
                 () = stop.cancelled() => {}
             }
-            self.let_engine_hear(&mut batch, &mut feed);
+            self.let_engine_hear(&mut batch, &mut feed, &mut stale)
+                .await;
         }
         if let Some(writing) = writing {
             writing.await.acknowledge();
         }
-        self.finish(batch, feed).await;
+        self.finish(batch, feed, stale).await;
         Ok(())
     }
 
-    fn let_engine_hear(&self, batch: &mut Batch, feed: &mut Feed) {
+    async fn let_engine_hear(&mut self, batch: &mut Batch, feed: &mut Feed, stale: &mut Stale) {
+        if self.devices.take_made() {
+            // The engine must know whom it hears before it hears the first word.
+            stale.topology = true;
+            self.refresh_or_tell(feed, stale).await;
+        }
         if batch.feed(feed) {
             self.farm.live().set_parlour(feed.engine().parlour());
         }
     }
 
     /// Writes what has gathered and what is still to be received.
-    async fn finish(mut self, mut batch: Batch, mut feed: Feed) {
+    async fn finish(mut self, mut batch: Batch, mut feed: Feed, mut stale: Stale) {
         loop {
             while batch.len() < MOST {
                 if let Ok(inbound) = self.drivers.try_recv() {
@@ -206,7 +210,8 @@ impl Ingest {
             if batch.is_empty() {
                 return;
             }
-            self.let_engine_hear(&mut batch, &mut feed);
+            self.let_engine_hear(&mut batch, &mut feed, &mut stale)
+                .await;
             let last = std::mem::take(&mut batch).seal(feed.engine());
             last.commit(self.farm.clone()).await.acknowledge();
         }
@@ -254,6 +259,12 @@ impl Ingest {
         self.farm
             .read(move |conn| HerdView::load(conn, &now, session))
             .await
+    }
+
+    async fn refresh_or_tell(&mut self, feed: &mut Feed, stale: &mut Stale) {
+        if let Err(error) = self.refresh(feed, stale).await {
+            tracing::error!(%error, "the herd cannot be read; the copy in memory goes on");
+        }
     }
 
     /// Takes up what has changed in the store; what could not be read stays stale.

@@ -320,6 +320,21 @@ pub fn find_open(
         .optional()?)
 }
 
+/// The subjects of all open alerts of this kind.
+///
+/// # Errors
+/// When the database fails.
+pub fn open_subjects<C: FromIterator<Subject>>(
+    conn: &Connection,
+    kind: AlertKind,
+) -> Result<C, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT subject FROM alert INDEXED BY alert_open WHERE kind = ?1 AND closed_at IS NULL",
+    )?;
+    let rows = statement.query_map([kind.key()], |row| Ok(Subject::parse(&sql::text(row, 0)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 const COLUMNS: &str = "id, kind, subject, raised_at, detail, acknowledged_at, acknowledged_by, closed_at, closed_by, outcome";
 
 /// Open alerts, most urgent first, then newest first.

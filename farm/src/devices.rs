@@ -237,6 +237,18 @@ pub struct DeviceRow {
     pub heard_at: Option<UnixMillis>,
     /// Messages refused so far, all reasons together.
     pub rejects: i64,
+    /// Seconds within which it is heard, as far as that was learnt from what it sent.
+    pub learnt_every_s: Option<u32>,
+}
+
+impl DeviceRow {
+    /// Seconds within which it should be heard: what a person said, else what was learnt.
+    pub fn every_s(&self) -> Option<u32> {
+        match self.device.expect_every_s {
+            Some(_) => self.device.expected_s(),
+            None => self.learnt_every_s,
+        }
+    }
 }
 
 /// All devices with what was heard of each: the store knows when tags came, `newest` when values did. A value that is
@@ -251,25 +263,27 @@ pub fn overview(conn: &Connection, newest: &[LiveValue]) -> Result<Vec<DeviceRow
         *at = (*at).max(value.at);
     }
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {COLUMNS}, s.heard_at, (SELECT coalesce(sum(n), 0) FROM reject_count WHERE source = d.slug)
+        "SELECT {COLUMNS}, s.heard_at, (SELECT coalesce(sum(n), 0) FROM reject_count WHERE source = d.slug), s.every_s
          FROM device d LEFT JOIN device_state s ON s.device = d.id ORDER BY d.slug, d.id"
     ))?;
     let rows = statement.query_map([], |row| {
-        Ok(read(row)?.map(|device| (device, row.get::<_, Option<i64>>(8), row.get(9))))
+        let Some(device) = read(row)? else {
+            return Ok(None);
+        };
+        let tagged: Option<i64> = row.get(8)?;
+        let heard_at = tagged.map(UnixMillis);
+        Ok(Some(DeviceRow {
+            heard_at: heard_at.max(values.get(&device.id).copied()),
+            rejects: row.get(9)?,
+            learnt_every_s: row.get(10)?,
+            device,
+        }))
     })?;
-    let mut overview = Vec::new();
-    for row in rows {
-        if let Some((device, heard_at, rejects)) = row? {
-            overview.push(DeviceRow {
-                heard_at: heard_at?
-                    .map(UnixMillis)
-                    .max(values.get(&device.id).copied()),
-                device,
-                rejects: rejects?,
-            });
-        }
-    }
-    Ok(overview)
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect())
 }
 
 /// A row whose kind or link this program does not know is of a newer site; it is left out.

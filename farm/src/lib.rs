@@ -16,6 +16,7 @@ pub mod credentials;
 pub mod curve;
 pub mod devices;
 pub mod events;
+mod hearing;
 pub mod holds;
 pub mod inbox;
 pub mod joins;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{PoisonError, RwLock},
+    sync::{Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use farm_model::{
@@ -12,7 +12,10 @@ use farm_model::{
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use crate::store::{Change, StoreError};
+use crate::{
+    hearing::Hearing,
+    store::{Change, StoreError},
+};
 
 /// The newest value of a series.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
@@ -55,6 +58,7 @@ impl LiveValue {
 #[derive(Debug)]
 pub struct Live {
     values: RwLock<HashMap<(DeviceId, Quantity), LiveValue>>,
+    hearing: Mutex<Hearing>,
     parlour: watch::Sender<Parlour>,
 }
 
@@ -64,8 +68,10 @@ impl Live {
         for value in crate::readings::newest(conn)? {
             values.insert((value.device, value.quantity), value);
         }
+        let hearing = crate::watch::recall(conn, &values)?;
         Ok(Self {
             values: RwLock::new(values),
+            hearing: Mutex::new(hearing),
             parlour: watch::Sender::new(Parlour::default()),
         })
     }
@@ -99,6 +105,11 @@ impl Live {
             *slot = value;
         }
         newer
+    }
+
+    /// When each device was heard. A panic while it was held leaves at worst a word unheard.
+    pub(crate) fn hearing(&self) -> MutexGuard<'_, Hearing> {
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The parlour as it is now.

@@ -95,6 +95,10 @@ impl Shared {
                         changes.push(value.change());
                     }
                 }
+                After::Heard(device, quantity, word) => {
+                    self.live.hearing().hear(device, quantity, word);
+                }
+                After::Missed(device) => self.live.hearing().missed(device),
                 After::Call(call) => calls.push(call),
             }
         }

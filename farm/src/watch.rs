@@ -1,22 +1,24 @@
-//! Rules over newest values: tanks out of their limits, methane, devices that have gone silent.
+//! Rules over newest values and over time: tanks out of their limits, methane, devices that have gone silent.
 //!
 //! Whoever ingests calls [`values`] with what is newest, and [`silence`] now and then. Each rule raises one alert and
 //! clears it with some hysteresis, so that a value that hovers at its limit does not ring all night. Only good values
 //! judge: a broken probe is silence, not cold milk.
 
-use farm_model::{
-    Clock as _, Device, Link, Milli, Place, PlaceKind, Quality, Quantity, Stamp, UnixMillis,
-};
+mod silence;
+
+use farm_model::{Clock as _, Milli, Place, PlaceKind, Quality, Quantity, Stamp, UnixMillis};
 use rusqlite::{OptionalExtension, params};
 
 use crate::{
     Farm,
     alerts::{self, AlertKind, Subject},
-    devices,
     live::LiveValue,
     places, readings,
     store::{Actor, StoreError, Tx},
 };
+
+pub(crate) use self::silence::recall;
+pub use self::silence::silence;
 
 /// Above this a tank is warm unless the place says otherwise: 8 °C.
 const WARM: Milli = Milli(8_000);
@@ -30,10 +32,6 @@ const HYSTERESIS: Milli = Milli(500);
 pub const EMPTY: Milli = Milli(1_000);
 /// Methane in the air: a quarter of the lower explosive limit of 4.4 %.
 const METHANE: Milli = Milli(1_100);
-/// A device is silent after this many of its intervals.
-const INTERVALS: i64 = 3;
-/// Seconds between the levels that a node sends of a tank, whose temperatures come twice as often.
-const LEVEL_EVERY_S: u32 = 600;
 
 /// Judges newest values by the limits of their places.
 ///
@@ -173,72 +171,6 @@ fn lasted(since: &Stamp, now: &Stamp, at: UnixMillis) -> i64 {
     }
 }
 
-/// Raises an alert for each device that should have been heard and was not, and clears those that are heard again.
-///
-/// # Errors
-/// When the database fails.
-pub fn silence(tx: &mut Tx<'_>, newest: &[LiveValue]) -> Result<(), StoreError> {
-    let now = tx.now();
-    let booted = now.wall.plus(-(now.mono as i64));
-    for row in devices::overview(tx.conn(), newest)? {
-        let device = &row.device;
-        let subject = Subject::Device(device.id);
-        let Some(interval) = device.expect_every_s.filter(|_| device.enabled) else {
-            alerts::clear(tx, AlertKind::Silent, subject)?;
-            continue;
-        };
-        let last = row.heard_at;
-        // What was not heard while this was off is not the device's fault.
-        let quiet = |last: Option<UnixMillis>, interval: u32| {
-            let quiet_ms = now.wall.since(last.unwrap_or(booted).max(booted));
-            quiet_ms > INTERVALS * i64::from(interval) * 1000
-        };
-        let stopped = newest
-            .iter()
-            .filter(|v| v.device == device.id && v.quality != Quality::Missing)
-            .filter_map(|v| Some((v, own_rhythm(device, v.quantity, interval)?)))
-            .find(|(value, every)| quiet(Some(value.at), *every))
-            .map(|(value, _)| value.quantity);
-        if quiet(last, interval) {
-            raise_silent(tx, device, last, None)?;
-        } else if stopped.is_some() {
-            raise_silent(tx, device, last, stopped)?;
-        } else if last.is_some_and(|l| l >= booted) {
-            alerts::clear(tx, AlertKind::Silent, subject)?;
-        }
-    }
-    Ok(())
-}
-
-/// Seconds within which this quantity alone is expected. A node on MQTT sends each of a place's quantities by itself, so one
-/// can stop while another goes on; drivers read all that a device has at once.
-fn own_rhythm(device: &Device, quantity: Quantity, interval: u32) -> Option<u32> {
-    if device.place.is_none() || !matches!(device.link, Link::Mqtt { .. }) {
-        return None;
-    }
-    match quantity {
-        Quantity::Temperature | Quantity::Humidity => Some(interval),
-        Quantity::Level => Some(interval.max(LEVEL_EVERY_S)),
-        _ => None,
-    }
-}
-
-fn raise_silent(
-    tx: &mut Tx<'_>,
-    device: &Device,
-    last: Option<UnixMillis>,
-    quantity: Option<Quantity>,
-) -> Result<(), StoreError> {
-    let detail = serde_json::json!({
-        "device": device.name,
-        "slug": device.slug,
-        "last": last,
-        "quantity": quantity.map(Quantity::key),
-    });
-    alerts::raise(tx, AlertKind::Silent, Subject::Device(device.id), &detail)?;
-    Ok(())
-}
-
 /// One round of all rules that time drives: tanks, silence, undated holds, the clock. Call it every few seconds of farm
 /// time.
 ///
@@ -249,7 +181,7 @@ pub async fn round(farm: &Farm) -> Result<(), StoreError> {
     let trusted = farm.clock().now().clock.is_trusted();
     farm.write(Actor::System, move |tx| {
         values(tx, &newest)?;
-        silence(tx, &newest)?;
+        silence(tx)?;
         crate::holds::date_holds(tx)?;
         if trusted {
             alerts::clear(tx, AlertKind::ClockUnknown, Subject::Farm)?;

@@ -31,7 +31,7 @@ impl Memory {
     /// For `device`, whose unchanged values are told again after `repeat_every` of farm time, and at least as often as it is
     /// expected: a steady value must not look like silence.
     pub(crate) fn new(device: &Device, repeat_every: Duration) -> Self {
-        let expected = device.expect_every_s.map(|s| Duration::from_secs(s.into()));
+        let expected = device.expected_s().map(|s| Duration::from_secs(s.into()));
         let repeat_every = expected.map_or(repeat_every, |expected| repeat_every.min(expected));
         Self {
             device: device.id,

@@ -19,8 +19,8 @@ impl Silence {
     /// Begins to wait for `device` at `now`.
     pub(crate) fn new(device: &Device, now: Stamp) -> Self {
         let expect_ms = device
-            .expect_every_s
-            .map(|s| u64::from(s).saturating_mul(1000).max(1));
+            .expected_s()
+            .map(|s| u64::from(s).saturating_mul(1000));
         Self {
             expect_ms,
             heard: now.mono,

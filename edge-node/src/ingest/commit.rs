@@ -102,6 +102,9 @@ impl Whole {
                 Piece::Reject(i) => {
                     let reject = &self.contents.rejects[i];
                     readings::quarantine(tx, &reject.source, reject.reason, &reject.raw)?;
+                    if let Some(device) = reject.device {
+                        readings::noise(tx, device);
+                    }
                 }
                 Piece::Milking(i) => {
                     let told = &self.contents.milkings[i];

@@ -75,6 +75,8 @@ pub(crate) struct Devices {
     targets: HashMap<(Target, Option<Quantity>), DeviceId>,
     collars: HashMap<String, Device>,
     repeats: Repeats,
+    /// Whether a message has made a device since somebody asked.
+    has_made: bool,
 }
 
 impl Devices {
@@ -82,6 +84,11 @@ impl Devices {
     pub(crate) fn forget(&mut self) {
         self.targets.clear();
         self.collars.clear();
+    }
+
+    /// Whether a message has made a device since this was asked last.
+    pub(crate) fn take_made(&mut self) -> bool {
+        std::mem::take(&mut self.has_made)
     }
 
     /// Resolves all of `told`, and leaves out what the milking engine has heard before; says how many those were.
@@ -153,12 +160,13 @@ impl Devices {
             None => {
                 let wanted = known.clone();
                 let device = make(farm, move |tx| ensure(tx, &wanted.0)).await?;
-                let Some(device) = device else {
+                let Some((device, made)) = device else {
                     let raw = format!("{:?} {body:?}", known.0);
                     resolved.rejects.push(crowded("farm", raw.as_bytes()));
                     return Ok(());
                 };
                 self.targets.insert(known, device);
+                self.has_made |= made == Made::Now;
                 device
             }
         };
@@ -261,8 +269,15 @@ fn crowded(source: &str, raw: &[u8]) -> RejectRecord {
     RejectRecord::new(None, source, "too_many_devices", raw)
 }
 
+/// Whether a device was there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Made {
+    Before,
+    Now,
+}
+
 /// The device that speaks for `target`, made when there is none; none when there are too many.
-fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<Option<DeviceId>, StoreError> {
+fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<Option<(DeviceId, Made)>, StoreError> {
     let expect_every_s = match target {
         Target::Environment(_) | Target::Tank(_) => Some(SENSOR_EVERY_S),
         Target::Milk { .. } | Target::Stall(_) | Target::Device(_) => None,
@@ -288,7 +303,7 @@ fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<Option<DeviceId>, StoreErr
     };
     let slug = slug_of(&slug);
     if let Some(device) = devices::find(tx.conn(), slug.as_str())? {
-        return Ok(Some(device.id));
+        return Ok(Some((device.id, Made::Before)));
     }
     if devices::count(tx.conn())? >= MOST_DEVICES {
         return Ok(None);
@@ -305,7 +320,8 @@ fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<Option<DeviceId>, StoreErr
         place,
         expect_every_s,
     };
-    devices::add(tx, &form).map(Some).map_err(device_store_only)
+    let device = devices::add(tx, &form).map_err(device_store_only)?;
+    Ok(Some((device, Made::Now)))
 }
 
 fn ensure_uplink(tx: &mut Tx<'_>, eui: &str) -> Result<Option<Device>, StoreError> {

@@ -211,3 +211,19 @@ async fn a_new_stall_milks_without_a_restart() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_first_tag_of_a_reader_that_nobody_knew_is_heard_in_the_parlour() {
+    let rig = Rig::start();
+    let cow = rig.cow("17", TAG).await;
+    let rig = rig.killed().await;
+    rig.publish("farm/stall/3/tag", &format!(r#"{{"tag": "{TAG}"}}"#))
+        .await;
+    let parlour = rig.farm.live().parlour();
+    let stalls: Vec<_> = parlour
+        .stalls
+        .iter()
+        .map(|s| (s.stall.0, s.phase, s.animal))
+        .collect();
+    assert_eq!(stalls, [(3, Phase::Waiting, Some(cow))]);
+}

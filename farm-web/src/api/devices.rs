@@ -36,8 +36,10 @@ pub(crate) struct DeviceJson {
     link: Link,
     /// Where it stands.
     place: Option<PlaceRef>,
-    /// Seconds within which it should be heard.
+    /// Seconds within which it should be heard, as a person said; 0 for never.
     expect_every_s: Option<u32>,
+    /// Seconds within which it is heard, as learnt from what it sent; used while nobody said.
+    learnt_every_s: Option<u32>,
     /// Whether drivers run for it.
     enabled: bool,
     /// When it was last heard, milliseconds since 1970.
@@ -62,7 +64,7 @@ pub(crate) struct DeviceItem {
     link: Link,
     /// Where it stands; made when it does not exist yet.
     place: Option<PlaceRef>,
-    /// Seconds within which it should be heard.
+    /// Seconds within which it should be heard; 0 for never. When absent, it is learnt for those that send by themselves.
     expect_every_s: Option<u32>,
     /// Whether drivers run for it; they do when absent.
     enabled: Option<bool>,
@@ -110,6 +112,7 @@ pub(crate) async fn list(State(web): State<Web>) -> Result<Json<Items<DeviceJson
                     slug: p.slug.clone(),
                 }),
                 expect_every_s,
+                learnt_every_s: row.learnt_every_s,
                 enabled,
                 heard_at: row.heard_at.map(|at| at.0),
                 rejects: row.rejects,

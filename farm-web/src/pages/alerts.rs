@@ -12,7 +12,7 @@ use farm::{
     staff,
     staff::Staff,
 };
-use farm_model::{AlertId, AnimalId, Clock as _, UnixMillis, staff::Role};
+use farm_model::{AlertId, AnimalId, Clock as _, Quantity, UnixMillis, staff::Role};
 use maud::{Markup, html};
 use serde::Deserialize;
 use ui::{
@@ -31,7 +31,7 @@ use crate::{
     error::{Error, Reason},
     lang::own_path,
     live::Fragment,
-    words::t as w,
+    words::{self, t as w},
 };
 
 pub(crate) mod t {
@@ -53,6 +53,7 @@ pub(crate) mod t {
         methane_do = "Leave, open doors, no flame. Then look for the leak." / "বেরিয়ে যান, দরজা খুলুন, আগুন জ্বালাবেন না। পরে ছিদ্র খুঁজুন।";
         silent = "Device silent" / "যন্ত্র সাড়া দিচ্ছে না";
         silent_do = "Check power and cable." / "বিদ্যুৎ ও তার দেখুন।";
+        noisy_do = "It sends, but nothing that makes sense. Check the cable, its shield and the device's settings." / "যন্ত্র কিছু পাঠাচ্ছে, কিন্তু তা পড়া যাচ্ছে না। তার, তারের আবরণ ও যন্ত্রের সেটিং দেখুন।";
         withdrawal = "Cow on medicine was milked" / "ওষুধ চলা গরুর দোহন হয়েছে";
         withdrawal_do = "Make sure her milk did not go into the tank." / "তার দুধ ট্যাংকে যায়নি, নিশ্চিত করুন।";
         yield_drop = "Much less milk" / "দুধ অনেক কমেছে";
@@ -107,11 +108,12 @@ pub(crate) fn title(lang: Lang, kind: AlertKind) -> &'static str {
 }
 
 /// What to do about it.
-pub(crate) fn advice(lang: Lang, kind: AlertKind) -> &'static str {
-    match kind {
+pub(crate) fn advice(lang: Lang, alert: &Alert) -> &'static str {
+    match alert.kind {
         AlertKind::TankWarm => t::tank_warm_do(lang),
         AlertKind::TankCold => t::tank_cold_do(lang),
         AlertKind::Methane => t::methane_do(lang),
+        AlertKind::Silent if alert.detail["noisy"] == true => t::noisy_do(lang),
         AlertKind::Silent => t::silent_do(lang),
         AlertKind::Withdrawal => t::withdrawal_do(lang),
         AlertKind::YieldDrop => t::yield_drop_do(lang),
@@ -141,6 +143,10 @@ pub(crate) fn about(lang: Lang, alert: &Alert, names: &Names) -> (String, Option
     }
     if let Some(stall) = number("stall") {
         let _ = write!(text, " · {}", w::stall_number(lang, stall));
+    }
+    let stopped = alert.detail.get("quantity").and_then(|v| v.as_str());
+    if let Some(quantity) = stopped.and_then(|key| key.parse::<Quantity>().ok()) {
+        let _ = write!(text, " · {}", words::quantity(lang, quantity));
     }
     match (number("percent"), number("yield_ml")) {
         (Some(percent), Some(ml)) => {
@@ -247,7 +253,7 @@ fn entry(lang: Lang, alert: &Alert, view: &View) -> Markup {
         li.card.alert-card {
             p { (Badge::new(tone(alert), title(lang, alert.kind))) " " (time_ago(lang, alert.raised.0, view.now.0)) }
             p { strong { @if let Some(href) = href { a href=(href) { (about) } } @else { (about) } } }
-            p { (advice(lang, alert.kind)) }
+            p { (advice(lang, alert)) }
             div.actions {
                 @match &alert.acknowledged {
                     Some((_, who)) => p.hint { (t::seen_by(lang, who_is(lang, who, &view.staff))) },

@@ -142,7 +142,7 @@ fn entry(lang: Lang, item: &Item, view: &View) -> Markup {
 /// What is not about whose milk it was: the advice, and that it is settled.
 fn other(lang: Lang, item: &Item) -> Markup {
     html! {
-        p { (alert_page::advice(lang, item.alert.kind)) }
+        p { (alert_page::advice(lang, &item.alert)) }
         form method="post" action={ "/alerts/" (item.alert.id) "/settle" } {
             input type="hidden" name="next" value="/inbox";
             (Button::secondary(alert_page::t::settle(lang)).icon(Icon::Check))

@@ -90,7 +90,7 @@ pub(crate) fn quality_now(
     now: UnixMillis,
 ) -> components::Quality {
     let expected = device
-        .and_then(|d| d.expect_every_s)
+        .and_then(Device::expected_s)
         .map_or(STALE_MS, |s| i64::from(s) * 3000);
     match value.quality {
         Quality::Bad => components::Quality::Bad,

@@ -399,8 +399,8 @@ async fn what_is_wrong_stands_in_the_form_beside_what_was_typed() {
             "Write all 16 digits",
         ),
         (
-            "transport=http&name=Gate&every=0",
-            "Between 1 second and 31 days",
+            "transport=http&name=Gate&every=2678401",
+            "At most 31 days",
         ),
         (
             "transport=http&name=Gate&every=soon",

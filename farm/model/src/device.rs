@@ -25,10 +25,17 @@ pub struct Device {
     pub link: Link,
     /// Where it stands.
     pub place: Option<PlaceId>,
-    /// Seconds within which it should be heard; silence three times as long raises an alarm.
+    /// Seconds within which it should be heard, as a person said; silence three times as long raises an alarm. 0: never.
     pub expect_every_s: Option<u32>,
     /// Whether drivers run for it.
     pub enabled: bool,
+}
+
+impl Device {
+    /// Seconds within which a person expects it to be heard; `None` when nobody said, or said never.
+    pub fn expected_s(&self) -> Option<u32> {
+        self.expect_every_s.filter(|s| *s > 0)
+    }
 }
 
 /// What a device is for.

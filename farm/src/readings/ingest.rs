@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::series;
 use crate::{
     animals,
+    hearing::Word,
     live::LiveValue,
     store::{After, Change, StoreError, Tx},
 };
@@ -71,6 +72,7 @@ pub fn ingest(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<IngestRep
 pub fn ingest_each(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<Vec<Fate>, StoreError> {
     let mut fates = Vec::with_capacity(observations.len());
     let mut newest = HashMap::new();
+    let mut words: HashMap<_, Word> = HashMap::new();
     for observation in observations {
         if let Some(key) = &observation.key
             && !is_new(tx, observation.device, key)?
@@ -92,9 +94,16 @@ pub fn ingest_each(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<Vec<
                 }
                 append(tx, observation, *quantity, &reading)?;
                 remember(&mut newest, observation, *quantity, &reading);
+                if reading.quality != Quality::Missing {
+                    let word = words.entry((observation.device, Some(*quantity)));
+                    let is_good = reading.quality == Quality::Good;
+                    word.or_default().add(is_good, heard_at(tx, observation.at));
+                }
             }
             Body::Identified { tag } => {
                 heard(tx, observation.device, observation.at, &tag.to_string())?;
+                let word = words.entry((observation.device, None)).or_default();
+                word.add(true, heard_at(tx, observation.at));
                 let animal = animals::by_tag(tx.conn(), tag)?.map(|a| a.id);
                 tx.tell(Change::Identified {
                     device: observation.device,
@@ -111,7 +120,28 @@ pub fn ingest_each(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<Vec<
         value.place = place_of(tx, &mut places, value.device)?;
         tx.after.push(After::Newest(value));
     }
+    let words = words
+        .into_iter()
+        .map(|((device, quantity), word)| After::Heard(device, quantity, word));
+    tx.after.extend(words);
     Ok(fates)
+}
+
+/// Says that a device sent bytes that made no sense: it is there, and yet not heard.
+pub fn noise(tx: &mut Tx<'_>, device: DeviceId) {
+    let mut word = Word::default();
+    word.add(false, tx.now);
+    tx.after.push(After::Heard(device, None, word));
+}
+
+/// When it came by this run's clock, whatever the sender's says.
+fn heard_at(tx: &Tx<'_>, at: Stamp) -> Stamp {
+    let mono = if at.boot == tx.now.boot {
+        at.mono.min(tx.now.mono)
+    } else {
+        tx.now.mono
+    };
+    Stamp { mono, ..tx.now }
 }
 
 /// A value with what is known of its quality.

@@ -26,6 +26,7 @@ const APPLICATION_ID: i64 = 0x6b68_6d72;
 const VERSIONS: &[&str] = &[
     include_str!("../schema/v1.sql"),
     include_str!("../schema/v2.sql"),
+    include_str!("../schema/v3.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =

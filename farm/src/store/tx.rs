@@ -6,7 +6,10 @@ use farm_model::{Clock, DeviceId, Quantity, StaffId, Stamp, UnixMillis};
 use rusqlite::{Connection, params};
 
 use super::{StoreError, events::Change};
-use crate::live::LiveValue;
+use crate::{
+    hearing::Word,
+    live::{Live, LiveValue},
+};
 
 /// Who is responsible for a change; written into facts and the audit.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -114,6 +117,10 @@ impl Memory {
 pub(crate) enum After {
     Tell(Change),
     Newest(LiveValue),
+    /// What a batch brought of a device: of one quantity, or of tags and bytes without sense.
+    Heard(DeviceId, Option<Quantity>, Word),
+    /// The alarm of a device's silence.
+    Missed(DeviceId),
     Call(Box<dyn FnOnce() + Send>),
 }
 
@@ -123,6 +130,7 @@ pub struct Tx<'a> {
     pub(crate) memory: &'a mut Memory,
     pub(crate) after: &'a mut Vec<After>,
     pub(crate) clock: &'a dyn Clock,
+    pub(crate) live: &'a Live,
     pub(crate) now: Stamp,
     pub(crate) actor: Actor,
 }

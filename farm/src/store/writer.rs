@@ -138,6 +138,7 @@ impl Writer {
             memory: &mut self.memory,
             after: &mut group.after,
             clock,
+            live: &self.shared.live,
             now: clock.now(),
             actor: job.actor,
         };

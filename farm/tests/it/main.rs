@@ -12,6 +12,7 @@ mod holds;
 mod joins;
 mod milk;
 mod plans;
+mod silence;
 mod store;
 mod support;
 mod versions;

@@ -43,9 +43,9 @@ pub(crate) mod t {
         short_taken = "Another device has this short name. Choose another." / "এই ছোট নামে আরেকটি যন্ত্র আছে। অন্য নাম দিন।";
         no_place = "No place" / "জায়গা নেই";
         every = "Should be heard every" / "কত সময় পরপর সাড়া দেওয়ার কথা";
-        every_hint = "Silence three times as long raises an alert; empty for none" / "তিন গুণ সময় চুপ থাকলে সতর্ক করা হবে; না চাইলে খালি রাখুন";
+        every_hint = "Silence three times as long raises an alert. Empty: learnt from what it sends. 0: no alert" / "তিন গুণ সময় চুপ থাকলে সতর্ক করা হবে। খালি রাখলে যন্ত্রের পাঠানো দেখে শেখা হয়। না চাইলে ০";
         seconds = "s" / "সেকেন্ড";
-        bad_every = "Between 1 second and 31 days (2,678,400 s)." / "১ সেকেন্ড থেকে ৩১ দিন (২৬,৭৮,৪০০ সেকেন্ড)।";
+        bad_every = "At most 31 days (2,678,400 s); 0 for no alert." / "সর্বোচ্চ ৩১ দিন (২৬,৭৮,৪০০ সেকেন্ড); সতর্কতা না চাইলে ০।";
         connection = "Connection" / "সংযোগ";
     }
 }
@@ -242,7 +242,7 @@ impl Told {
             }
         });
         let every = typed.number(lang, "every", 0);
-        if every.is_some_and(|s| !(1..=2_678_400).contains(&s)) {
+        if every.is_some_and(|s| !(0..=2_678_400).contains(&s)) {
             typed.wrong("every", t::bad_every(lang));
         }
         let link = link::read(lang, typed, like, &ctx.web.hardware.presets());

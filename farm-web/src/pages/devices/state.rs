@@ -74,7 +74,7 @@ impl State {
         let Some(at) = row.heard_at else {
             return Self::Unheard;
         };
-        let patience = row.device.expect_every_s.map(|s| i64::from(s) * 3000);
+        let patience = row.every_s().map(|s| i64::from(s) * 3000);
         if patience.is_some_and(|ms| now.since(at) > ms) {
             Self::Silent
         } else {
