@@ -1,9 +1,11 @@
-//! Frozen frames: this version writes and reads them as it always did.
+//! Frozen frames: this version writes and reads them as it always did, and so does an implementation in Python that was
+//! written from `docs/firmware-protocol.md` alone.
 //!
 //! `vectors/v1.json` is what version 1 writes. A field or record that is added gets a new vector at the file's end: `FREEZE=1`
-//! writes the file, and the diff may only add. `vectors/newer.json` is what a version after it would write.
+//! writes the file, and the diff may only add. `vectors/newer.json` is what a version after it would write; the Python
+//! script made it (`--newer`).
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process};
 
 use firmware_protocol::*;
 use serde_json::{Value, json};
@@ -295,7 +297,7 @@ fn frozen_frames_say_what_they_always_said() {
             frames += 1;
         }
     }
-    assert!(frames >= 13, "{frames}");
+    assert!(frames >= 17, "{frames}");
 }
 
 #[test]
@@ -317,6 +319,27 @@ fn a_frame_of_another_generation_is_refused_by_name() {
     assert_eq!(
         open(&mut frame, &key()).unwrap_err().to_string(),
         "a frame of version 0x20, which is not understood"
+    );
+}
+
+#[test]
+fn an_implementation_from_the_page_alone_agrees() {
+    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "vectors.py"]
+        .iter()
+        .collect();
+    let said = process::Command::new("/usr/bin/python3")
+        .arg(script)
+        .args([file("v1.json"), file("newer.json")])
+        .output()
+        .expect("python3 is installed: apt install python3");
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&said.stdout),
+        "13 of v1.json, 4 of newer.json\n"
     );
 }
 
