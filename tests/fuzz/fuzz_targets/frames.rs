@@ -94,6 +94,9 @@ fn line(data: &[u8]) {
     deframer.feed(&[0], &mut |_| {});
     let mut buffer = [0; MAX_SERIAL];
     let sent = &data[..data.len().min(MAX_FRAME)];
+    if sent.is_empty() {
+        return;
+    }
     let mut found = 0;
     deframer.feed(
         to_serial(sent, &mut buffer).expect("it fits"),
