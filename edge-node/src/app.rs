@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use edge_acquire::{Drivers, Settings};
 use edge_broker::{Door, DoorConfig};
 use farm::{Farm, StoreError};
-use farm_web::{App, Options};
+use farm_web::{App, MqttPorts, Options};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
@@ -123,7 +123,12 @@ impl Appliance {
             .context("the MQTT door cannot open its addresses")?;
         let door = Arc::new(door);
         let hardware = EdgeHardware::new(Arc::clone(&drivers), settings);
-        let app = web_app(&farm, hardware, intake, &pulse, metrics, &config.data.dir).await?;
+        let ports = MqttPorts {
+            plain: door.addresses().tcp.first().map(SocketAddr::port),
+            tls: None,
+        };
+        let mut app = web_app(&farm, hardware, intake, &pulse, metrics, &config.data.dir).await?;
+        app.options.mqtt = ports;
         let web = serve(&config.web.listen, &app, &tasks, &stop).await?;
         if config.homeassistant.enabled {
             let (farm, door, ended) = (farm.clone(), Arc::clone(&door), stop.clone());

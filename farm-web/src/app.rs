@@ -34,6 +34,8 @@ pub struct Options {
     pub version: &'static str,
     /// The one-time code that the first owner must type while the farm has no staff.
     pub setup_code: Option<String>,
+    /// Ports on which devices reach this machine over MQTT.
+    pub mqtt: MqttPorts,
     /// Makes certificates for devices, where the farm has an authority.
     pub authority: Option<Arc<dyn Authority>>,
     /// Renders `/metrics`, if the program installed a recorder.
@@ -48,11 +50,21 @@ impl Default for Options {
             cookies: Cookies::AnyTransport,
             version: env!("CARGO_PKG_VERSION"),
             setup_code: None,
+            mqtt: MqttPorts::default(),
             authority: None,
             metrics: None,
             ready: None,
         }
     }
+}
+
+/// Ports on which devices reach the machine over MQTT, as an installer types them into a device; none is closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MqttPorts {
+    /// Without encryption.
+    pub plain: Option<u16>,
+    /// With TLS.
+    pub tls: Option<u16>,
 }
 
 /// Over which transport session cookies may travel.

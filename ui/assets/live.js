@@ -204,6 +204,22 @@
     }
   };
 
+  // --- copying; a page that came over plain HTTP has no clipboard, but a selection can still be copied
+  const copy = async (button) => {
+    const text = document.getElementById(button.dataset.copy);
+    try {
+      if (navigator.clipboard) {
+        await navigator.clipboard.writeText(text.textContent);
+      } else {
+        getSelection().selectAllChildren(text);
+        if (!document.execCommand("copy")) return;
+      }
+      $("span", button).textContent = button.dataset.done;
+    } catch {
+      getSelection().selectAllChildren(text);
+    }
+  };
+
   // --- charts: the reading under the finger
   const point = (rect) => {
     const figure = rect.closest(".chart"), title = $("title", rect);
@@ -217,6 +233,7 @@
   };
 
   const prepare = (from) => {
+    for (const button of all("[data-copy]", from)) button.hidden = false;
     for (const pad of all("[data-keypad]", from)) {
       pad.hidden = false;
       // The phone's own keyboard would cover these keys.
@@ -231,6 +248,7 @@
     else if (event.target.matches("dialog:modal") && !event.target.matches(".must-answer")) event.target.close();
     else if (hit("[data-palette]") && !event.ctrlKey && !event.metaKey) { event.preventDefault(); palette(); }
     else if (key) press(key);
+    else if (hit("[data-copy]")) copy(hit("[data-copy]"));
     else if (theme) { event.preventDefault(); retheme(theme); }
     else if (hit("#sound")) { if (ready()) alarms().forEach((k) => muted.add(k)); wake(); alarm(); }
     for (const menu of all(".user[open], .more details[open]")) if (!menu.contains(event.target)) menu.open = false;

@@ -45,6 +45,11 @@ pub fn all() -> &'static [Asset] {
                 "text/javascript; charset=utf-8",
                 include_str!("../assets/live.js").into(),
             ),
+            asset(
+                "scan.js",
+                "text/javascript; charset=utf-8",
+                include_str!("../assets/scan.js").into(),
+            ),
             asset("icons.svg", "image/svg+xml", crate::icons::sprite()),
             asset("manifest.json", "application/manifest+json", manifest),
             icon,

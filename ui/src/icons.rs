@@ -114,6 +114,8 @@ icons! {
     Menu = "menu": "M4 7h16M4 12h16M4 17h16",
     /// A door with an arrow.
     LogOut = "log-out": "M10 4H5v16h5M14.5 8l4 4-4 4M18.5 12H9.5",
+    /// Two sheets: copy.
+    Copy = "copy": "M9 9h11v11H9zM15 9V4H4v11h5",
     /// A padlock.
     Lock = "lock": "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3M12 14.5v2",
     /// A syringe.

@@ -58,6 +58,9 @@ crate::texts! {
     sorted_down = "sorted, largest first" / "বড় থেকে ছোট";
     nothing_found = "Nothing found. Try a number or fewer letters." / "কিছু পাওয়া যায়নি। নম্বর বা কম অক্ষর দিয়ে খুঁজুন।";
     nothing_here = "Nothing here yet" / "এখানে এখনো কিছু নেই";
+    copy = "Copy" / "কপি করুন";
+    copied = "Copied" / "কপি হয়েছে";
+    scan = "Scan with the camera" / "ক্যামেরায় স্ক্যান করুন";
     next_month = "Next month" / "পরের মাস";
     previous_month = "Previous month" / "আগের মাস";
     today = "Today" / "আজ";

@@ -1,14 +1,19 @@
 //! Devices: what there is, whether it is heard, what was refused and why; adding and editing one; the auto-decoder.
 
+mod credentials;
 mod decoder;
 mod device;
 mod form;
+mod handout;
+mod joins;
 mod list;
 mod refused;
 mod registers;
 mod state;
 
-use farm::{devices::DeviceError, places::PlaceError};
+use farm::{
+    credentials::CredentialError, devices::DeviceError, joins::JoinError, places::PlaceError,
+};
 use farm_model::{Link, device::RegisterMap, staff::Role};
 use ui::Lang;
 
@@ -16,6 +21,7 @@ pub(crate) use self::list::fragments;
 use super::{Ctx, context::Done};
 use crate::{
     access::{Needs, Routes},
+    border::AuthorityError,
     error::{Error, Reason},
 };
 
@@ -48,6 +54,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
             .get(MANAGER, "/devices/refused", refused::page);
     [
         device::routes,
+        credentials::routes,
+        joins::routes,
         form::routes,
         decoder::routes,
         registers::routes,
@@ -110,6 +118,42 @@ impl From<DeviceError> for Error {
     }
 }
 
+impl From<CredentialError> for Error {
+    fn from(error: CredentialError) -> Self {
+        match error {
+            CredentialError::Store(error) => error.into(),
+            CredentialError::UnknownDevice => Reason::NotFound.into(),
+            CredentialError::NothingToRevoke | CredentialError::UnknownCertificate => {
+                Self::from(Reason::Conflict).detail(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::Store(error) => error.into(),
+            JoinError::Device(error) => error.into(),
+            JoinError::Credential(error) => error.into(),
+            JoinError::Unknown => Reason::NotFound.into(),
+            JoinError::TooMany | JoinError::NoSuchCode => {
+                Self::from(Reason::Conflict).detail(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<AuthorityError> for Error {
+    fn from(error: AuthorityError) -> Self {
+        match error {
+            AuthorityError::Farm(error) => error.into(),
+            AuthorityError::BadRequest => Self::invalid(error.to_string()),
+            AuthorityError::Failed(_) => Self::internal(error),
+        }
+    }
+}
+
 impl From<PlaceError> for Error {
     fn from(error: PlaceError) -> Self {
         match error {
@@ -126,6 +170,9 @@ mod tests {
     fn texts_are_right_in_both_languages() {
         for texts in [
             super::t::ALL,
+            super::credentials::t::ALL,
+            super::handout::t::ALL,
+            super::joins::t::ALL,
             super::decoder::t::ALL,
             super::device::t::ALL,
             super::form::t::ALL,

@@ -9,6 +9,8 @@ mod api;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod herd;

@@ -15,7 +15,8 @@ use ui::{
 };
 
 use super::{
-    Ctx, Done, MANAGER, endpoint, list::View, map_of, refused::Refused, registers, transport,
+    Ctx, Done, MANAGER, credentials::Held, endpoint, list::View, map_of, refused::Refused,
+    registers, transport,
 };
 use crate::{
     access::Routes,
@@ -54,6 +55,7 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
         .ok_or(Reason::NotFound)?;
     let device = &row.device;
     let refused = Refused::load(&ctx.web.farm, Some(device.slug.clone())).await?;
+    let credentials = Held::load(&ctx, id).await?;
     let edit = Button::secondary(ui::t::edit(lang)).icon(Icon::Edit);
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
@@ -67,6 +69,7 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
         (condition(lang, row, &view))
         div.split {
             div.flow {
+                (credentials.section(&ctx, device))
                 (values(lang, &ctx, device))
                 @if let Some(map) = map_of(&device.link) { (registers::section(lang, device, map)) }
                 (refused.section(lang, view.now))

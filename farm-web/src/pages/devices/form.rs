@@ -8,13 +8,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use farm::{
-    StoreError, Tx,
+    StoreError,
     devices::{self, DeviceError, DeviceForm},
     places,
     text::{Name, Slug},
 };
 use farm_model::{Device, DeviceId, DeviceKind, Link, Place};
 use maud::{Markup, html};
+use rusqlite::Connection;
 use serde::Deserialize;
 use ui::{
     Lang,
@@ -24,7 +25,7 @@ use ui::{
 };
 
 use self::link::Machine;
-use super::{Ctx, Done, MANAGER, transport};
+use super::{Ctx, Done, MANAGER, joins, transport};
 use crate::{
     access::Routes,
     error::{Error, Reason},
@@ -80,6 +81,9 @@ fn choose(ctx: &Ctx) -> Response {
         (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
         (page_head(super::t::add(lang), t::how(lang), &html! {}))
         ul.people {
+            li { a.tile href="/devices/join" {
+                (Icon::Lock) span.tile-text { strong { (joins::t::by_code(lang)) } small { (joins::t::by_code_hint(lang)) } }
+            } }
             @for transport_key in link::TRANSPORTS {
                 @if let Some(link) = link::blank(transport_key) {
                     @let (icon, hint) = link::about(lang, &link);
@@ -170,7 +174,7 @@ async fn draw(
             (what_and_where(lang, typed, device, &places))
             @if !matches!(link, Link::Http) { h2 { (t::connection(lang)) } }
             (link::fields(lang, typed, link, &machine))
-            (typed.field("every", Field::integer("every", t::every(lang)).hint(t::every_hint(lang)).unit(t::seconds(lang))))
+            (every(lang, typed))
             div.actions {
                 (Button::primary(ui::t::save(lang)).icon(Icon::Check))
                 (Button::quiet(ui::t::cancel(lang)).href(device.map_or("/devices", |_| back.as_str())))
@@ -180,7 +184,13 @@ async fn draw(
     Ok(typed.answer(ctx.page(&title, &[]).body(body).render()))
 }
 
-fn what_and_where(lang: Lang, typed: &Typed, device: Option<&Device>, places: &[Place]) -> Markup {
+/// The fields of what it is and where it stands.
+pub(super) fn what_and_where(
+    lang: Lang,
+    typed: &Typed,
+    device: Option<&Device>,
+    places: &[Place],
+) -> Markup {
     let kinds = DeviceKind::ALL
         .iter()
         .map(|k| Choice::new(k.key(), words::device_kind(lang, *k)))
@@ -208,8 +218,16 @@ fn what_and_where(lang: Lang, typed: &Typed, device: Option<&Device>, places: &[
     }
 }
 
-/// What was typed of a device; without a short name when one is to be made.
-struct Told {
+/// The field of how often it should be heard.
+pub(super) fn every(lang: Lang, typed: &Typed) -> Markup {
+    let field = Field::integer("every", t::every(lang))
+        .hint(t::every_hint(lang))
+        .unit(t::seconds(lang));
+    html! { (typed.field("every", field)) }
+}
+
+/// What was typed of a device, without a short name when one is to be made.
+pub(super) struct Told {
     slug: Option<Slug>,
     name: Name,
     kind: DeviceKind,
@@ -220,7 +238,12 @@ struct Told {
 
 impl Told {
     /// Reads the form; `like` says the transport and keeps what the form does not show.
-    fn read(ctx: &Ctx, typed: &mut Typed, like: &Link, places: &[Place]) -> Option<Self> {
+    pub(super) fn read(
+        ctx: &Ctx,
+        typed: &mut Typed,
+        like: &Link,
+        places: &[Place],
+    ) -> Option<Self> {
         let lang = ctx.lang;
         let name = typed.needed(lang, "name");
         let slug = match typed.text("slug") {
@@ -257,23 +280,20 @@ impl Told {
         typed.is_right().then_some(told)
     }
 
-    fn form(self, slug: Slug) -> DeviceForm {
-        DeviceForm {
+    /// The whole of it, with a short name that is free if none was typed.
+    pub(super) fn form(self, conn: &Connection) -> Result<DeviceForm, StoreError> {
+        let slug = match &self.slug {
+            Some(slug) => slug.clone(),
+            None => devices::free_slug(conn, &self.usual_slug())?,
+        };
+        Ok(DeviceForm {
             slug,
             name: self.name,
             kind: self.kind,
             link: self.link,
             place: self.place.map(|p| p.id),
             expect_every_s: self.expect_every_s,
-        }
-    }
-
-    fn add(self, tx: &mut Tx<'_>) -> Result<DeviceId, DeviceError> {
-        let slug = match &self.slug {
-            Some(slug) => slug.clone(),
-            None => devices::free_slug(tx.conn(), &self.usual_slug())?,
-        };
-        devices::add(tx, &self.form(slug))
+        })
     }
 
     /// The name in small letters if it is English, else place and kind: `stall-3-milk-meter`.
@@ -306,7 +326,10 @@ async fn add(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
     let Some(told) = Told::read(&ctx, &mut typed, &like, &places) else {
         return draw(&ctx, None, &like, &typed).await;
     };
-    let write = ctx.web.farm.write(ctx.me.actor(), move |tx| told.add(tx));
+    let write = ctx.web.farm.write(ctx.me.actor(), move |tx| {
+        let form = told.form(tx.conn())?;
+        devices::add(tx, &form)
+    });
     match write.await {
         Ok(id) => Ok(Done::Saved.then(&format!("/devices/{id}"))),
         Err(DeviceError::SlugTaken(_)) => {
@@ -323,15 +346,13 @@ async fn edit(ctx: Ctx, Path(id): Path<DeviceId>, mut typed: Typed) -> Result<Re
     if typed.text("slug").is_empty() {
         typed.wrong("slug", typed::t::missing(ctx.lang));
     }
-    let told = Told::read(&ctx, &mut typed, &device.link, &places);
-    let Some((told, slug)) = told.and_then(|t| t.slug.clone().map(|slug| (t, slug))) else {
+    let Some(told) = Told::read(&ctx, &mut typed, &device.link, &places) else {
         return draw(&ctx, Some(&device), &device.link, &typed).await;
     };
-    let form = told.form(slug);
-    let write = ctx
-        .web
-        .farm
-        .write(ctx.me.actor(), move |tx| devices::edit(tx, id, &form));
+    let write = ctx.web.farm.write(ctx.me.actor(), move |tx| {
+        let form = told.form(tx.conn())?;
+        devices::edit(tx, id, &form)
+    });
     match write.await {
         Ok(()) => Ok(Done::Saved.then(&format!("/devices/{id}"))),
         Err(DeviceError::SlugTaken(_)) => {

@@ -21,7 +21,7 @@ use ui::{
     icons::Icon,
 };
 
-use super::{Ctx, endpoint, refused::Refused, state::State, transport};
+use super::{Ctx, endpoint, joins, refused::Refused, state::State, transport};
 use crate::{
     border::{DriverState, Hardware},
     error::Error,
@@ -185,7 +185,9 @@ pub(crate) async fn fragments(
     lang: Lang,
 ) -> Result<Vec<Fragment>, Error> {
     let view = View::load(farm, hardware).await?;
-    Ok(vec![Fragment::new("device-list", everything(lang, &view))])
+    let mut fragments = joins::fragments(farm, lang).await?;
+    fragments.push(Fragment::new("device-list", everything(lang, &view)));
+    Ok(fragments)
 }
 
 pub(super) async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error> {
@@ -197,6 +199,7 @@ pub(super) async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Respo
             div { h1 { (w::devices(lang)) } }
             (Button::primary(super::t::add(lang)).icon(Icon::Plus).href("/devices/new"))
         }
+        (joins::above_list(&ctx).await?)
         @if view.rows.len() > FOLD || !wanted.is_plain() { (filters(lang, &wanted)) }
         div #devices {
             @if wanted.is_plain() { (everything(lang, &view)) } @else { (found(lang, &wanted, &view)) }
