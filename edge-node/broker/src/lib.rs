@@ -23,6 +23,9 @@ mod config;
 mod connection;
 mod door;
 mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod listener;
 mod message;

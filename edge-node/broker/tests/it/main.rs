@@ -6,6 +6,7 @@ mod clients;
 mod ends;
 mod hostile;
 mod raw;
+mod round_trips;
 mod sessions;
 mod standard;
 mod support;
