@@ -56,6 +56,7 @@ pub(crate) enum Until {
 /// When it can't start, or had to stop.
 pub(crate) fn run(config: Config, until: Until) -> anyhow::Result<()> {
     logging::start(&config.log)?;
+    open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(
             std::thread::available_parallelism()
@@ -79,6 +80,16 @@ pub(crate) fn run(config: Config, until: Until) -> anyhow::Result<()> {
     });
     runtime.shutdown_timeout(Duration::from_secs(2));
     result
+}
+
+/// Takes as many open files as the system allows: each client of the door or the pages is one.
+fn open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is; with many clients, raise it with LimitNOFILE");
+    }
 }
 
 /// A running appliance.
@@ -310,6 +321,7 @@ fn door_config(config: &Config) -> DoorConfig {
         listen: config.mqtt.listen.clone(),
         websocket: config.mqtt.websocket.clone(),
         max_packet: config.mqtt.max_packet_bytes as usize,
+        max_connections: config.mqtt.max_connections as usize,
         ..DoorConfig::default()
     }
 }

@@ -91,6 +91,8 @@ pub struct MqttConfig {
     pub anonymous_from: Vec<IpAddr>,
     /// Largest packet taken, in bytes.
     pub max_packet_bytes: u32,
+    /// Clients connected at once.
+    pub max_connections: u32,
 }
 
 impl Default for MqttConfig {
@@ -100,6 +102,7 @@ impl Default for MqttConfig {
             websocket: Vec::new(),
             anonymous_from: Vec::new(),
             max_packet_bytes: 65_536,
+            max_connections: 2_500,
         }
     }
 }
@@ -398,6 +401,12 @@ fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
         wrong(
             "max_packet_bytes",
             "`mqtt.max_packet_bytes` must be at least 1024".to_owned(),
+        );
+    }
+    if config.mqtt.max_connections == 0 {
+        wrong(
+            "max_connections",
+            "`mqtt.max_connections` must be at least 1; to switch plain MQTT off, set `mqtt.listen` to []".to_owned(),
         );
     }
     if !(config.clock.simulated_rate >= 0.0 && config.clock.simulated_rate <= 10_000.0) {

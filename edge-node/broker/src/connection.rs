@@ -7,11 +7,18 @@
 mod session;
 mod welcome;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    future::poll_fn,
+    mem::MaybeUninit,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     sync::watch,
     time::{Duration, Instant, sleep_until, timeout},
 };
@@ -100,9 +107,9 @@ pub(crate) async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut input = BytesMut::with_capacity(READ);
+    let mut input = BytesMut::new();
     let welcomed = tokio::select! {
-        welcomed = welcome::welcome(&shared, &mut io, &mut input, &peer) => welcomed,
+        welcomed = Box::pin(welcome::welcome(&shared, &mut io, &mut input, &peer)) => welcomed,
         _ = closing.wait_for(|&closing| closing) => None,
     };
     let Some((mut session, mut attachment)) = welcomed else {
@@ -139,7 +146,7 @@ pub(crate) async fn serve<S>(
 /// Closes for writing, then reads what is left, so that the last packet is not lost to a reset.
 async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) {
     let _ = io.shutdown().await;
-    let mut rest = [0; 1024];
+    let mut rest = vec![0; 1024];
     let _ = timeout(FAREWELL, async {
         while matches!(io.read(&mut rest).await, Ok(1..)) {}
     })
@@ -180,13 +187,14 @@ where
         } else {
             Take::OnlyTheEnd
         };
-        if reads {
-            input.reserve(READ);
+        if input.is_empty() {
+            // A client that says nothing holds no room for it.
+            *input = BytesMut::new();
         }
         let writes = unflushed || !session.output.is_empty();
         let deadline = session.deadline();
         let event = tokio::select! {
-            read = reader.read_buf(input), if reads => Event::Read(read),
+            read = read_some(&mut reader, input), if reads => Event::Read(read),
             pushed = push(&mut writer, &mut session.output, &mut unflushed), if writes => Event::Pushed(pushed),
             settled = session.acks.next(), if !session.acks.is_empty() => Event::Settled(settled),
             message = attachment.next(take) => Event::Message(message),
@@ -224,6 +232,21 @@ where
             return ending;
         }
     }
+}
+
+/// Adds to `input` what has come; the room to read into is the thread's, so that only what came is held.
+async fn read_some<R>(reader: &mut R, input: &mut BytesMut) -> std::io::Result<usize>
+where
+    R: AsyncRead + Unpin,
+{
+    poll_fn(|context| {
+        let mut room = [MaybeUninit::uninit(); READ];
+        let mut came = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut *reader).poll_read(context, &mut came))?;
+        input.extend_from_slice(came.filled());
+        Poll::Ready(Ok(came.filled().len()))
+    })
+    .await
 }
 
 /// One step of writing: bytes to the transport, or, if it may still hold some, a flush of what it holds.

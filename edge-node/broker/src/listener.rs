@@ -96,42 +96,57 @@ async fn one(
         address: peer,
         certificate: None,
     };
+    // A task is as large as its largest part, for as long as it lives: what few need lies beside it.
     match transport {
         Transport::Tcp => serve(shared, stream, plain, closing).await,
         Transport::Tls(acceptor) => {
-            let opened = timeout(shared.config.connect_timeout, tls::open(&acceptor, stream));
-            match opened.await {
-                Ok(Ok((stream, certificate))) => {
-                    let peer = Peer {
-                        certificate,
-                        ..plain
-                    };
-                    serve(shared, stream, peer, closing).await;
-                }
-                Ok(Err(error)) => {
-                    shared.counters.refuse(Reason::Tls);
-                    tracing::info!(%peer, %error, "TLS handshake for MQTT failed");
-                }
-                Err(_) => shared.counters.refuse(Reason::ConnectTimeout),
-            }
+            Box::pin(over_tls(shared, stream, &acceptor, plain, closing)).await;
         }
-        Transport::WebSocket => {
-            let opened = timeout(
-                shared.config.connect_timeout,
-                websocket::open(stream, shared.config.max_packet),
-            );
-            match opened.await {
-                Ok(Ok(stream)) => serve(shared, stream, plain, closing).await,
-                Ok(Err(error)) => {
-                    shared.counters.refuse(Reason::Malformed);
-                    tracing::info!(%peer, %error, "not a WebSocket for MQTT");
-                }
-                Err(_) => shared.counters.refuse(Reason::ConnectTimeout),
-            }
-        }
+        Transport::WebSocket => Box::pin(over_websocket(shared, stream, plain, closing)).await,
     }
     drop(counted);
     drop(place);
+}
+
+async fn over_tls(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    acceptor: &TlsAcceptor,
+    plain: Peer,
+    closing: watch::Receiver<bool>,
+) {
+    let opened = timeout(shared.config.connect_timeout, tls::open(acceptor, stream)).await;
+    match opened {
+        Ok(Ok((stream, certificate))) => {
+            let peer = Peer {
+                certificate,
+                ..plain
+            };
+            serve(shared, stream, peer, closing).await;
+        }
+        Ok(Err(error)) => {
+            shared.counters.refuse(Reason::Tls);
+            tracing::info!(peer = %plain.address, %error, "TLS handshake for MQTT failed");
+        }
+        Err(_) => shared.counters.refuse(Reason::ConnectTimeout),
+    }
+}
+
+async fn over_websocket(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: Peer,
+    closing: watch::Receiver<bool>,
+) {
+    let opening = websocket::open(stream, shared.config.max_packet);
+    match timeout(shared.config.connect_timeout, opening).await {
+        Ok(Ok(stream)) => serve(shared, stream, peer, closing).await,
+        Ok(Err(error)) => {
+            shared.counters.refuse(Reason::Malformed);
+            tracing::info!(peer = %peer.address, %error, "not a WebSocket for MQTT");
+        }
+        Err(_) => shared.counters.refuse(Reason::ConnectTimeout),
+    }
 }
 
 fn probe_silent_peer(stream: &TcpStream) -> rustix::io::Result<()> {

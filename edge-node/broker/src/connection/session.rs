@@ -365,6 +365,9 @@ impl Session {
     /// Notes that the client took bytes.
     pub(super) fn wrote(&mut self) {
         self.stuck = None;
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
+        }
     }
 
     /// Notes a sign of life of a client to which the door does not listen.

@@ -11,11 +11,11 @@ use std::{
 use bytes::BytesMut;
 use mqtt_proto::v5::{ConnackProperties, DisconnectReasonCode as Code};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::timeout,
 };
 
-use super::{Peer, READ, Session, Shared};
+use super::{Peer, Session, Shared, read_some};
 use crate::{
     acl::Permit,
     codec::{Connect, Encoder, Refusal, Version, decode_connect},
@@ -166,8 +166,7 @@ async fn first_frame<S: AsyncRead + Unpin>(
             Ok(None) => {}
             Err(error) => return Err(error.into()),
         }
-        input.reserve(READ);
-        if !matches!(io.read_buf(input).await, Ok(1..)) {
+        if !matches!(read_some(io, input).await, Ok(1..)) {
             return Err(Fault::malformed(
                 "the connection closed before its CONNECT was whole",
             ));
