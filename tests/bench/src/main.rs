@@ -3,7 +3,9 @@
 //! `bench [NAME…]` prints one JSON line for each figure; without a name it measures all. What was seen on the way goes to
 //! standard error. Real programs, real sockets, real disks: a figure says what a farm would see on this machine.
 
+mod broker;
 mod demo;
+mod door;
 mod figure;
 mod history;
 mod http;
@@ -40,6 +42,22 @@ const GROUPS: &[Group] = &[
     Group {
         names: &["edge.ingest.mqtt"],
         measure: mqtt::measure,
+    },
+    Group {
+        names: &["door.qos1", "door.qos1.1", "door.qos1.200"],
+        measure: door::rate,
+    },
+    Group {
+        names: &["door.ack"],
+        measure: door::ack,
+    },
+    Group {
+        names: &["door.idle", "door.storm"],
+        measure: door::idle,
+    },
+    Group {
+        names: &["door.hour", "door.ceiling", "door.bytes"],
+        measure: door::hour,
     },
     Group {
         names: &["edge.ingest.modbus"],
