@@ -4,6 +4,7 @@
 
 mod refusals;
 
+use farm::climate::HeatStress;
 use farm_model::{
     AnimalStatus, Destination, DeviceKind, Flaw, Milli, PlaceKind, Quality, Quantity, Sex,
     live::Phase, milking::Finding, staff::Role,
@@ -90,6 +91,12 @@ pub mod t {
         quantity_power = "Power" / "বিদ্যুতের ক্ষমতা";
         quantity_energy = "Energy" / "বিদ্যুৎ খরচ";
         quantity_pulses = "Pulses" / "পালস";
+        quantity_thi = "Heat index (THI)" / "তাপ সূচক (THI)";
+        heat_none = "comfortable" / "আরামদায়ক";
+        heat_threshold = "warm for cows" / "গরুর জন্য গরম";
+        heat_moderate = "heat stress" / "তাপের কষ্ট";
+        heat_severe = "severe heat stress" / "তীব্র তাপের কষ্ট";
+        heat_danger = "danger to life" / "প্রাণের ঝুঁকি";
 
         unit_celsius = "°C" / "°সে";
         unit_millimetre = "mm" / "মিমি";
@@ -256,6 +263,7 @@ pub fn quantity(lang: Lang, quantity: Quantity) -> &'static str {
         Quantity::Power => t::quantity_power(lang),
         Quantity::Energy => t::quantity_energy(lang),
         Quantity::Pulses => t::quantity_pulses(lang),
+        Quantity::Thi => t::quantity_thi(lang),
     }
 }
 
@@ -292,7 +300,8 @@ pub fn places(quantity: Quantity) -> u8 {
         | Quantity::CarbonDioxide
         | Quantity::Power
         | Quantity::Energy
-        | Quantity::Vacuum => 1,
+        | Quantity::Vacuum
+        | Quantity::Thi => 1,
         Quantity::MilkFlow
         | Quantity::Conductivity
         | Quantity::Fat
@@ -306,6 +315,17 @@ pub fn places(quantity: Quantity) -> u8 {
         | Quantity::Rumination
         | Quantity::SignalStrength
         | Quantity::Pulses => 0,
+    }
+}
+
+/// What a heat index means for a cow.
+pub fn heat_stress(lang: Lang, stress: HeatStress) -> &'static str {
+    match stress {
+        HeatStress::None => t::heat_none(lang),
+        HeatStress::Threshold => t::heat_threshold(lang),
+        HeatStress::Moderate => t::heat_moderate(lang),
+        HeatStress::Severe => t::heat_severe(lang),
+        HeatStress::Danger => t::heat_danger(lang),
     }
 }
 

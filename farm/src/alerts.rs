@@ -49,6 +49,10 @@ kinds! {
     TankCold = "tank_cold", Warning;
     /// Methane in the air above its limit.
     Methane = "methane", Critical;
+    /// The air of a room troubles the cows in it.
+    HeatStress = "heat_stress", Warning;
+    /// The air of a room endangers them.
+    HeatDanger = "heat_danger", Critical;
     /// A device has been silent three times as long as it should be.
     Silent = "silent", Warning;
     /// A cow under a withdrawal hold was milked.

@@ -1,16 +1,22 @@
-//! Heat stress: the temperature-humidity index of NRC (1971).
+//! Heat stress: the temperature-humidity index (THI) and what it means for a cow.
 
 use farm_model::Milli;
 
-/// Index from air temperature (°C) and relative humidity (%), both in thousandths:
-/// (1.8·T + 32) − (0.55 − 0.0055·RH) · (1.8·T − 26). In tenths of a point.
-pub fn thi_tenths(temperature: Milli, humidity: Milli) -> i64 {
+/// The index from air temperature (°C) and relative humidity (%), to a tenth: (1.8·T + 32) − (0.55 − 0.0055·RH) · (1.8·T − 26).
+///
+/// National Research Council, *A Guide to Environmental Research on Animals*, 1971, in the form that Zimbelman and others
+/// (2009) use for dairy cows.
+pub fn thi(temperature: Milli, humidity: Milli) -> Milli {
     let (t, rh) = (temperature.to_f64(), humidity.to_f64().clamp(0.0, 100.0));
     let thi = (1.8 * t + 32.0) - (0.55 - 0.0055 * rh) * (1.8 * t - 26.0);
-    (thi * 10.0).round() as i64
+    Milli((thi * 10.0).round() as i64 * 100)
 }
 
-/// How much heat troubles a dairy cow (Zimbelman and others, 2009: milk falls from 68 on).
+/// How much heat troubles a dairy cow in milk.
+///
+/// Bands of Zimbelman and Collier (University of Arizona), *Heat hits cows sooner than we thought*, Hoard's Dairyman, 2011:
+/// from 68 on she takes over 60 breaths a minute and begins to give less, from 72 over 75, from 80 over 85 and more cows
+/// die, from 90 on up to 140, a fifth of the milk is lost and many die.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeatStress {
@@ -27,15 +33,31 @@ pub enum HeatStress {
 }
 
 impl HeatStress {
-    /// The stress at an index in tenths.
-    pub fn of(thi_tenths: i64) -> Self {
-        match thi_tenths {
-            ..680 => Self::None,
-            680..720 => Self::Threshold,
-            720..800 => Self::Moderate,
-            800..900 => Self::Severe,
-            _ => Self::Danger,
-        }
+    /// Every band, from cool to hot.
+    pub const ALL: [Self; 5] = [
+        Self::None,
+        Self::Threshold,
+        Self::Moderate,
+        Self::Severe,
+        Self::Danger,
+    ];
+
+    /// The stress at an index.
+    pub fn of(thi: Milli) -> Self {
+        let is_reached = |band: &&Self| thi >= band.from();
+        let reached = Self::ALL.iter().rev().find(is_reached);
+        reached.copied().unwrap_or(Self::None)
+    }
+
+    /// The index at which the band begins.
+    pub fn from(self) -> Milli {
+        Milli(match self {
+            Self::None => i64::MIN,
+            Self::Threshold => 68_000,
+            Self::Moderate => 72_000,
+            Self::Severe => 80_000,
+            Self::Danger => 90_000,
+        })
     }
 
     /// The name used in JSON and translation keys.
@@ -48,21 +70,41 @@ impl HeatStress {
             Self::Danger => "danger",
         }
     }
+
+    /// The band called `key`.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|band| band.key() == key)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn the_index_rises_with_heat_and_damp() {
-        for (t, rh, thi, stress) in [
-            (20_000, 50_000, 653, HeatStress::None),
-            (30_000, 70_000, 814, HeatStress::Severe),
-            (35_000, 100_000, 950, HeatStress::Danger),
+        for (celsius, humidity, index, stress) in [
+            (20_000, 50_000, 65_300, HeatStress::None),
+            (22_222, 50_000, 68_100, HeatStress::Threshold),
+            (25_000, 55_000, 72_300, HeatStress::Moderate),
+            (30_000, 70_000, 81_400, HeatStress::Severe),
+            (35_000, 100_000, 95_000, HeatStress::Danger),
         ] {
-            let index = thi_tenths(Milli(t), Milli(rh));
-            assert_eq!((index, HeatStress::of(index)), (thi, stress));
+            let thi = thi(Milli(celsius), Milli(humidity));
+            assert_eq!((thi, HeatStress::of(thi)), (Milli(index), stress));
+        }
+    }
+
+    proptest! {
+        /// Above the temperature at which damp matters, more heat and more damp never make it easier for her.
+        #[test]
+        fn heat_and_damp_never_help(t in 14_500_i64..60_000, rh in 0_i64..100_000, more in 0_i64..5_000) {
+            let here = thi(Milli(t), Milli(rh));
+            prop_assert!(thi(Milli(t + more), Milli(rh)) >= here);
+            prop_assert!(thi(Milli(t), Milli((rh + more).min(100_000))) >= here);
+            prop_assert!(HeatStress::of(thi(Milli(t + more), Milli(rh))) >= HeatStress::of(here));
         }
     }
 }

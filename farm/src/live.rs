@@ -85,6 +85,16 @@ impl Live {
             .copied()
     }
 
+    /// The newest values of this quantity that devices of this place told.
+    pub(crate) fn of_place(&self, place: PlaceId, quantity: Quantity) -> Vec<LiveValue> {
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        values
+            .values()
+            .filter(|v| v.place == Some(place) && v.quantity == quantity)
+            .copied()
+            .collect()
+    }
+
     /// All newest values, by device and quantity.
     pub fn values(&self) -> Vec<LiveValue> {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);

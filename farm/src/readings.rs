@@ -6,6 +6,7 @@
 //! sums; a redelivered observation is not stored again.
 
 mod compact;
+mod heat;
 mod history;
 mod ingest;
 mod newest;

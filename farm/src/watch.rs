@@ -1,4 +1,4 @@
-//! Rules over newest values and over time: tanks out of their limits, methane, devices that have gone silent.
+//! Rules over newest values and over time: tanks out of their limits, methane, heat, devices that have gone silent.
 //!
 //! Whoever ingests calls [`values`] with what is newest, and [`silence`] now and then. Each rule raises one alert and
 //! clears it with some hysteresis, so that a value that hovers at its limit does not ring all night. Only good values
@@ -12,6 +12,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::{
     Farm,
     alerts::{self, AlertKind, Subject},
+    climate::HeatStress,
     live::LiveValue,
     places, readings,
     store::{Actor, StoreError, Tx},
@@ -30,6 +31,8 @@ const AFTER_MIN: u32 = 30;
 const HYSTERESIS: Milli = Milli(500);
 /// A tank filled no further than this holds no milk to worry about: one percent.
 pub const EMPTY: Milli = Milli(1_000);
+/// How far below its band the heat index must come to clear the alarm: a point.
+const HEAT_HYSTERESIS: Milli = Milli(1_000);
 /// Methane in the air: a quarter of the lower explosive limit of 4.4 %.
 const METHANE: Milli = Milli(1_100);
 
@@ -42,7 +45,10 @@ pub fn values(tx: &mut Tx<'_>, newest: &[LiveValue]) -> Result<(), StoreError> {
         let (Some(place), Some(milli)) = (value.place, value.value) else {
             continue;
         };
-        if !matches!(value.quantity, Quantity::Temperature | Quantity::Methane) {
+        if !matches!(
+            value.quantity,
+            Quantity::Temperature | Quantity::Methane | Quantity::Thi
+        ) {
             continue;
         }
         let Some(place) = places::get(tx.conn(), place)? else {
@@ -54,6 +60,7 @@ pub fn values(tx: &mut Tx<'_>, newest: &[LiveValue]) -> Result<(), StoreError> {
             }
             (Quantity::Temperature, PlaceKind::Tank) => tank(tx, &place, value, milli)?,
             (Quantity::Methane, PlaceKind::Room) => methane(tx, &place, milli)?,
+            (Quantity::Thi, PlaceKind::Room) => heat(tx, &place, milli)?,
             _ => {}
         }
     }
@@ -125,6 +132,28 @@ fn methane(tx: &mut Tx<'_>, place: &Place, milli: Milli) -> Result<(), StoreErro
         alerts::raise(tx, AlertKind::Methane, subject, &detail)?;
     } else if milli.0 <= max.0 - max.0 / 10 {
         alerts::clear(tx, AlertKind::Methane, subject)?;
+    }
+    Ok(())
+}
+
+/// Cows that pant are a matter of the day, cows that may die one of the minute; never both at once.
+fn heat(tx: &mut Tx<'_>, place: &Place, thi: Milli) -> Result<(), StoreError> {
+    let subject = Subject::Place(place.id);
+    let open = |kind| alerts::find_open(tx.conn(), kind, subject);
+    let held = |is_open: bool| Milli(thi.0 + if is_open { HEAT_HYSTERESIS.0 } else { 0 });
+    let stress = HeatStress::of(thi);
+    let is_danger = held(open(AlertKind::HeatDanger)?.is_some()) >= HeatStress::Danger.from();
+    let is_stress = held(open(AlertKind::HeatStress)?.is_some()) >= HeatStress::Moderate.from();
+    let detail = serde_json::json!({ "place": place.name, "thi": thi, "stress": stress });
+    for (kind, is_so) in [
+        (AlertKind::HeatDanger, is_danger),
+        (AlertKind::HeatStress, is_stress && !is_danger),
+    ] {
+        if is_so {
+            alerts::raise(tx, kind, subject, &detail)?;
+        } else {
+            alerts::clear(tx, kind, subject)?;
+        }
     }
     Ok(())
 }

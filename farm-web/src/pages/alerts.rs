@@ -12,7 +12,7 @@ use farm::{
     staff,
     staff::Staff,
 };
-use farm_model::{AlertId, AnimalId, Clock as _, Quantity, UnixMillis, staff::Role};
+use farm_model::{AlertId, AnimalId, Clock as _, Milli, Quantity, UnixMillis, staff::Role};
 use maud::{Markup, html};
 use serde::Deserialize;
 use ui::{
@@ -51,6 +51,11 @@ pub(crate) mod t {
         tank_cold_do = "Milk freezes. Turn the cooling down." / "দুধ জমে যাচ্ছে। কুলিং কমান।";
         methane = "Methane in the air" / "বাতাসে মিথেন";
         methane_do = "Leave, open doors, no flame. Then look for the leak." / "বেরিয়ে যান, দরজা খুলুন, আগুন জ্বালাবেন না। পরে ছিদ্র খুঁজুন।";
+        heat_stress = "Cows suffer from heat" / "গরমে গরুর কষ্ট হচ্ছে";
+        heat_stress_do = "Shade, fans and plenty of water. Milk in the cool hours." / "ছায়া, পাখা ও প্রচুর পানি দিন। ঠান্ডা সময়ে দোহন করুন।";
+        heat_danger = "Heat endangers the cows" / "গরমে গরুর প্রাণের ঝুঁকি";
+        heat_danger_do = "Wet the cows and fan them now. Do not drive them. Call the vet if one pants with her mouth open." / "এখনই গরুর গায়ে পানি ও বাতাস দিন। তাড়াবেন না। মুখ খুলে হাঁপালে পশু চিকিৎসক ডাকুন।";
+        index(n) = "heat index {n}" / "তাপ সূচক {n}";
         silent = "Device silent" / "যন্ত্র সাড়া দিচ্ছে না";
         silent_do = "Check power and cable." / "বিদ্যুৎ ও তার দেখুন।";
         noisy_do = "It sends, but nothing that makes sense. Check the cable, its shield and the device's settings." / "যন্ত্র কিছু পাঠাচ্ছে, কিন্তু তা পড়া যাচ্ছে না। তার, তারের আবরণ ও যন্ত্রের সেটিং দেখুন।";
@@ -91,6 +96,8 @@ pub(crate) fn title(lang: Lang, kind: AlertKind) -> &'static str {
         AlertKind::TankWarm => t::tank_warm(lang),
         AlertKind::TankCold => t::tank_cold(lang),
         AlertKind::Methane => t::methane(lang),
+        AlertKind::HeatStress => t::heat_stress(lang),
+        AlertKind::HeatDanger => t::heat_danger(lang),
         AlertKind::Silent => t::silent(lang),
         AlertKind::Withdrawal => t::withdrawal(lang),
         AlertKind::YieldDrop => t::yield_drop(lang),
@@ -113,6 +120,8 @@ pub(crate) fn advice(lang: Lang, alert: &Alert) -> &'static str {
         AlertKind::TankWarm => t::tank_warm_do(lang),
         AlertKind::TankCold => t::tank_cold_do(lang),
         AlertKind::Methane => t::methane_do(lang),
+        AlertKind::HeatStress => t::heat_stress_do(lang),
+        AlertKind::HeatDanger => t::heat_danger_do(lang),
         AlertKind::Silent if alert.detail["noisy"] == true => t::noisy_do(lang),
         AlertKind::Silent => t::silent_do(lang),
         AlertKind::Withdrawal => t::withdrawal_do(lang),
@@ -143,6 +152,10 @@ pub(crate) fn about(lang: Lang, alert: &Alert, names: &Names) -> (String, Option
     }
     if let Some(stall) = number("stall") {
         let _ = write!(text, " · {}", w::stall_number(lang, stall));
+    }
+    if let Some(thi) = number("thi") {
+        let index = words::number(lang, Quantity::Thi, Milli(thi));
+        let _ = write!(text, " · {}", t::index(lang, index));
     }
     let stopped = alert.detail.get("quantity").and_then(|v| v.as_str());
     if let Some(quantity) = stopped.and_then(|key| key.parse::<Quantity>().ok()) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use farm::{StoreError, alerts::Subject, animals, animals::Animal, devices, places};
-use farm_model::{AnimalId, Device, DeviceId, Place, PlaceId};
+use farm_model::{AnimalId, Device, DeviceId, Place, PlaceId, PlaceKind};
 use rusqlite::Connection;
 use ui::{Lang, fmt};
 
@@ -49,9 +49,14 @@ impl Names {
                 (name, Some(format!("/devices/{id}")))
             }
             Subject::Place(id) => {
-                let name = self.places.get(&id).map(|p| p.name.clone());
+                let place = self.places.get(&id);
+                let name = place.map(|p| p.name.clone());
                 let name = name.unwrap_or_else(|| w::unknown(lang).to_owned());
-                (name, Some("/tanks".to_owned()))
+                let page = match place.map(|p| p.kind) {
+                    Some(PlaceKind::Tank) | None => "/tanks",
+                    Some(_) => "/sensors",
+                };
+                (name, Some(page.to_owned()))
             }
             Subject::Stall(stall) => (
                 w::stall_number(lang, stall.0),

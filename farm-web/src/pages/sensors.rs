@@ -7,7 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use farm::{
-    Farm, LiveValue, devices, places,
+    Farm, LiveValue,
+    climate::HeatStress,
+    devices, places,
     readings::{self, Point, Summary},
 };
 use farm_model::{
@@ -250,11 +252,27 @@ pub(crate) fn reading(
             strong.num { (said(lang, value)) }
             small.hint { (time_ago(lang, value.at.0, now.0)) }
             span.sensor-state {
+                @if let Some(heat) = heat(lang, value) { (heat) }
                 @if let Some(flaw) = value.flaw { (Badge::new(Tone::Neutral, words::flaw(lang, flaw))) }
                 (quality_chip(lang, quality))
             }
         }
     }
+}
+
+/// What a heat index means, as long as it means something.
+fn heat(lang: Lang, value: &LiveValue) -> Option<Badge> {
+    if value.quantity != Quantity::Thi {
+        return None;
+    }
+    let stress = HeatStress::of(value.value?);
+    let tone = match stress {
+        HeatStress::None => Tone::Good,
+        HeatStress::Threshold => Tone::Info,
+        HeatStress::Moderate => Tone::Warn,
+        HeatStress::Severe | HeatStress::Danger => Tone::Bad,
+    };
+    Some(Badge::new(tone, words::heat_stress(lang, stress)))
 }
 
 /// How far back a chart looks.
@@ -393,6 +411,10 @@ pub(crate) fn chart(lang: Lang, quantity: Quantity, points: &[Point], tz: &TimeZ
     .series(Series::new(name, line));
     if !band.is_empty() {
         chart = chart.band(Band::new(t::range(lang), band));
+    }
+    if quantity == Quantity::Thi {
+        let stress = HeatStress::Moderate;
+        chart = chart.target(words::heat_stress(lang, stress), stress.from().to_f64());
     }
     chart
 }

@@ -398,10 +398,7 @@ async fn what_is_wrong_stands_in_the_form_beside_what_was_typed() {
             "transport=chirp_stack&name=Gate&dev_eui=a840",
             "Write all 16 digits",
         ),
-        (
-            "transport=http&name=Gate&every=2678401",
-            "At most 31 days",
-        ),
+        ("transport=http&name=Gate&every=2678401", "At most 31 days"),
         (
             "transport=http&name=Gate&every=soon",
             "Write a whole number",

@@ -13,6 +13,7 @@ mod credentials;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]
+mod heat;
 mod herd;
 #[cfg(test)]
 mod live;

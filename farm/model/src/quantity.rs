@@ -129,6 +129,8 @@ quantities! {
     Energy = 25, "energy", "kWh", 0..=100000000;
     /// Pulses counted by a pulse output.
     Pulses = 26, "pulses", "", 0..=4294967295_u32;
+    /// Temperature-humidity index of the air: how much heat troubles a cow.
+    Thi = 27, "thi", "", -60..=240;
 }
 
 impl Quantity {

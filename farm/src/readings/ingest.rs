@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 
 use farm_model::{
-    Body, DeviceId, Flaw, Milli, Observation, PlaceId, Quality, Quantity, Stamp,
+    Body, DeviceId, Flaw, Milli, Observation, PlaceId, Quality, Quantity, Stamp, Tag,
     observation::MAX_RAW,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::series;
+use super::{
+    heat::{self, Half},
+    series,
+};
 use crate::{
     animals,
     hearing::Word,
@@ -71,8 +74,7 @@ pub fn ingest(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<IngestRep
 /// When the database fails; then nothing of the batch is stored.
 pub fn ingest_each(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<Vec<Fate>, StoreError> {
     let mut fates = Vec::with_capacity(observations.len());
-    let mut newest = HashMap::new();
-    let mut words: HashMap<_, Word> = HashMap::new();
+    let mut taken = Taken::default();
     for observation in observations {
         if let Some(key) = &observation.key
             && !is_new(tx, observation.device, key)?
@@ -80,8 +82,7 @@ pub fn ingest_each(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<Vec<
             fates.push(Fate::Duplicate);
             continue;
         }
-        let mut fate = Fate::Stored;
-        match &observation.body {
+        let fate = match &observation.body {
             Body::Measured {
                 quantity,
                 value,
@@ -89,42 +90,127 @@ pub fn ingest_each(tx: &mut Tx<'_>, observations: &[Observation]) -> Result<Vec<
                 flaw,
             } => {
                 let reading = Reading::checked(*quantity, *value, *quality, *flaw);
-                if reading.quality == Quality::Bad {
-                    fate = Fate::Flagged;
-                }
-                append(tx, observation, *quantity, &reading)?;
-                remember(&mut newest, observation, *quantity, &reading);
-                if reading.quality != Quality::Missing {
-                    let word = words.entry((observation.device, Some(*quantity)));
-                    let is_good = reading.quality == Quality::Good;
-                    word.or_default().add(is_good, heard_at(tx, observation.at));
-                }
+                taken.measured(tx, observation, *quantity, &reading)?
             }
             Body::Identified { tag } => {
-                heard(tx, observation.device, observation.at, &tag.to_string())?;
-                let word = words.entry((observation.device, None)).or_default();
-                word.add(true, heard_at(tx, observation.at));
-                let animal = animals::by_tag(tx.conn(), tag)?.map(|a| a.id);
-                tx.tell(Change::Identified {
-                    device: observation.device,
-                    tag: tag.clone(),
-                    animal,
-                });
+                taken.identified(tx, observation, tag)?;
+                Fate::Stored
             }
-            Body::Milked { .. } | Body::Heard | Body::Silent { .. } => {}
-        }
+            Body::Milked { .. } | Body::Heard | Body::Silent { .. } => Fate::Stored,
+        };
         fates.push(fate);
     }
-    let mut places = HashMap::new();
-    for mut value in newest.into_values() {
-        value.place = place_of(tx, &mut places, value.device)?;
-        tx.after.push(After::Newest(value));
-    }
-    let words = words
-        .into_iter()
-        .map(|((device, quantity), word)| After::Heard(device, quantity, word));
-    tx.after.extend(words);
+    taken.derive(tx)?;
+    taken.tell(tx);
     Ok(fates)
+}
+
+/// What a batch brings beside its rows.
+#[derive(Default)]
+struct Taken {
+    newest: HashMap<(DeviceId, Quantity), LiveValue>,
+    words: HashMap<(DeviceId, Option<Quantity>), Word>,
+    places: HashMap<DeviceId, Option<PlaceId>>,
+    halves: Vec<Half>,
+}
+
+impl Taken {
+    fn measured(
+        &mut self,
+        tx: &mut Tx<'_>,
+        observation: &Observation,
+        quantity: Quantity,
+        reading: &Reading,
+    ) -> Result<Fate, StoreError> {
+        let value = self.store(tx, observation, quantity, reading)?;
+        if reading.quality != Quality::Missing {
+            let who = (observation.device, Some(quantity));
+            let word = self.words.entry(who).or_default();
+            let is_good = reading.quality == Quality::Good;
+            word.add(is_good, heard_at(tx, observation.at));
+        }
+        if matches!(quantity, Quantity::Temperature | Quantity::Humidity) {
+            let at = observation.at;
+            self.halves.push(Half { value, at });
+        }
+        Ok(match reading.quality {
+            Quality::Bad => Fate::Flagged,
+            _ => Fate::Stored,
+        })
+    }
+
+    fn store(
+        &mut self,
+        tx: &mut Tx<'_>,
+        observation: &Observation,
+        quantity: Quantity,
+        reading: &Reading,
+    ) -> Result<LiveValue, StoreError> {
+        let device = observation.device;
+        append(tx, observation, quantity, reading)?;
+        let value = LiveValue {
+            device,
+            quantity,
+            place: place_of(tx, &mut self.places, device)?,
+            value: reading.value,
+            quality: reading.quality,
+            flaw: reading.flaw,
+            at: observation.at.wall,
+        };
+        let slot = self.newest.entry((device, quantity)).or_insert(value);
+        if value.at >= slot.at {
+            *slot = value;
+        }
+        Ok(value)
+    }
+
+    fn identified(
+        &mut self,
+        tx: &mut Tx<'_>,
+        observation: &Observation,
+        tag: &Tag,
+    ) -> Result<(), StoreError> {
+        let device = observation.device;
+        heard(tx, device, observation.at, &tag.to_string())?;
+        let word = self.words.entry((device, None)).or_default();
+        word.add(true, heard_at(tx, observation.at));
+        let animal = animals::by_tag(tx.conn(), tag)?.map(|a| a.id);
+        tx.tell(Change::Identified {
+            device,
+            tag: tag.clone(),
+            animal,
+        });
+        Ok(())
+    }
+
+    /// Stores what follows from what was measured; nobody is heard by it.
+    fn derive(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let halves = std::mem::take(&mut self.halves);
+        for index in heat::indices(tx, &halves)? {
+            if let Body::Measured {
+                quantity,
+                value,
+                quality,
+                flaw,
+            } = index.body
+            {
+                let reading = Reading::checked(quantity, value, quality, flaw);
+                self.store(tx, &index, quantity, &reading)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Newest values and who was heard, once this is committed.
+    fn tell(self, tx: &mut Tx<'_>) {
+        let words = self
+            .words
+            .into_iter()
+            .map(|((device, quantity), word)| After::Heard(device, quantity, word));
+        tx.after
+            .extend(self.newest.into_values().map(After::Newest));
+        tx.after.extend(words);
+    }
 }
 
 /// Says that a device sent bytes that made no sense: it is there, and yet not heard.
@@ -209,27 +295,6 @@ fn append(
             (!raw.is_empty()).then_some(raw),
         ])?;
     Ok(())
-}
-
-fn remember(
-    newest: &mut HashMap<(DeviceId, Quantity), LiveValue>,
-    observation: &Observation,
-    quantity: Quantity,
-    reading: &Reading,
-) {
-    let value = LiveValue {
-        device: observation.device,
-        quantity,
-        place: None,
-        value: reading.value,
-        quality: reading.quality,
-        flaw: reading.flaw,
-        at: observation.at.wall,
-    };
-    let slot = newest.entry((value.device, quantity)).or_insert(value);
-    if value.at >= slot.at {
-        *slot = value;
-    }
 }
 
 fn place_of(

@@ -7,6 +7,7 @@
 mod auth;
 mod credentials;
 mod events;
+mod heat;
 mod herd;
 mod holds;
 mod joins;
