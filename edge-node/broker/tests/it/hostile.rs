@@ -439,9 +439,10 @@ async fn a_client_that_was_never_here_has_no_session_and_stays_with_keep_alive_0
     }
 }
 
+/// What a hundred thousand of them cost the appliance is measured end to end.
 #[tokio::test]
-async fn a_hundred_thousand_topics_and_filters_leave_nothing_behind() {
-    const TOPICS: u32 = 100_000;
+async fn topics_and_filters_leave_nothing_behind() {
+    const TOPICS: u32 = 10_000;
     let mut house = House::open().await;
     let mut ears = Raw::v4(house.address(), "ears").await;
     ears.send(&subscribe_v4(1, "farm/#", 0)).await;

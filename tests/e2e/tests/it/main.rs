@@ -11,7 +11,11 @@ mod kill;
 #[cfg(test)]
 mod mqtt;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod order;
+#[cfg(test)]
+mod raw;
 #[cfg(test)]
 mod smoke;
 #[cfg(test)]

@@ -7,8 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
+    net::SocketAddr,
 };
 
 use e2e::{
@@ -16,6 +15,8 @@ use e2e::{
     trace::{self, Call},
     until,
 };
+
+use crate::raw;
 
 /// Messages in all; the number of each is its packet identifier.
 const MESSAGES: u16 = 480;
@@ -67,42 +68,13 @@ fn message(n: u16) -> (Vec<u8>, Vec<u8>) {
             (0x32, topic, payload.clone(), payload.into_bytes())
         }
     };
-    let mut packet = vec![first, (4 + topic.len() + payload.len()) as u8];
-    packet.extend((topic.len() as u16).to_be_bytes());
-    packet.extend(topic.as_bytes());
-    packet.extend(n.to_be_bytes());
-    packet.extend(payload.as_bytes());
-    (packet, known)
+    (raw::publish(first, &topic, n, &payload), known)
 }
 
 /// Publishes every message whose number is `client` modulo the number of clients, and waits for each acknowledgement.
 fn publish(door: SocketAddr, client: u16) {
-    let mut stream = TcpStream::connect(door).unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    let name = format!("order-{client}");
-    let mut hello = vec![
-        0x10,
-        12 + name.len() as u8,
-        0,
-        4,
-        b'M',
-        b'Q',
-        b'T',
-        b'T',
-        4,
-        2,
-        0,
-        60,
-    ];
-    hello.extend((name.len() as u16).to_be_bytes());
-    hello.extend(name.as_bytes());
-    stream.write_all(&hello).unwrap();
+    let mut stream = raw::connect(door, &format!("order-{client}"));
     let mut answer = [0; 4];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(answer, [0x20, 2, 0, 0]);
     let mut numbers = (1..=MESSAGES).filter(|n| n % CLIENTS == client);
     let mut waiting = 0;
     loop {
