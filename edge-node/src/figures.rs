@@ -43,6 +43,8 @@ fn show_door(door: &Door) {
     metrics::gauge!("mqtt_connections").set(stats.connections as f64);
     metrics::gauge!("mqtt_subscriptions").set(stats.subscriptions as f64);
     metrics::gauge!("mqtt_retained").set(stats.retained as f64);
+    metrics::gauge!("mqtt_sessions_away").set(stats.away as f64);
+    metrics::gauge!("mqtt_queued_bytes").set(stats.queued_bytes as f64);
     metrics::counter!("mqtt_logins_total").absolute(stats.logins);
     metrics::counter!("mqtt_accepted_total").absolute(stats.accepted);
     metrics::counter!("mqtt_delivered_total").absolute(stats.delivered);

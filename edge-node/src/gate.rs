@@ -101,11 +101,9 @@ impl Gate for FarmGate {
                 .map(|value| Retained {
                     topic: Arc::from(value.topic),
                     payload: Bytes::from(value.payload),
-                    qos: if value.qos == 0 {
-                        Qos::AtMostOnce
-                    } else {
-                        Qos::AtLeastOnce
-                    },
+                    qos: Qos::from_number(value.qos),
+                    properties: Bytes::new(),
+                    expiry_s: None,
                 })
                 .collect()
         })

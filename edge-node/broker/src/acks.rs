@@ -1,175 +1,188 @@
-//! What one publisher is owed: its publishes go to the gate as they come, and its acknowledgements leave in that order.
+//! What a client is owed: an answer to each packet that changes something, in the order in which they came.
 //!
-//! Invariant: an acknowledgement exists only after the gate's future for that publish, and those of all before it, resolved.
+//! The router sends the answers, in that order, once what they stand for is durable. Here is counted what waits, so that a client
+//! is not listened to beyond its window.
 
-use std::collections::HashMap;
-
-use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
-use mqtt_proto::{Pid, v5::PubackReasonCode};
-
-use crate::{
-    codec::{Known, Negative},
-    gate::{BoxFuture, Refused},
-    message::Message,
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What a publish expects in return.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+use mqtt_proto::Pid;
+use tokio::sync::Notify;
+
+use crate::{
+    codec::{Grant, Known, Negative},
+    gate::Refused,
+};
+
+/// The answer that a packet calls for.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Owed {
-    /// Nothing: QoS 0.
+    /// None: a publish at QoS 0.
     Nothing,
-    /// A PUBACK: QoS 1.
+    /// To a publish at QoS 1.
     Puback(Pid),
-    /// A PUBREC: QoS 2.
+    /// To a publish at QoS 2.
     Pubrec(Pid),
+    /// To a PUBREL, for a publish that was known or not.
+    Pubcomp(Pid, Known),
+    /// To a PUBREC.
+    Pubrel(Pid),
+    /// To a SUBSCRIBE.
+    Suback(Pid, Vec<Grant>),
+    /// To an UNSUBSCRIBE.
+    Unsuback(Pid, Vec<Known>),
 }
 
-/// How a publish ended.
+/// How it ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It is durable, and may be passed on.
-    Durable(Message),
-    /// It was durable before: QoS 2, sent again.
-    Repeated,
+    /// It is durable.
+    Durable,
     /// The door denied it, with this answer.
     Denied(Negative),
     /// The gate refused it.
     Refused(Refused),
 }
 
-/// A publish whose turn has come.
+/// A packet whose turn has come.
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) owed: Owed,
     pub(crate) outcome: Outcome,
+    pub(crate) size: usize,
+}
+
+/// Packets of one connection whose turn has come. A connection that waits for nothing holds no room for them.
+#[derive(Debug, Default)]
+struct Answers {
+    queue: Mutex<VecDeque<Settled>>,
+    wake: Notify,
+}
+
+impl Answers {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Settled>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the answer to one packet goes.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    to: Arc<Answers>,
+    owed: Owed,
     size: usize,
 }
 
-/// The publishes of one connection that wait for the gate.
+impl Reply {
+    /// Sends the answer; a client that has gone needs none.
+    pub(crate) fn send(self, outcome: Outcome) {
+        self.to.lock().push_back(Settled {
+            owed: self.owed,
+            outcome,
+            size: self.size,
+        });
+        self.to.wake.notify_one();
+    }
+}
+
+/// What one connection waits for.
 pub(crate) struct Acks {
-    waiting: FuturesOrdered<BoxFuture<'static, Settled>>,
+    answers: Arc<Answers>,
+    waiting: usize,
+    /// How many of those that wait are publishes at QoS 1.
+    simple: usize,
     bytes: usize,
     window: usize,
     window_bytes: usize,
-    exact: HashMap<Pid, Exact>,
-}
-
-/// How far a QoS 2 publish has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Exact {
-    Accepting,
-    Durable,
-}
-
-/// What to do with a QoS 2 publish.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Turn {
-    /// It is new.
-    First,
-    /// It is known; its answer is on the way.
-    Again,
+    /// QoS 2 publishes of this connection that are not finished.
+    exact: HashSet<Pid>,
 }
 
 impl Acks {
     pub(crate) fn new(window: u16, window_bytes: usize) -> Self {
         Self {
-            waiting: FuturesOrdered::new(),
+            answers: Arc::default(),
+            waiting: 0,
+            simple: 0,
             bytes: 0,
             window: usize::from(window),
             window_bytes,
-            exact: HashMap::new(),
+            exact: HashSet::new(),
         }
     }
 
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting == 0
     }
 
-    /// Whether one more publish of `size` bytes may wait.
+    /// Whether one more packet of `size` bytes may wait.
     pub(crate) fn has_room(&self, size: usize) -> bool {
-        self.waiting.len() < self.window
-            && (self.bytes == 0 || self.bytes + size <= self.window_bytes)
+        self.waiting < self.window && (self.bytes == 0 || self.bytes + size <= self.window_bytes)
     }
 
-    /// Notes a QoS 2 publish. One that is known already gets its PUBREC again, in its turn, and is not accepted twice.
-    pub(crate) fn begin_exact(&mut self, pid: Pid) -> Turn {
-        match self.exact.get(&pid) {
-            None => {
-                self.exact.insert(pid, Exact::Accepting);
-                return Turn::First;
-            }
-            Some(Exact::Accepting) => {}
-            Some(Exact::Durable) => self.push_ready(Owed::Pubrec(pid), Outcome::Repeated),
+    /// Whether a client that respects Receive Maximum could send the publish that owes this.
+    pub(crate) fn is_within_receive_maximum(&self, owed: &Owed) -> bool {
+        let open = self.simple + self.exact.len();
+        match owed {
+            Owed::Puback(_) => open < self.window,
+            Owed::Pubrec(pid) => open < self.window || self.exact.contains(pid),
+            _ => true,
         }
-        Turn::Again
     }
 
-    /// Takes a PUBREL: the identifier is free again.
-    pub(crate) fn release(&mut self, pid: Pid) -> Known {
-        if self.exact.get(&pid) == Some(&Exact::Durable) {
-            self.exact.remove(&pid);
-            return Known::Yes;
-        }
-        Known::No
-    }
-
-    /// Lets a publish wait for the gate.
-    pub(crate) fn push(
-        &mut self,
-        message: Message,
-        owed: Owed,
-        accepted: BoxFuture<'static, Result<(), Refused>>,
-    ) {
-        let size = message.payload.len();
+    /// Notes that a packet waits; what comes back takes its answer.
+    pub(crate) fn begin(&mut self, owed: Owed, size: usize) -> Reply {
+        self.waiting += 1;
         self.bytes += size;
-        self.waiting.push_back(
-            accepted
-                .map(move |result| Settled {
-                    owed,
-                    size,
-                    outcome: match result {
-                        Ok(()) => Outcome::Durable(message),
-                        Err(refused) => Outcome::Refused(refused),
-                    },
-                })
-                .boxed(),
-        );
-    }
-
-    /// Lets the answer to a publish that the door denied wait for its turn.
-    pub(crate) fn push_denied(&mut self, owed: Owed, code: PubackReasonCode, text: &str) {
-        let negative = Negative {
-            code,
-            text: text.into(),
-        };
-        self.push_ready(owed, Outcome::Denied(negative));
-    }
-
-    fn push_ready(&mut self, owed: Owed, outcome: Outcome) {
-        let settled = Settled {
-            owed,
-            outcome,
-            size: 0,
-        };
-        self.waiting.push_back(std::future::ready(settled).boxed());
-    }
-
-    /// The oldest publish, when it is settled; `None` if nothing waits.
-    pub(crate) async fn next(&mut self) -> Option<Settled> {
-        let settled = self.waiting.next().await?;
-        self.bytes -= settled.size;
-        if let Owed::Pubrec(pid) = settled.owed {
-            match settled.outcome {
-                Outcome::Durable(_) => {
-                    self.exact.insert(pid, Exact::Durable);
-                }
-                Outcome::Refused(_) => {
-                    self.exact.remove(&pid);
-                }
-                Outcome::Repeated | Outcome::Denied(_) => {}
+        match owed {
+            Owed::Puback(_) => self.simple += 1,
+            Owed::Pubrec(pid) => {
+                self.exact.insert(pid);
             }
+            _ => {}
         }
+        Reply {
+            to: Arc::clone(&self.answers),
+            owed,
+            size,
+        }
+    }
+
+    /// Notes that a QoS 2 publish is finished.
+    pub(crate) fn finish(&mut self, pid: Pid) {
+        self.exact.remove(&pid);
+    }
+
+    /// The next packet whose turn has come.
+    pub(crate) async fn next(&mut self) -> Settled {
+        loop {
+            if let Some(settled) = self.try_next() {
+                return settled;
+            }
+            self.answers.wake.notified().await;
+        }
+    }
+
+    /// The same, if it is there already.
+    pub(crate) fn try_next(&mut self) -> Option<Settled> {
+        let settled = self.answers.lock().pop_front()?;
+        self.note(&settled);
         Some(settled)
+    }
+
+    fn note(&mut self, settled: &Settled) {
+        self.waiting -= 1;
+        self.bytes -= settled.size;
+        if self.waiting == 0 {
+            *self.answers.lock() = VecDeque::new();
+        }
+        match (&settled.owed, &settled.outcome) {
+            (Owed::Puback(_), _) => self.simple -= 1,
+            (Owed::Pubrec(pid), Outcome::Denied(_) | Outcome::Refused(_)) => self.finish(*pid),
+            _ => {}
+        }
     }
 }

@@ -104,6 +104,11 @@ impl Permit {
         self.publish.iter().any(|allowed| allowed.matches(topic))
     }
 
+    /// Whether it may hear what is published to `topic`.
+    pub fn may_hear(&self, topic: &str) -> bool {
+        self.subscribe.iter().any(|allowed| allowed.matches(topic))
+    }
+
     /// Whether it may subscribe to `filter`: one allowed filter must hold all of it.
     pub fn may_subscribe(&self, filter: &Filter) -> bool {
         self.subscribe

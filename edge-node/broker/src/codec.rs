@@ -4,16 +4,21 @@
 
 mod decode;
 mod encode;
+mod publish;
 
 pub(crate) use decode::{decode, decode_connect};
 pub(crate) use encode::{Encoder, Known, Negative, Refusal};
+pub(crate) use publish::{Aliases, Outgoing, properties_from, properties_of};
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_proto::{Pid, v5::RetainHandling};
+use mqtt_proto::Pid;
 
-use crate::message::{Message, Qos};
+use crate::{
+    lasting::Options,
+    message::{Message, Qos, Will},
+};
 
 /// Which clothes a packet wears.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,13 +39,19 @@ pub(crate) struct Connect {
     pub(crate) keep_alive: u16,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) password: Option<Bytes>,
-    pub(crate) will: Option<Message>,
-    /// QoS 1 messages it takes before it acknowledges.
+    pub(crate) will: Option<Will>,
+    /// Seconds that it wants its session to last after the connection.
+    pub(crate) session_expiry: u32,
+    /// QoS 1 and 2 messages it takes before it acknowledges.
     pub(crate) receive_max: u16,
+    /// Topic aliases it takes.
+    pub(crate) topic_alias_max: u16,
     /// Largest packet it takes.
     pub(crate) max_packet: usize,
     /// It wants reason strings.
     pub(crate) problem_info: bool,
+    /// It wants to be told where to listen for responses.
+    pub(crate) wants_response_info: bool,
     /// It asks for enhanced authentication.
     pub(crate) wants_auth: bool,
 }
@@ -48,26 +59,18 @@ pub(crate) struct Connect {
 /// A publish as it came.
 #[derive(Debug)]
 pub(crate) struct Inbound {
+    /// Its topic may be empty if there is an alias.
     pub(crate) message: Message,
     pub(crate) pid: Option<Pid>,
     pub(crate) dup: bool,
+    pub(crate) alias: Option<u16>,
 }
 
 /// One filter of a SUBSCRIBE.
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     pub(crate) filter: Arc<str>,
-    pub(crate) shared: bool,
     pub(crate) options: Options,
-}
-
-/// How a subscription wants its messages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Options {
-    pub(crate) qos: Qos,
-    pub(crate) no_local: bool,
-    pub(crate) retain_as_published: bool,
-    pub(crate) retained: RetainHandling,
 }
 
 /// A packet from a client that has connected.
@@ -75,14 +78,26 @@ pub(crate) struct Options {
 pub(crate) enum Packet {
     Publish(Inbound),
     Puback(Pid),
+    /// The client has a QoS 2 message, or will not take it.
+    Pubrec(Pid, Taken),
     Pubrel(Pid),
+    Pubcomp(Pid),
     Subscribe(Pid, Vec<Wish>),
     Unsubscribe(Pid, Vec<Arc<str>>),
     Ping,
     /// The client leaves; its will is wanted all the same if `with_will`.
     Disconnect {
         with_will: bool,
+        /// Seconds that its session is to last after all.
+        session_expiry: Option<u32>,
     },
+}
+
+/// Whether a client takes a QoS 2 message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    Yes,
+    No,
 }
 
 /// The answer to one filter of a SUBSCRIBE.
@@ -92,5 +107,4 @@ pub(crate) enum Grant {
     NotAuthorized,
     Invalid,
     Quota,
-    SharedUnavailable,
 }

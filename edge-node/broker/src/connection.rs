@@ -4,6 +4,7 @@
 //! Invariants: it reads on while the gate is behind, so that pings are answered, and stops only when the publishes that
 //! wait have filled the window; the client's silence is not counted while the door does not listen.
 
+mod clocks;
 mod session;
 mod welcome;
 
@@ -19,17 +20,16 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
-    sync::watch,
-    time::{Duration, Instant, sleep_until, timeout},
+    sync::{Semaphore, watch},
+    time::{Duration, sleep_until, timeout},
 };
 
-use self::session::Session;
+use self::{clocks::Clocks, session::Session};
 use crate::{
     acks::Settled,
     config::DoorConfig,
     gate::Gate,
-    message::Message,
-    router::{Attachment, Eviction, Router, Take},
+    router::{Attachment, Eviction, Router},
     rules::Fault,
     stats::{Counters, Reason},
 };
@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) gate: Arc<dyn Gate>,
     pub(crate) router: Arc<Router>,
     pub(crate) counters: Arc<Counters>,
+    /// Bytes of publishes that may wait for the gate.
+    pub(crate) room: Arc<Semaphore>,
 }
 
 /// Who is at the other end, as far as the transport knows.
@@ -61,7 +63,10 @@ pub(crate) struct Peer {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Ending {
     /// The client said so.
-    Left { with_will: bool },
+    Left {
+        with_will: bool,
+        session_expiry: Option<u32>,
+    },
     /// The network did.
     Broken,
     /// The door did, for this reason.
@@ -127,20 +132,16 @@ pub(crate) async fn serve<S>(
     .await;
     session.log(&ending);
     if ending == Ending::Closing {
-        let _ = timeout(
-            session.shared.config.drain_timeout,
-            session.settle_and_answer(),
-        )
-        .await;
+        let patience = session.shared.config.drain_timeout;
+        let _ = timeout(patience, session.settle_and_answer()).await;
     }
     session.say_goodbye(&ending);
+    // Whatever the client sent and was not answered for still becomes durable and is passed on.
+    attachment.leave(session.leaving(&ending));
     if matches!(ending, Ending::Fault(_) | Ending::Closing) {
         let _ = timeout(FAREWELL, io.write_all(&session.output)).await;
         farewell(&mut io).await;
     }
-    drop(io);
-    session.end(&ending).await;
-    drop(attachment);
 }
 
 /// Closes for writing, then reads what is left, so that the last packet is not lost to a reset.
@@ -157,10 +158,12 @@ async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) {
 enum Event {
     Read(std::io::Result<usize>),
     Pushed(std::io::Result<()>),
-    Settled(Option<Settled>),
-    Message(Result<Message, Eviction>),
+    Settled(Settled),
+    Evicted(Eviction),
     Closing,
     Deadline,
+    /// There may be something to send, or room for what is held: the next turn sees to it.
+    Look,
 }
 
 async fn exchange<S>(
@@ -174,59 +177,51 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut reader, mut writer) = tokio::io::split(io);
+    let mailbox = Arc::clone(&session.mailbox);
+    let all_room = Arc::clone(&session.shared.room);
     // Written, but perhaps still in the transport's own buffer: no more is written until it is out.
     let mut unflushed = false;
     loop {
-        if let Err(ending) = session.take_packets(input) {
+        let turn = session
+            .take_packets(input)
+            .and_then(|()| session.settle_ready());
+        if let Err(ending) = turn {
             return ending;
         }
-        session.send_backlog();
+        session.deliver();
         let reads = session.is_listening();
-        let take = if session.has_room_to_deliver() {
-            Take::Messages
-        } else {
-            Take::OnlyTheEnd
-        };
         if input.is_empty() {
             // A client that says nothing holds no room for it.
             *input = BytesMut::new();
         }
         let writes = unflushed || !session.output.is_empty();
+        let wanted_room = session.wanted_room();
         let deadline = session.deadline();
         let event = tokio::select! {
             read = read_some(&mut reader, input), if reads => Event::Read(read),
             pushed = push(&mut writer, &mut session.output, &mut unflushed), if writes => Event::Pushed(pushed),
             settled = session.acks.next(), if !session.acks.is_empty() => Event::Settled(settled),
-            message = attachment.next(take) => Event::Message(message),
+            () = mailbox.changed() => Event::Look,
+            _ = all_room.acquire_many(wanted_room.unwrap_or(0)), if wanted_room.is_some() => Event::Look,
+            why = attachment.evicted() => Event::Evicted(why),
             _ = closing.wait_for(|&closing| closing) => Event::Closing,
             () = sleep_until(deadline) => Event::Deadline,
         };
         let done = match event {
-            Event::Read(Ok(1..)) => Ok(()),
+            Event::Read(Ok(1..)) | Event::Look => Ok(()),
             Event::Pushed(Ok(())) => {
                 session.wrote();
                 if !reads {
-                    session.is_alive();
+                    // A sign of life of a client to which the door does not listen.
+                    session.clocks.heard();
                 }
                 Ok(())
             }
             Event::Read(_) | Event::Pushed(Err(_)) => Err(Ending::Broken),
-            Event::Settled(Some(settled)) => session
-                .settled(settled)
-                .and_then(|()| session.settle_ready()),
-            Event::Settled(None) => Ok(()),
-            Event::Message(Ok(message)) => {
-                session.deliver(&message);
-                while session.has_room_to_deliver()
-                    && let Some(message) = attachment.try_next()
-                {
-                    session.deliver(&message);
-                }
-                Ok(())
-            }
-            Event::Message(Err(eviction)) => Err(eviction.into()),
+            Event::Settled(settled) => session.settled(settled),
+            Event::Evicted(why) => Err(why.into()),
             Event::Closing => Err(Ending::Closing),
-            Event::Deadline => session.check_clocks(Instant::now()),
+            Event::Deadline => session.check_clocks(),
         };
         if let Err(ending) = done {
             return ending;

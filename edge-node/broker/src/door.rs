@@ -17,7 +17,7 @@ use crate::{
     gate::Gate,
     listener::{Transport, listen},
     message::{Message, Qos},
-    router::Router,
+    router::{self, Router},
     rules::{InvalidTopic, check_topic},
     stats::{Counters, Stats},
 };
@@ -43,7 +43,7 @@ pub struct Door {
 }
 
 impl Door {
-    /// Opens the door: loads retained values from the gate, then listens.
+    /// Opens the door: loads sessions and retained values from the gate, then listens.
     ///
     /// # Errors
     /// If an address cannot be listened on; the message names it. If there are addresses for TLS and no configuration of it.
@@ -67,10 +67,21 @@ impl Door {
             sockets.push((socket, Transport::Tls(acceptor)));
         }
         let counters = Arc::new(Counters::default());
-        let retained = gate.retained().await;
-        let router = Arc::new(Router::new(&config, Arc::clone(&counters), retained));
+        let (retained, stored) = (gate.retained().await, gate.sessions().await);
+        let (router, steps) = Router::new(
+            &config,
+            Arc::clone(&counters),
+            Arc::clone(&gate),
+            retained,
+            stored,
+        );
+        let router = Arc::new(router);
+        // Both end when the last connection and the door have let go of the router.
+        tokio::spawn(router::run(steps, Arc::downgrade(&router)));
+        tokio::spawn(router::keep_time(Arc::downgrade(&router)));
         let places = Arc::new(Semaphore::new(config.max_connections));
         let shared = Arc::new(Shared {
+            room: Arc::new(Semaphore::new(config.total_window_bytes)),
             config,
             gate,
             router,
@@ -123,7 +134,7 @@ impl Door {
             properties: None,
             expires: None,
         };
-        self.shared.router.publish(&message, None);
+        self.shared.router.publish_own(message);
         Ok(())
     }
 

@@ -1,10 +1,14 @@
-//! The border of the door: who may enter, and what makes a publish durable. The appliance implements it.
+//! The border of the door: who may enter, and what makes a publish and a session durable. The appliance implements it.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, future::ready, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{acl::Permit, message::Qos};
+use crate::{
+    acl::Permit,
+    lasting::{Change, Stored},
+    message::Qos,
+};
 
 /// A future in a box.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
@@ -18,15 +22,34 @@ pub trait Gate: Send + Sync + 'static {
     ///
     /// Calls come in the order in which a connection's packets arrived, many before the first has resolved: take the place in
     /// the queue in the call itself, not in the future. A publish with [`Publish::retain`] is the topic's new retained value
-    /// (none if the payload is empty): store it in the same commit if [`Gate::retained`] is to return it.
+    /// (none if the payload is empty): store it in the same commit if [`Gate::retained`] is to return it. The same holds for
+    /// [`Publish::changes`] and [`Gate::sessions`].
+    ///
+    /// The door may hold a lock during the call: it must neither wait nor call the door.
     ///
     /// A payload that makes no sense is not a reason to refuse: keep it in quarantine and resolve `Ok`, or an MQTT 3.1.1
     /// client, which cannot be told, sends it for ever.
     fn accept(&self, publish: Publish) -> BoxFuture<'static, Result<(), Refused>>;
 
+    /// Stores changes of sessions, in the order of calls and after every publish accepted before; resolves when they are on disk.
+    /// As with [`Gate::accept`], the place in the queue is taken in the call.
+    ///
+    /// A gate without a store lets sessions last for as long as the door runs.
+    fn record(&self, _changes: Vec<Change>) -> BoxFuture<'static, Result<(), Refused>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    /// [`Gate::record`] for what nobody waits for: it may reach the disk a little later, with whatever comes next.
+    fn note(&self, _change: Change) {}
+
     /// The retained values to start with.
     fn retained(&self) -> BoxFuture<'_, Vec<Retained>> {
-        Box::pin(std::future::ready(Vec::new()))
+        Box::pin(ready(Vec::new()))
+    }
+
+    /// The sessions to start with.
+    fn sessions(&self) -> BoxFuture<'_, Stored> {
+        Box::pin(ready(Stored::default()))
     }
 }
 
@@ -81,7 +104,7 @@ pub struct Publish {
     pub client_id: Arc<str>,
     /// Who sent it: [`Permit::identity`], or else the user name it gave.
     pub user: Option<Arc<str>>,
-    /// Topic: no wildcard, not empty, not beginning with `$`.
+    /// Topic: no wildcard, not empty.
     pub topic: Arc<str>,
     /// Payload.
     pub payload: Bytes,
@@ -93,6 +116,12 @@ pub struct Publish {
     pub dup: bool,
     /// It is the client's will, published because its connection broke.
     pub will: bool,
+    /// What an MQTT 5 publisher said besides, as the properties of a PUBLISH are written; empty if nothing.
+    pub properties: Bytes,
+    /// Seconds for which it is worth delivering.
+    pub expiry_s: Option<u32>,
+    /// What it changes in sessions that outlive their connection.
+    pub changes: Vec<Change>,
 }
 
 /// Why a publish was not taken.
@@ -129,4 +158,8 @@ pub struct Retained {
     pub payload: Bytes,
     /// Quality of service it was published with.
     pub qos: Qos,
+    /// As [`Publish::properties`].
+    pub properties: Bytes,
+    /// Seconds for which it is still worth delivering.
+    pub expiry_s: Option<u32>,
 }

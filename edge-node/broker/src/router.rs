@@ -1,41 +1,58 @@
-//! Who is connected, who wants what, and what each topic holds: subscriptions, fan-out and retained values.
+//! Sessions, who wants what, and what each topic holds: subscriptions, fan-out and retained values.
 //!
-//! Invariants: a subscriber that does not read never makes a publisher wait; what waits for it is bounded in number and bytes;
-//! nothing that a client names (topic, filter, identifier) is kept after the last one who needs it has gone.
+//! Publishes and changes of subscriptions have one order: that in which the gate is asked to store them. Who is to have a
+//! message is settled when the gate is asked, so that a copy for each lasting session is stored in the same commit; what
+//! it does in memory (retained values, queues, the answer to the client) is done in that order, when the gate has answered. So
+//! memory and disk hold the same, and a new subscription misses no retained value and gets none twice.
+//!
+//! Invariants: a subscriber that does not read never makes a publisher wait; what waits for it, and for all, is bounded in
+//! number and bytes; nothing that a client names (topic, filter, identifier) is kept after the last one who needs it has gone.
 
+mod attach;
+mod ends;
+mod mailbox;
+mod restore;
+mod sequence;
+mod subscribe;
 mod tree;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::Instant,
 };
 
-use mqtt_proto::v5::RetainHandling;
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use mqtt_proto::Pid;
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
-use self::tree::Tree;
+pub(crate) use self::{
+    attach::{Asked, Attachment, Leaving, keep_time},
+    ends::Ends,
+    mailbox::{Delivery, Mailbox, Release, Stage, Turn},
+    sequence::{Step, Work, run},
+    subscribe::Asking,
+    tree::split_share,
+};
+use self::{ends::Ended, mailbox::Limits, tree::Tree};
 use crate::{
-    acl::Filter,
-    codec::{Known, Options},
+    acks::Reply,
+    codec::properties_of,
     config::DoorConfig,
-    gate::Retained,
-    message::{Message, Qos, SessionId},
+    gate::{Gate, Publish},
+    lasting::{Addressee, Change, Letter, Options},
+    message::{Held, Message, Qos, SessionId, Will},
     stats::{Counters, Kept, Reason},
 };
 
-/// Why the router ends a session.
+/// Why the router ends a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Eviction {
     /// Another connection has the same client identifier.
     TakenOver,
-    /// It did not keep up with what it subscribed to at QoS 1.
+    /// It did not keep up with what it subscribed to at QoS 1 or 2.
     TooSlow,
     /// Its user is not let in any more.
     Ended,
@@ -52,33 +69,49 @@ pub(crate) enum Unattached {
     Ended,
 }
 
-/// How many users have been ended so far; what a log-in remembers until it has its place.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub(crate) struct Ends(u64);
+/// Who publishes.
+#[derive(Clone, Debug)]
+pub(crate) struct Publisher {
+    pub(crate) session: SessionId,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) user: Option<Arc<str>>,
+}
 
-/// The users ended last are remembered, so that a log-in that began before does not slip through.
-const ENDED: usize = 256;
+/// What is published, and how.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) message: Message,
+    pub(crate) dup: bool,
+    pub(crate) will: bool,
+    /// Its identifier, if it came at QoS 2.
+    pub(crate) exact: Option<Pid>,
+}
 
 /// The state that connections share.
-#[derive(Debug)]
 pub(crate) struct Router {
     inner: Mutex<Inner>,
+    gate: Arc<dyn Gate>,
     counters: Arc<Counters>,
-    queue: usize,
-    queue_bytes: usize,
-    max_retained: usize,
-    max_subscriptions: usize,
+    steps: mpsc::UnboundedSender<Step>,
+    /// Wakes whoever watches over delayed wills and the ends of sessions.
+    alarm: Arc<Notify>,
+    /// Bytes that all mailboxes hold.
+    held: Arc<AtomicUsize>,
+    limits: Limits,
+    config: DoorConfig,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    last_id: u64,
+    /// The last number given to a session or a letter.
+    last: u64,
+    last_link: u64,
     clients: HashMap<Arc<str>, SessionId>,
     sessions: HashMap<SessionId, Session>,
     subscriptions: Tree,
     retained: BTreeMap<Arc<str>, Message>,
-    ended: VecDeque<(Ends, Arc<str>)>,
-    ends: Ends,
+    retained_bytes: usize,
+    ended: Ended,
 }
 
 #[derive(Debug)]
@@ -86,322 +119,323 @@ struct Session {
     client_id: Arc<str>,
     user: Option<Arc<str>>,
     filters: HashMap<Arc<str>, Options>,
-    mailbox: mpsc::Sender<Message>,
-    waiting_bytes: Arc<AtomicUsize>,
+    mailbox: Arc<Mailbox>,
+    /// Seconds it lasts after its connection.
+    expiry: u32,
+    /// The store knows it.
+    stored: bool,
+    link: Option<Link>,
+    /// When its last connection ended, if it is away.
+    left_at: Option<Instant>,
+    /// When it ends, if it is away.
+    ends: Option<Instant>,
+    /// What is said if the client does not come back in time.
+    will: Option<(Instant, Will)>,
+}
+
+/// A session's connection.
+#[derive(Debug)]
+struct Link {
+    number: u64,
     evict: watch::Sender<Option<Eviction>>,
 }
 
-/// A session's place in the router; leaving it ends its subscriptions.
+/// For whom a message is.
 #[derive(Debug)]
-pub(crate) struct Attachment {
-    pub(crate) id: SessionId,
-    router: Arc<Router>,
-    mailbox: mpsc::Receiver<Message>,
-    waiting_bytes: Arc<AtomicUsize>,
-    evicted: watch::Receiver<Option<Eviction>>,
+struct Target {
+    session: SessionId,
+    qos: Qos,
+    retain: bool,
+    ids: Vec<u32>,
+    /// Chosen already if a store keeps the message for the session.
+    pid: Option<Pid>,
 }
 
-impl Drop for Attachment {
-    fn drop(&mut self) {
-        self.router.detach(self.id);
-    }
-}
-
-impl Attachment {
-    /// What wakes the session: a message for it, or its end.
-    pub(crate) async fn next(&mut self, take: Take) -> Result<Message, Eviction> {
-        loop {
-            if let Some(eviction) = *self.evicted.borrow_and_update() {
-                return Err(eviction);
-            }
-            tokio::select! {
-                changed = self.evicted.changed() => {
-                    if changed.is_err() {
-                        return Err(Eviction::TakenOver);
-                    }
-                }
-                Some(message) = self.mailbox.recv(), if take == Take::Messages => {
-                    self.waiting_bytes.fetch_sub(message.payload.len(), Ordering::Relaxed);
-                    return Ok(message);
-                }
-            }
-        }
-    }
-
-    /// The next message if it is there already.
-    pub(crate) fn try_next(&mut self) -> Option<Message> {
-        let message = self.mailbox.try_recv().ok()?;
-        self.waiting_bytes
-            .fetch_sub(message.payload.len(), Ordering::Relaxed);
-        Some(message)
-    }
-}
-
-/// Whether a session has room for messages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Take {
-    Messages,
-    OnlyTheEnd,
-}
-
-/// What came of a subscription.
+/// A message whose order is settled.
 #[derive(Debug)]
-pub(crate) enum Subscribed {
-    /// It stands; these retained values are to be sent first.
-    Yes(Vec<Message>),
-    /// The session has as many as it may.
-    TooMany,
+pub(crate) struct Post {
+    message: Message,
+    number: u64,
+    targets: Vec<Target>,
+    /// The publisher's mailbox and identifier, at QoS 2.
+    exact: Option<(Arc<Mailbox>, Pid)>,
 }
 
 impl Router {
-    pub(crate) fn new(
-        config: &DoorConfig,
-        counters: Arc<Counters>,
-        retained: Vec<Retained>,
-    ) -> Self {
-        let retained = retained.into_iter().map(|value| {
-            let message = Message {
-                topic: Arc::clone(&value.topic),
-                payload: value.payload,
-                qos: value.qos,
-                retain: true,
-                properties: None,
-                expires: None,
-            };
-            (value.topic, message)
-        });
-        Self {
-            inner: Mutex::new(Inner {
-                retained: retained.collect(),
-                ..Inner::default()
-            }),
-            counters,
-            queue: config.queue,
-            queue_bytes: config.queue_bytes,
-            max_retained: config.max_retained,
-            max_subscriptions: config.max_subscriptions,
-        }
-    }
-
-    /// Ends every session of a user, those included that logged in and have no place yet.
-    pub(crate) fn end(&self, user: &str) -> usize {
-        let mut inner = self.lock();
-        inner.ends.0 += 1;
-        let ended = (inner.ends, user.into());
-        if inner.ended.len() == ENDED {
-            inner.ended.pop_front();
-        }
-        inner.ended.push_back(ended);
-        let mut connections = 0;
-        for session in inner.sessions.values() {
-            if session.user.as_deref() == Some(user) {
-                session.evict.send_replace(Some(Eviction::Ended));
-                connections += 1;
-            }
-        }
-        connections
-    }
-
-    /// What a log-in must remember from before it asks the gate.
-    pub(crate) fn ends(&self) -> Ends {
-        self.lock().ends
-    }
-
-    /// Gives a client its place, unless its user was ended after `asked`. A session of the same client is ended first, and given
-    /// `patience` to say its last.
-    pub(crate) async fn attach(
-        self: &Arc<Self>,
-        client_id: &Arc<str>,
-        user: Option<&Arc<str>>,
-        asked: Ends,
-        patience: Duration,
-    ) -> Result<Attachment, Unattached> {
-        loop {
-            let evict = {
-                let mut inner = self.lock();
-                if inner.was_ended(user, asked) {
-                    return Err(Unattached::Ended);
-                }
-                let Some(previous) = inner
-                    .clients
-                    .get(client_id)
-                    .and_then(|id| inner.sessions.get(id))
-                else {
-                    return Ok(self.insert(&mut inner, client_id, user));
-                };
-                if previous.user.as_ref() != user {
-                    return Err(Unattached::InUse);
-                }
-                previous.evict.clone()
-            };
-            evict.send_replace(Some(Eviction::TakenOver));
-            if timeout(patience, evict.closed()).await.is_err() {
-                let mut inner = self.lock();
-                let id = inner.clients.get(client_id).copied();
-                if let Some(id) = id.filter(|id| {
-                    inner
-                        .sessions
-                        .get(id)
-                        .is_some_and(|s| s.evict.same_channel(&evict))
-                }) {
-                    inner.remove(id);
-                }
-            }
-        }
-    }
-
-    fn insert(
-        self: &Arc<Self>,
-        inner: &mut Inner,
-        client_id: &Arc<str>,
-        user: Option<&Arc<str>>,
-    ) -> Attachment {
-        inner.last_id += 1;
-        let id = SessionId(inner.last_id);
-        let (sender, mailbox) = mpsc::channel(self.queue);
-        let (evict, evicted) = watch::channel(None);
-        let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let session = Session {
-            client_id: Arc::clone(client_id),
-            user: user.cloned(),
-            filters: HashMap::new(),
-            mailbox: sender,
-            waiting_bytes: Arc::clone(&waiting_bytes),
-            evict,
-        };
-        inner.sessions.insert(id, session);
-        inner.clients.insert(Arc::clone(client_id), id);
-        Attachment {
-            id,
-            router: Arc::clone(self),
-            mailbox,
-            waiting_bytes,
-            evicted,
-        }
-    }
-
-    fn detach(&self, id: SessionId) {
-        self.lock().remove(id);
-    }
-
-    /// Subscribes a session; a filter it has already is replaced.
-    pub(crate) fn subscribe(
+    /// Passes a publish to the gate, and on to subscribers once it is durable.
+    pub(crate) fn publish(
         &self,
-        id: SessionId,
-        filter: &Filter,
-        text: &Arc<str>,
-        options: Options,
-    ) -> Subscribed {
+        publisher: &Publisher,
+        publication: Publication,
+        reply: Option<Reply>,
+        room: Option<OwnedSemaphorePermit>,
+    ) {
+        let Publication {
+            message,
+            dup,
+            will,
+            exact,
+        } = publication;
         let mut inner = self.lock();
-        let inner = &mut *inner;
-        let Some(session) = inner.sessions.get_mut(&id) else {
-            return Subscribed::TooMany;
-        };
-        let is_new = !session.filters.contains_key(text);
-        if is_new && session.filters.len() >= self.max_subscriptions {
-            return Subscribed::TooMany;
-        }
-        session.filters.insert(Arc::clone(text), options);
-        inner.subscriptions.insert(text, id, options);
-        let wanted = match options.retained {
-            RetainHandling::SendAtSubscribe => true,
-            RetainHandling::SendAtSubscribeIfNotExist => is_new,
-            RetainHandling::DoNotSend => false,
-        };
-        if !wanted {
-            return Subscribed::Yes(Vec::new());
-        }
-        inner.retained.retain(|_, message| !message.is_expired());
-        let matching = inner
-            .retained
-            .values()
-            .filter(|message| filter.matches(&message.topic));
-        Subscribed::Yes(
-            matching
-                .map(|message| Message {
-                    qos: message.qos.min(options.qos),
-                    ..message.clone()
-                })
-                .collect(),
-        )
+        let mut changes = Vec::new();
+        let exact = exact.and_then(|pid| {
+            let session = inner.sessions.get(&publisher.session)?;
+            if session.expiry > 0 {
+                changes.push(Change::Accepted {
+                    session: publisher.session.0,
+                    pid: pid.value(),
+                });
+            }
+            Some((Arc::clone(&session.mailbox), pid))
+        });
+        let (number, targets) =
+            self.address(&mut inner, &message, Some(publisher.session), &mut changes);
+        // The order counts only where something is kept: other publishes do not wait for one another here.
+        let ordered = (message.retain || !changes.is_empty()).then_some(inner);
+        let verdict = self.gate.accept(Publish {
+            client_id: Arc::clone(&publisher.client_id),
+            user: publisher.user.clone(),
+            topic: Arc::clone(&message.topic),
+            payload: message.payload.clone(),
+            qos: message.qos,
+            retain: message.retain,
+            dup,
+            will,
+            properties: properties_of(&message),
+            expiry_s: message.seconds_left(),
+            changes,
+        });
+        self.send(Step {
+            verdict: Some(verdict),
+            work: Work::Post(Post {
+                message,
+                number,
+                targets,
+                exact,
+            }),
+            reply,
+            room,
+        });
+        drop(ordered);
     }
 
-    /// Ends a subscription.
-    pub(crate) fn unsubscribe(&self, id: SessionId, text: &str) -> Known {
+    /// Passes on a message of the appliance itself.
+    pub(crate) fn publish_own(&self, message: Message) {
         let mut inner = self.lock();
-        let inner = &mut *inner;
-        let removed = inner
-            .sessions
-            .get_mut(&id)
-            .and_then(|session| session.filters.remove(text));
-        if removed.is_none() {
-            return Known::No;
-        }
-        inner.subscriptions.remove(text, id);
-        Known::Yes
+        let mut changes = Vec::new();
+        let (number, targets) = self.address(&mut inner, &message, None, &mut changes);
+        let verdict = (!changes.is_empty()).then(|| self.gate.record(changes));
+        self.send(Step {
+            verdict,
+            work: Work::Post(Post {
+                message,
+                number,
+                targets,
+                exact: None,
+            }),
+            reply: None,
+            room: None,
+        });
+        drop(inner);
     }
 
-    /// Whether `topic` could hold a retained value.
-    pub(crate) fn has_room_to_retain(&self, topic: &str) -> bool {
+    /// For whom a message is; with the letter for lasting sessions, if there are such, and its number.
+    fn address(
+        &self,
+        inner: &mut Inner,
+        message: &Message,
+        from: Option<SessionId>,
+        changes: &mut Vec<Change>,
+    ) -> (u64, Vec<Target>) {
+        let mut targets = inner.targets(message, from);
+        let mut addressees = Vec::new();
+        for target in &mut targets {
+            let Some(session) = inner.sessions.get(&target.session) else {
+                continue;
+            };
+            if session.expiry == 0 || target.qos == Qos::AtMostOnce {
+                continue;
+            }
+            let Some(pid) = session.mailbox.reserve() else {
+                target.qos = Qos::AtMostOnce;
+                self.counters.refuse(Reason::QueueOverflow);
+                continue;
+            };
+            target.pid = Some(pid);
+            addressees.push(Addressee {
+                session: target.session.0,
+                pid: pid.value(),
+                qos: target.qos,
+                retain: target.retain,
+                ids: target.ids.clone(),
+                received: false,
+            });
+        }
+        if addressees.is_empty() {
+            return (0, targets);
+        }
+        inner.last += 1;
+        changes.push(Change::Posted(Letter {
+            number: inner.last,
+            topic: Arc::clone(&message.topic),
+            payload: message.payload.clone(),
+            properties: properties_of(message),
+            expiry_s: message.seconds_left(),
+            addressees,
+        }));
+        (inner.last, targets)
+    }
+
+    /// Notes that a client has a QoS 2 message; it is sent PUBREL once that is on disk.
+    pub(crate) fn release(&self, mailbox: &Arc<Mailbox>, letter: u64, pid: Pid, reply: Reply) {
+        let received = Change::Received {
+            session: mailbox.id.0,
+            letter,
+            pid: pid.value(),
+        };
+        self.send(Step {
+            verdict: Some(self.gate.record(vec![received])),
+            work: Work::Release(Arc::clone(mailbox), pid),
+            reply: Some(reply),
+            room: None,
+        });
+    }
+
+    /// Notes that a lasting session has finished a QoS 2 publish; its client is told once that is on disk.
+    pub(crate) fn finish(&self, session: SessionId, pid: Pid, reply: Reply) {
+        let released = Change::Released {
+            session: session.0,
+            pid: pid.value(),
+        };
+        self.send(Step {
+            verdict: Some(self.gate.record(vec![released])),
+            work: Work::Answer,
+            reply: Some(reply),
+            room: None,
+        });
+    }
+
+    /// Whether `topic` could hold one more retained value of `size` bytes.
+    pub(crate) fn has_room_to_retain(&self, topic: &str, size: usize) -> bool {
         let inner = self.lock();
-        inner.retained.len() < self.max_retained || inner.retained.contains_key(topic)
+        let known = inner.retained.get(topic).map(Message::size);
+        (known.is_some() || inner.retained.len() < self.config.max_retained)
+            && inner.retained_bytes + size - known.unwrap_or(0).min(size)
+                <= self.config.max_retained_bytes
     }
 
     /// How much it holds now.
     pub(crate) fn kept(&self) -> Kept {
         let inner = self.lock();
+        let sessions = inner.sessions.values();
         Kept {
-            subscriptions: inner
+            subscriptions: sessions.clone().map(|session| session.filters.len()).sum(),
+            away: sessions.filter(|session| session.link.is_none()).count(),
+            retained: inner.retained.len(),
+            queued_bytes: self.held.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Sends a message to everyone for whom it is, and keeps it if it is retained: whether there is room was asked when it came.
+    fn deliver(&self, post: Post) {
+        let mut inner = self.lock();
+        if post.message.retain {
+            inner.retain(&post.message);
+        }
+        if post.targets.is_empty() {
+            return;
+        }
+        let held = Held::new(post.message, post.number, &self.held);
+        for target in post.targets {
+            if let Some(session) = inner.sessions.get(&target.session) {
+                self.put(session, &held, target);
+            }
+        }
+        drop(held);
+        if self.held.load(Ordering::Relaxed) > self.config.total_queue_bytes {
+            self.shed(&mut inner);
+        }
+    }
+
+    fn put(&self, session: &Session, held: &Arc<Held>, target: Target) {
+        if target.qos == Qos::AtMostOnce && session.link.is_none() {
+            return;
+        }
+        let mut delivery = Delivery {
+            held: Arc::clone(held),
+            qos: target.qos,
+            pid: target.pid,
+            retain: target.retain,
+            ids: target.ids,
+            dup: false,
+            stage: Stage::Publish,
+            from_retained: false,
+        };
+        while let Err(back) = session.mailbox.push(delivery, self.limits) {
+            if back.qos == Qos::AtMostOnce {
+                return self.counters.refuse(Reason::DeliveryDropped);
+            }
+            if session.expiry == 0 {
+                return session.evict(Eviction::TooSlow);
+            }
+            match session.mailbox.drop_oldest() {
+                Some(oldest) => self.lose(session, &oldest),
+                None => return self.lose(session, &back),
+            }
+            delivery = back;
+        }
+    }
+
+    /// Counts a message that a lasting session will not get.
+    fn lose(&self, session: &Session, delivery: &Delivery) {
+        self.counters.refuse(Reason::QueueOverflow);
+        self.forget(session.mailbox.id, delivery);
+    }
+
+    /// Tells the store that a session needs a delivery no more.
+    pub(crate) fn forget(&self, session: SessionId, delivery: &Delivery) {
+        if let Some(pid) = delivery.pid
+            && delivery.held.number > 0
+        {
+            self.gate.note(Change::Done {
+                session: session.0,
+                letter: delivery.held.number,
+                pid: pid.value(),
+            });
+        }
+    }
+
+    /// All mailboxes together hold too much: the fullest give way, until they do not.
+    fn shed(&self, inner: &mut Inner) {
+        for _ in 0..inner.sessions.len() {
+            let fullest = inner
                 .sessions
                 .values()
-                .map(|session| session.filters.len())
-                .sum(),
-            retained: inner.retained.len(),
-        }
-    }
-
-    /// Sends a message to everyone who wants it, and keeps it if it is retained: whether there is room was asked when it came.
-    pub(crate) fn publish(&self, message: &Message, from: Option<SessionId>) {
-        let mut inner = self.lock();
-        if message.retain {
-            if message.payload.is_empty() {
-                inner.retained.remove(&message.topic);
+                .max_by_key(|s| s.mailbox.waiting().0);
+            let Some(session) = fullest.filter(|s| s.mailbox.waiting().0 > 0) else {
+                return;
+            };
+            if session.expiry == 0 {
+                session.evict(Eviction::TooSlow);
+                session.mailbox.keep_only(|_| false);
             } else {
-                inner
-                    .retained
-                    .insert(Arc::clone(&message.topic), message.clone());
+                let half = session.mailbox.waiting().1.div_ceil(2);
+                for _ in 0..half {
+                    if let Some(oldest) = session.mailbox.drop_oldest() {
+                        self.lose(session, &oldest);
+                    }
+                }
             }
-        }
-        for (id, options) in inner.subscriptions.find(&message.topic) {
-            if options.no_local && from == Some(id) {
-                continue;
-            }
-            if let Some(session) = inner.sessions.get(&id) {
-                self.deliver(session, message, options);
+            if self.held.load(Ordering::Relaxed) <= self.config.total_queue_bytes {
+                return;
             }
         }
     }
 
-    fn deliver(&self, session: &Session, message: &Message, options: Options) {
-        let qos = message.qos.min(options.qos);
-        let size = message.payload.len();
-        let waiting = session.waiting_bytes.load(Ordering::Relaxed);
-        let fits = waiting == 0 || waiting + size <= self.queue_bytes;
-        if fits && let Ok(place) = session.mailbox.try_reserve() {
-            session.waiting_bytes.fetch_add(size, Ordering::Relaxed);
-            place.send(Message {
-                qos,
-                retain: message.retain && options.retain_as_published,
-                ..message.clone()
-            });
-        } else if qos == Qos::AtMostOnce {
-            self.counters.refuse(Reason::DeliveryDropped);
-        } else {
-            session.evict.send_if_modified(|evicted| {
-                let first = evicted.is_none();
-                evicted.get_or_insert(Eviction::TooSlow);
-                first
-            });
+    /// Lets a step wait for its turn.
+    pub(crate) fn send(&self, step: Step) {
+        if self.steps.send(step).is_err() {
+            tracing::error!("the MQTT door's order of publishes has ended: it must be restarted");
         }
     }
 
@@ -411,26 +445,94 @@ impl Router {
     }
 }
 
+impl Drop for Router {
+    fn drop(&mut self) {
+        self.alarm.notify_one();
+    }
+}
+
+impl Session {
+    fn evict(&self, why: Eviction) {
+        if let Some(link) = &self.link {
+            link.evict.send_if_modified(|evicted| {
+                let first = evicted.is_none();
+                evicted.get_or_insert(why);
+                first
+            });
+        }
+    }
+}
+
 impl Inner {
-    /// Whether a user was ended after `asked`, as far as is remembered; what is forgotten may have been this one.
-    fn was_ended(&self, user: Option<&Arc<str>>, asked: Ends) -> bool {
-        let forgotten = self.ends.0 - self.ended.len() as u64;
-        asked.0 < forgotten
-            || self
-                .ended
-                .iter()
-                .any(|(ends, ended)| *ends > asked && Some(ended) == user)
+    /// Everyone for whom a message is: each once for all subscriptions of their own, and one of each group that shares.
+    fn targets(&self, message: &Message, from: Option<SessionId>) -> Vec<Target> {
+        let mut own: HashMap<SessionId, Target> = HashMap::new();
+        let mut shared = Vec::new();
+        for subscribers in self.subscriptions.matching(&message.topic) {
+            for (id, options) in subscribers.own() {
+                if options.no_local && from == Some(id) {
+                    continue;
+                }
+                let new = Target::new(id, options, message);
+                match own.get_mut(&id) {
+                    Some(target) => target.merge(new),
+                    None => drop(own.insert(id, new)),
+                }
+            }
+            for group in subscribers.groups() {
+                // If nobody is here, one whose session lasts will have it.
+                if let Some((id, options)) = group.choose(|id| self.is_here(id)) {
+                    shared.push(Target::new(id, options, message));
+                }
+            }
+        }
+        own.into_values().chain(shared).collect()
     }
 
-    fn remove(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.remove(&id) else {
-            return;
+    fn is_here(&self, id: SessionId) -> bool {
+        self.sessions.get(&id).is_some_and(|s| s.link.is_some())
+    }
+
+    fn retain(&mut self, message: &Message) {
+        let old = if message.payload.is_empty() {
+            self.retained.remove(&message.topic)
+        } else {
+            self.retained_bytes += message.size();
+            self.retained
+                .insert(Arc::clone(&message.topic), message.clone())
         };
+        self.retained_bytes -= old.map_or(0, |old| old.size());
+    }
+
+    /// Removes a session; what was to be said if it ended is handed back.
+    fn remove(&mut self, id: SessionId) -> Option<(Publisher, Will)> {
+        let session = self.sessions.remove(&id)?;
         for filter in session.filters.keys() {
             self.subscriptions.remove(filter, id);
         }
         if self.clients.get(&session.client_id) == Some(&id) {
             self.clients.remove(&session.client_id);
         }
+        let publisher = session.publisher(id);
+        let (_, will) = session.will?;
+        Some((publisher, will))
+    }
+}
+
+impl Target {
+    fn new(session: SessionId, options: Options, message: &Message) -> Self {
+        Self {
+            session,
+            qos: message.qos.min(options.qos),
+            retain: message.retain && options.retain_as_published,
+            ids: options.id.into_iter().collect(),
+            pid: None,
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.qos = self.qos.max(other.qos);
+        self.retain |= other.retain;
+        self.ids.extend(other.ids);
     }
 }

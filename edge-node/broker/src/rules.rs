@@ -67,8 +67,8 @@ pub struct InvalidTopic {
 pub(crate) fn check_topic(topic: &str) -> Result<(), InvalidTopic> {
     let why = if topic.is_empty() {
         "it is empty"
-    } else if topic.starts_with('$') {
-        "topics that begin with $ belong to the server"
+    } else if ["$SYS", "$share"].contains(&topic.split('/').next().unwrap_or(topic)) {
+        "it belongs to the server"
     } else if topic.len() > MAX_TOPIC_BYTES {
         "it is longer than 1,024 bytes"
     } else if topic.split('/').count() > MAX_TOPIC_LEVELS {

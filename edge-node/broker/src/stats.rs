@@ -54,8 +54,12 @@ reasons! {
     PacketTimeout = "packet_timeout",
     /// A subscriber cut because it did not keep up with QoS 1.
     SlowSubscriber = "slow_subscriber",
-    /// A message dropped on its way to a subscriber that did not keep up, at QoS 0.
+    /// A message dropped on its way to a subscriber: at QoS 0 it did not keep up, at any it takes no packet so large or so old.
     DeliveryDropped = "delivery_dropped",
+    /// A message dropped for a lasting session that had too many or too much: the oldest goes.
+    QueueOverflow = "queue_overflow",
+    /// A lasting session ended because there were too many: the one that was away longest.
+    SessionDropped = "session_dropped",
     /// A connection ended by another with the same client identifier.
     TakenOver = "taken_over",
     /// A connection ended because its client is not let in any more.
@@ -75,8 +79,12 @@ pub struct Stats {
     pub delivered: u64,
     /// Subscriptions that stand now.
     pub subscriptions: u64,
+    /// Sessions kept now whose clients are away.
+    pub away: u64,
     /// Retained values kept now.
     pub retained: u64,
+    /// Bytes of the messages that wait for subscribers now.
+    pub queued_bytes: u64,
     /// What was turned away, by reason; reasons that never occurred are absent.
     pub refused: BTreeMap<Reason, u64>,
 }
@@ -85,7 +93,9 @@ pub struct Stats {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Kept {
     pub(crate) subscriptions: usize,
+    pub(crate) away: usize,
     pub(crate) retained: usize,
+    pub(crate) queued_bytes: usize,
 }
 
 /// The counters themselves.
@@ -120,7 +130,9 @@ impl Counters {
             accepted: self.accepted.load(Ordering::Relaxed),
             delivered: self.delivered.load(Ordering::Relaxed),
             subscriptions: kept.subscriptions as u64,
+            away: kept.away as u64,
             retained: kept.retained as u64,
+            queued_bytes: kept.queued_bytes as u64,
             refused,
         }
     }

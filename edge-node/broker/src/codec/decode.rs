@@ -1,21 +1,18 @@
 //! Frames to packets.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use mqtt_proto::{
     Error, Protocol, QosPid, TopicFilter, v3,
     v5::{self, DisconnectReasonCode as Code, ErrorV5, PublishProperties, RetainHandling},
 };
 
-use super::{Connect, Inbound, Options, Packet, Refusal, Version, Wish};
+use super::{Connect, Inbound, Packet, Refusal, Taken, Version, Wish};
 use crate::{
     frame::Frame,
-    message::{Message, Qos},
+    lasting::{Options, RetainedAtSubscribe},
+    message::{Message, Qos, Will, in_seconds},
     rules::{Fault, check_connect_flags, check_frame},
-    stats::Reason,
 };
 
 /// Why a CONNECT was not understood, and in which version the client may be told so.
@@ -97,13 +94,17 @@ fn v3_connect(frame: &Frame) -> Result<Connect, Fault> {
     let v3::Packet::Connect(connect) = packet else {
         return Err(cut_short());
     };
-    let will = connect.last_will.map(|will| Message {
-        topic: Arc::from(&*will.topic_name),
-        payload: will.message,
-        qos: will.qos.into(),
-        retain: will.retain,
-        properties: None,
-        expires: None,
+    let will = connect.last_will.map(|will| Will {
+        message: Message {
+            topic: Arc::from(&*will.topic_name),
+            payload: will.message,
+            qos: will.qos.into(),
+            retain: will.retain,
+            properties: None,
+            expires: None,
+        },
+        delay: 0,
+        expiry: None,
     });
     Ok(Connect {
         version: Version::V3,
@@ -113,9 +114,13 @@ fn v3_connect(frame: &Frame) -> Result<Connect, Fault> {
         user: connect.username,
         password: connect.password,
         will,
+        // Before MQTT 5 a session that is not clean lasts for as long as the server lets it.
+        session_expiry: if connect.clean_session { 0 } else { u32::MAX },
         receive_max: u16::MAX,
+        topic_alias_max: 0,
         max_packet: usize::MAX,
         problem_info: false,
+        wants_response_info: false,
         wants_auth: false,
     })
 }
@@ -142,20 +147,23 @@ fn v5_connect(frame: &Frame) -> Result<Connect, Fault> {
         let said = will.properties;
         let properties = PublishProperties {
             payload_is_utf8: said.payload_is_utf8,
-            message_expiry_interval: said.message_expiry_interval,
             response_topic: said.response_topic,
             correlation_data: said.correlation_data,
             user_properties: said.user_properties,
             content_type: said.content_type,
             ..PublishProperties::default()
         };
-        Message {
-            topic: Arc::from(&*will.topic_name),
-            payload: will.payload,
-            qos: will.qos.into(),
-            retain: will.retain,
-            expires: None,
-            properties: Some(Arc::new(properties)),
+        Will {
+            message: Message {
+                topic: Arc::from(&*will.topic_name),
+                payload: will.payload,
+                qos: will.qos.into(),
+                retain: will.retain,
+                properties: worth_passing_on(properties),
+                expires: None,
+            },
+            delay: said.delay_interval.unwrap_or(0),
+            expiry: said.message_expiry_interval,
         }
     });
     Ok(Connect {
@@ -166,9 +174,12 @@ fn v5_connect(frame: &Frame) -> Result<Connect, Fault> {
         user: connect.username,
         password: connect.password,
         will,
+        session_expiry: asked.session_expiry_interval.unwrap_or(0),
         receive_max: asked.receive_max.unwrap_or(u16::MAX),
+        topic_alias_max: asked.topic_alias_max.unwrap_or(0),
         max_packet: asked.max_packet_size.map_or(usize::MAX, |max| max as usize),
         problem_info: asked.request_problem_info.unwrap_or(true),
+        wants_response_info: asked.request_response_info.unwrap_or(false),
         wants_auth: asked.auth_method.is_some() || asked.auth_data.is_some(),
     })
 }
@@ -196,6 +207,7 @@ fn v3_packet(frame: &Frame) -> Result<Packet, Fault> {
             Packet::Publish(Inbound {
                 dup: publish.dup,
                 pid: publish.qos_pid.pid(),
+                alias: None,
                 message: Message {
                     topic: Arc::from(&*publish.topic_name),
                     payload: publish.payload,
@@ -207,14 +219,17 @@ fn v3_packet(frame: &Frame) -> Result<Packet, Fault> {
             })
         }
         P::Puback(pid) => Packet::Puback(pid),
+        P::Pubrec(pid) => Packet::Pubrec(pid, Taken::Yes),
         P::Pubrel(pid) => Packet::Pubrel(pid),
+        P::Pubcomp(pid) => Packet::Pubcomp(pid),
         P::Subscribe(subscribe) => {
             let wishes = subscribe.topics.into_iter().map(|(filter, qos)| {
                 let options = Options {
                     qos: qos.into(),
                     no_local: false,
                     retain_as_published: false,
-                    retained: RetainHandling::SendAtSubscribe,
+                    retained: RetainedAtSubscribe::Send,
+                    id: None,
                 };
                 wish(&filter, options)
             });
@@ -224,7 +239,10 @@ fn v3_packet(frame: &Frame) -> Result<Packet, Fault> {
             Packet::Unsubscribe(unsubscribe.pid, texts(&unsubscribe.topics))
         }
         P::Pingreq => Packet::Ping,
-        P::Disconnect => Packet::Disconnect { with_will: false },
+        P::Disconnect => Packet::Disconnect {
+            with_will: false,
+            session_expiry: None,
+        },
         _ => return Err(out_of_place()),
     })
 }
@@ -242,19 +260,28 @@ fn v5_packet(frame: &Frame) -> Result<Packet, Fault> {
     Ok(match packet {
         P::Publish(publish) => Packet::Publish(v5_publish(publish)?),
         P::Puback(puback) => Packet::Puback(puback.pid),
+        P::Pubrec(pubrec) => {
+            let refused = pubrec.reason_code as u8 >= 0x80;
+            Packet::Pubrec(pubrec.pid, if refused { Taken::No } else { Taken::Yes })
+        }
         P::Pubrel(pubrel) => Packet::Pubrel(pubrel.pid),
+        P::Pubcomp(pubcomp) => Packet::Pubcomp(pubcomp.pid),
         P::Subscribe(subscribe) => {
-            if subscribe.properties.subscription_id.is_some() {
-                let text = "subscription identifiers are not available here, as CONNACK said";
-                let code = Code::SubscriptionIdentifiersNotSupported;
-                return Err(Fault::new(Reason::Protocol, code, text));
+            let id = subscribe.properties.subscription_id.map(|id| id.value());
+            if id == Some(0) {
+                return Err(Fault::protocol("a subscription identifier cannot be 0"));
             }
             let wishes = subscribe.topics.into_iter().map(|(filter, asked)| {
                 let options = Options {
                     qos: asked.max_qos.into(),
                     no_local: asked.no_local,
                     retain_as_published: asked.retain_as_published,
-                    retained: asked.retain_handling,
+                    retained: match asked.retain_handling {
+                        RetainHandling::SendAtSubscribe => RetainedAtSubscribe::Send,
+                        RetainHandling::SendAtSubscribeIfNotExist => RetainedAtSubscribe::SendIfNew,
+                        RetainHandling::DoNotSend => RetainedAtSubscribe::Not,
+                    },
+                    id,
                 };
                 wish(&filter, options)
             });
@@ -266,18 +293,16 @@ fn v5_packet(frame: &Frame) -> Result<Packet, Fault> {
         P::Pingreq => Packet::Ping,
         P::Disconnect(disconnect) => Packet::Disconnect {
             with_will: disconnect.reason_code != Code::NormalDisconnect,
+            session_expiry: disconnect.properties.session_expiry_interval,
         },
         _ => return Err(out_of_place()),
     })
 }
 
 fn v5_publish(publish: v5::Publish) -> Result<Inbound, Fault> {
-    let said = publish.properties;
-    if said.topic_alias.is_some() {
-        let text = "topic aliases are not available here, as CONNACK said: send the topic";
-        return Err(Fault::new(Reason::Protocol, Code::TopicAliasInvalid, text));
-    }
-    if publish.topic_name.is_empty() {
+    let mut said = publish.properties;
+    let alias = said.topic_alias.take();
+    if publish.topic_name.is_empty() && alias.is_none() {
         return Err(Fault::protocol("a PUBLISH without a topic"));
     }
     if said.subscription_id.is_some() {
@@ -285,22 +310,24 @@ fn v5_publish(publish: v5::Publish) -> Result<Inbound, Fault> {
             "only a server sends subscription identifiers in a PUBLISH",
         ));
     }
-    let expires = said
-        .message_expiry_interval
-        .map(|s| Instant::now() + Duration::from_secs(s.into()));
-    let properties = (said != PublishProperties::default()).then(|| Arc::new(said));
+    let expires = said.message_expiry_interval.take().map(in_seconds);
     Ok(Inbound {
         dup: publish.dup,
         pid: publish.qos_pid.pid(),
+        alias,
         message: Message {
             topic: Arc::from(&*publish.topic_name),
             payload: publish.payload,
             qos: qos_of(publish.qos_pid),
             retain: publish.retain,
-            properties,
+            properties: worth_passing_on(said),
             expires,
         },
     })
+}
+
+fn worth_passing_on(said: PublishProperties) -> Option<Arc<PublishProperties>> {
+    (said != PublishProperties::default()).then(|| Arc::new(said))
 }
 
 fn qos_of(qos: QosPid) -> Qos {
@@ -310,7 +337,6 @@ fn qos_of(qos: QosPid) -> Qos {
 fn wish(filter: &TopicFilter, options: Options) -> Wish {
     Wish {
         filter: Arc::from(&**filter),
-        shared: filter.is_shared(),
         options,
     }
 }

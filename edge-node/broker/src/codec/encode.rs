@@ -1,10 +1,10 @@
 //! Packets to bytes, in the client's version.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 use mqtt_proto::{
-    Pid, QosPid, TopicName, v3,
+    Pid, v3,
     v5::{
         self, ConnackProperties, ConnectReasonCode, DisconnectReasonCode, PubackReasonCode,
         PubrecReasonCode,
@@ -12,10 +12,7 @@ use mqtt_proto::{
 };
 
 use super::{Grant, Version};
-use crate::{
-    message::{Message, Qos},
-    rules::Fault,
-};
+use crate::{message::Qos, rules::Fault};
 
 /// Longest text that tells a person why, in characters.
 const MAX_TEXT: usize = 512;
@@ -50,15 +47,21 @@ pub(crate) enum Refusal {
 }
 
 impl Encoder {
-    /// CONNACK with success.
-    pub(crate) fn welcome(&self, out: &mut BytesMut, properties: ConnackProperties) {
+    /// CONNACK with success; `present` says whether the client finds the session that it left.
+    pub(crate) fn welcome(
+        &self,
+        out: &mut BytesMut,
+        present: Known,
+        properties: ConnackProperties,
+    ) {
+        let present = present == Known::Yes;
         match self.version {
             Version::V3 => self.v3(
                 out,
-                &v3::Connack::new(false, v3::ConnectReturnCode::Accepted).into(),
+                &v3::Connack::new(present, v3::ConnectReturnCode::Accepted).into(),
             ),
             Version::V5 => {
-                let mut connack = v5::Connack::new(false, ConnectReasonCode::Success);
+                let mut connack = v5::Connack::new(present, ConnectReasonCode::Success);
                 connack.properties = properties;
                 self.v5(out, &connack.into());
             }
@@ -146,6 +149,18 @@ impl Encoder {
         }
     }
 
+    /// PUBREL; `known` says whether the door has a message under this identifier.
+    pub(crate) fn pubrel(&self, out: &mut BytesMut, pid: Pid, known: Known) {
+        match (self.version, known) {
+            (Version::V3, _) => self.v3(out, &v3::Packet::Pubrel(pid)),
+            (Version::V5, Known::Yes) => self.v5(out, &v5::Pubrel::new_success(pid).into()),
+            (Version::V5, Known::No) => {
+                let code = v5::PubrelReasonCode::PacketIdentifierNotFound;
+                self.v5(out, &v5::Pubrel::new(pid, code).into());
+            }
+        }
+    }
+
     /// SUBACK.
     pub(crate) fn suback(&self, out: &mut BytesMut, pid: Pid, grants: &[Grant]) {
         match self.version {
@@ -154,11 +169,11 @@ impl Encoder {
                 use v5::SubscribeReasonCode as R;
                 let codes = grants.iter().map(|grant| match grant {
                     Grant::Qos(Qos::AtMostOnce) => R::GrantedQoS0,
-                    Grant::Qos(_) => R::GrantedQoS1,
+                    Grant::Qos(Qos::AtLeastOnce) => R::GrantedQoS1,
+                    Grant::Qos(Qos::ExactlyOnce) => R::GrantedQoS2,
                     Grant::NotAuthorized => R::NotAuthorized,
                     Grant::Invalid => R::TopicFilterInvalid,
                     Grant::Quota => R::QuotaExceeded,
-                    Grant::SharedUnavailable => R::SharedSubscriptionNotSupported,
                 });
                 self.v5(out, &v5::Suback::new(pid, codes.collect()).into());
             }
@@ -194,43 +209,6 @@ impl Encoder {
                 disconnect.into()
             });
         }
-    }
-
-    /// PUBLISH to a subscriber; `None` if it is too large for the client or its time has passed.
-    pub(crate) fn publish(
-        &self,
-        out: &mut BytesMut,
-        message: &Message,
-        pid: Option<Pid>,
-    ) -> Option<()> {
-        let topic = TopicName::try_from(Arc::clone(&message.topic)).ok()?;
-        let qos_pid = pid.map_or(QosPid::Level0, QosPid::Level1);
-        let bytes = match self.version {
-            Version::V3 => {
-                let mut publish = v3::Publish::new(qos_pid, topic, message.payload.clone());
-                publish.retain = message.retain;
-                v3::Packet::from(publish).encode()
-            }
-            Version::V5 => {
-                let mut publish = v5::Publish::new(qos_pid, topic, message.payload.clone());
-                publish.retain = message.retain;
-                if let Some(properties) = &message.properties {
-                    publish.properties = (**properties).clone();
-                }
-                if let Some(expires) = message.expires {
-                    let left = expires.checked_duration_since(Instant::now())?;
-                    publish.properties.message_expiry_interval = u32::try_from(left.as_secs()).ok();
-                }
-                v5::Packet::from(publish).encode()
-            }
-        };
-        let bytes = bytes.ok()?;
-        let bytes = bytes.as_ref();
-        if bytes.len() > self.max_packet {
-            return None;
-        }
-        out.extend_from_slice(bytes);
-        Some(())
     }
 
     fn reason<'a>(&self, negative: Option<&'a Negative>) -> Option<&'a str> {
@@ -280,8 +258,7 @@ fn v3_suback(out: &mut BytesMut, pid: Pid, grants: &[Grant]) {
     out.put_u16(pid.value());
     for grant in grants {
         out.put_u8(match grant {
-            Grant::Qos(Qos::AtMostOnce) => 0,
-            Grant::Qos(_) => 1,
+            Grant::Qos(qos) => *qos as u8,
             _ => 0x80,
         });
     }

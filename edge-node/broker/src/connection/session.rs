@@ -1,33 +1,41 @@
-//! A client that has logged in: what its packets do, and what it is sent.
+//! A client that has logged in: what its packets do.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashMap,
     sync::{Arc, atomic::Ordering},
 };
 
 use bytes::BytesMut;
-use futures_util::FutureExt;
 use mqtt_proto::{
     Pid,
     v5::{DisconnectReasonCode as Code, PubackReasonCode},
 };
-use tokio::time::{Duration, Instant, timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use super::{Ending, Shared, WRITE_LIMIT};
 use crate::{
-    acks::{Acks, Outcome, Owed, Settled, Turn},
+    acks::{Acks, Outcome, Owed, Settled},
     acl::{Filter, Permit},
-    codec::{Connect, Encoder, Grant, Inbound, Known, Negative, Packet, Version, Wish, decode},
+    codec::{
+        Aliases, Connect, Encoder, Grant, Inbound, Known, Negative, Outgoing, Packet, Taken,
+        Version, Wish, decode,
+    },
     frame,
-    gate::{Publish, Refused, RefusedKind},
-    message::{Message, Qos, SessionId},
-    router::Subscribed,
+    gate::{Refused, RefusedKind},
+    message::{Message, Qos, Will},
+    router::{
+        Asking, Attachment, Leaving, Mailbox, Publication, Publisher, Release, Stage, Step, Turn,
+        Work, split_share,
+    },
     rules::{Fault, check_topic, is_filter_bounded},
     stats::Reason,
 };
 
-/// When nothing is due: far enough.
-const IDLE: Duration = Duration::from_secs(3_600);
+/// QoS 2 publishes that a client may leave unfinished, if its version lets it send more than the window at once.
+const MAX_EXACT: usize = 4_096;
 
 /// The state of one connection after its log-in.
 pub(crate) struct Session {
@@ -36,80 +44,74 @@ pub(crate) struct Session {
     pub(crate) acks: Acks,
     /// Bytes to be written.
     pub(crate) output: BytesMut,
-    id: SessionId,
-    client_id: Arc<str>,
-    user: Option<Arc<str>>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) clocks: super::Clocks,
+    publisher: Publisher,
+    link: u64,
     permit: Permit,
-    will: Option<Message>,
-    /// A publish for which the window has no room; while it is held the connection does not read.
-    held: Option<Inbound>,
-    /// Retained values that a new subscription is still to be sent.
-    backlog: VecDeque<Message>,
-    in_flight: HashSet<Pid>,
+    will: Option<Will>,
+    /// Seconds that the session lasts after the connection.
+    expiry: u32,
+    /// A packet for which the window has no room; while it is held the connection does not read.
+    held: Option<Packet>,
+    /// Topics that the client has given a number.
+    known_aliases: HashMap<u16, Arc<str>>,
+    /// Topics that were given a number towards the client.
+    aliases: Aliases,
     max_in_flight: usize,
-    last_pid: Pid,
-    keep_alive: Option<Duration>,
-    /// When the last whole packet came.
-    heard: Instant,
-    /// Since when a packet is incomplete.
-    incomplete: Option<Instant>,
-    /// Since when the client has taken no bytes though some wait.
-    stuck: Option<Instant>,
 }
 
 impl Session {
     pub(super) fn new(
         shared: Arc<Shared>,
-        id: SessionId,
+        attachment: &Attachment,
         encoder: Encoder,
         connect: Connect,
         permit: Permit,
     ) -> Self {
         let config = &shared.config;
-        let keep_alive = Duration::from_secs(connect.keep_alive.into()) * 3 / 2;
         Self {
             acks: Acks::new(config.window, config.window_bytes),
             max_in_flight: usize::from(config.in_flight.min(connect.receive_max)),
+            aliases: Aliases::new(config.topic_aliases.min(connect.topic_alias_max)),
+            clocks: super::Clocks::new(connect.keep_alive, config.packet_timeout),
+            known_aliases: HashMap::new(),
             shared,
             encoder,
             output: BytesMut::new(),
-            id,
-            client_id: connect.client_id,
-            user: connect.user,
+            mailbox: Arc::clone(&attachment.mailbox),
+            publisher: attachment.publisher.clone(),
+            link: attachment.link,
             permit,
             will: connect.will,
+            expiry: connect.session_expiry,
             held: None,
-            backlog: VecDeque::new(),
-            in_flight: HashSet::new(),
-            last_pid: Pid::default(),
-            keep_alive: (!keep_alive.is_zero()).then_some(keep_alive),
-            heard: Instant::now(),
-            incomplete: None,
-            stuck: None,
         }
     }
 
-    /// Whether the connection reads: not while a publish is held, nor while the client does not take its answers.
+    /// Whether the connection reads: not while a packet is held, nor while the client does not take its answers.
     pub(super) fn is_listening(&self) -> bool {
         self.held.is_none() && self.output.len() < WRITE_LIMIT
     }
 
-    /// Whether the client can be sent one more message.
-    pub(super) fn has_room_to_deliver(&self) -> bool {
-        self.output.len() < WRITE_LIMIT
-            && self.in_flight.len() < self.max_in_flight
-            && self.backlog.is_empty()
+    /// The room that a held publish needs among those of all connections, if its own window has room for it.
+    pub(super) fn wanted_room(&self) -> Option<u32> {
+        let Some(Packet::Publish(inbound)) = &self.held else {
+            return None;
+        };
+        let size = inbound.message.size();
+        self.acks.has_room(size).then(|| share(size))
     }
 
     /// Acts on every whole packet of the input, until one must be held.
     pub(super) fn take_packets(&mut self, input: &mut BytesMut) -> Result<(), Ending> {
         if let Some(held) = self.held.take() {
-            self.publish(held)?;
+            self.act(held)?;
             if self.held.is_some() {
                 return Ok(());
             }
             // The silence while the door did not listen was not the client's.
-            self.heard = Instant::now();
+            self.clocks.heard();
         }
         while self.is_listening() {
             let Some(frame) =
@@ -117,99 +119,170 @@ impl Session {
             else {
                 break;
             };
-            self.heard = Instant::now();
-            self.incomplete = None;
+            self.clocks.packet();
             let packet = decode(self.encoder.version, &frame)?;
             self.act(packet)?;
         }
-        if input.is_empty() || self.held.is_some() {
-            self.incomplete = None;
-        } else {
-            self.incomplete.get_or_insert_with(Instant::now);
-        }
+        self.clocks
+            .incomplete(!input.is_empty() && self.held.is_none());
         Ok(())
     }
 
     fn act(&mut self, packet: Packet) -> Result<(), Ending> {
         match packet {
-            Packet::Publish(inbound) => self.publish(inbound)?,
+            Packet::Publish(inbound) => return self.publish(inbound),
             Packet::Puback(pid) => {
-                self.in_flight.remove(&pid);
+                if let Some(delivery) = self.mailbox.acknowledged(pid) {
+                    self.shared.router.forget(self.mailbox.id, &delivery);
+                }
             }
-            Packet::Pubrel(pid) => {
-                let known = self.acks.release(pid);
-                self.encoder.pubcomp(&mut self.output, pid, known);
-            }
-            Packet::Subscribe(pid, wishes) => self.subscribe(pid, &wishes),
-            Packet::Unsubscribe(pid, filters) => {
-                let router = &self.shared.router;
-                let known: Vec<Known> = filters
-                    .iter()
-                    .map(|filter| router.unsubscribe(self.id, filter))
-                    .collect();
-                self.encoder.unsuback(&mut self.output, pid, &known);
+            Packet::Pubrec(pid, taken) => self.pubrec(pid, taken),
+            Packet::Pubcomp(pid) => {
+                if let Some(delivery) = self.mailbox.done(pid) {
+                    self.shared.router.forget(self.mailbox.id, &delivery);
+                }
             }
             Packet::Ping => self.encoder.pong(&mut self.output),
-            Packet::Disconnect { with_will } => return Err(Ending::Left { with_will }),
+            Packet::Disconnect {
+                with_will,
+                session_expiry,
+            } => {
+                if self.expiry == 0 && session_expiry.is_some_and(|seconds| seconds > 0) {
+                    let text =
+                        "a session that was to end with its connection cannot be kept after all";
+                    return Err(Fault::protocol(text).into());
+                }
+                return Err(Ending::Left {
+                    with_will,
+                    session_expiry,
+                });
+            }
+            packet if !self.acks.has_room(0) => self.held = Some(packet),
+            Packet::Pubrel(pid) => self.pubrel(pid),
+            Packet::Subscribe(pid, wishes) => self.subscribe(pid, wishes),
+            Packet::Unsubscribe(pid, filters) => {
+                let acks = &mut self.acks;
+                self.shared
+                    .router
+                    .unsubscribe(self.mailbox.id, filters, |known| {
+                        acks.begin(Owed::Unsuback(pid, known), 0)
+                    });
+            }
         }
         Ok(())
     }
 
-    fn publish(&mut self, inbound: Inbound) -> Result<(), Ending> {
-        let Inbound { message, pid, dup } = &inbound;
+    fn publish(&mut self, mut inbound: Inbound) -> Result<(), Ending> {
+        self.resolve_alias(&mut inbound)?;
+        let Inbound {
+            message, pid, dup, ..
+        } = &inbound;
         let owed = match (message.qos, *pid) {
             (Qos::AtLeastOnce, Some(pid)) => Owed::Puback(pid),
             (Qos::ExactlyOnce, Some(pid)) => Owed::Pubrec(pid),
             _ => Owed::Nothing,
         };
+        if self.encoder.version == Version::V5 && !self.acks.is_within_receive_maximum(&owed) {
+            let text = "more publishes are open than the Receive Maximum that CONNACK told";
+            return Err(Fault::new(Reason::Protocol, Code::ReceiveMaximumExceeded, text).into());
+        }
+        let size = message.size();
+        let room = self
+            .acks
+            .has_room(size)
+            .then(|| room(&self.shared.room, size));
+        let Some(room) = room.flatten() else {
+            if owed == Owed::Nothing {
+                self.shared.counters.refuse(Reason::Overload);
+            } else {
+                self.held = Some(Packet::Publish(inbound));
+            }
+            return Ok(());
+        };
+        if let Some((reason, codes, text)) = self.objection(message) {
+            return self.deny(owed, reason, codes, &text);
+        }
+        let exact = match owed {
+            Owed::Pubrec(pid) => Some(pid),
+            _ => None,
+        };
+        if let Some(pid) = exact {
+            match self.mailbox.begin_exact(pid, self.link, MAX_EXACT) {
+                Turn::First => {}
+                Turn::Waits => return Ok(()),
+                Turn::Again => {
+                    let work = Work::Again(Arc::clone(&self.mailbox), pid);
+                    self.send(work, owed);
+                    return Ok(());
+                }
+                Turn::TooMany => {
+                    let text = "too many publishes at QoS 2 are not finished: send PUBREL for them";
+                    return Err(Fault::new(Reason::Quota, Code::QuotaExceeded, text).into());
+                }
+            }
+        }
+        let reply = self.acks.begin(owed, size);
+        let publication = Publication {
+            dup: *dup,
+            message: inbound.message,
+            will: false,
+            exact,
+        };
+        self.shared
+            .router
+            .publish(&self.publisher, publication, Some(reply), Some(room));
+        Ok(())
+    }
+
+    /// Gives a publish its topic, before anything is decided by it.
+    fn resolve_alias(&mut self, inbound: &mut Inbound) -> Result<(), Fault> {
+        let Some(alias) = inbound.alias.take() else {
+            return Ok(());
+        };
+        let invalid = |text: String| Fault::new(Reason::Protocol, Code::TopicAliasInvalid, text);
+        let max = self.shared.config.topic_aliases;
+        if alias == 0 || alias > max {
+            return Err(invalid(format!(
+                "topic alias {alias} is not between 1 and {max}, as CONNACK told"
+            )));
+        }
+        let topic = &mut inbound.message.topic;
+        if !topic.is_empty() {
+            self.known_aliases.insert(alias, Arc::clone(topic));
+            return Ok(());
+        }
+        let known = self.known_aliases.get(&alias);
+        *topic = Arc::clone(known.ok_or_else(|| {
+            invalid(format!(
+                "topic alias {alias} was not set on this connection"
+            ))
+        })?);
+        Ok(())
+    }
+
+    /// Why a message may not be published, if so.
+    fn objection(&self, message: &Message) -> Option<(Reason, (PubackReasonCode, Code), String)> {
         if let Err(error) = check_topic(&message.topic) {
             let codes = (PubackReasonCode::TopicNameInvalid, Code::TopicNameInvalid);
-            return self.deny(owed, Reason::TopicInvalid, codes, &error.to_string());
+            return Some((Reason::TopicInvalid, codes, error.to_string()));
         }
         if !self.permit.may_publish(&message.topic) {
             let text = format!(
                 "`{}` may not publish to `{}`",
-                self.client_id, message.topic
+                self.publisher.client_id, message.topic
             );
             let codes = (PubackReasonCode::NotAuthorized, Code::NotAuthorized);
-            return self.deny(owed, Reason::NotAuthorized, codes, &text);
+            return Some((Reason::NotAuthorized, codes, text));
         }
         let retains = message.retain && !message.payload.is_empty();
-        if retains && !self.shared.router.has_room_to_retain(&message.topic) {
+        let router = &self.shared.router;
+        if retains && !router.has_room_to_retain(&message.topic, message.size()) {
             let text =
-                "no room for one more retained topic: clear some with an empty retained message";
+                "no room for one more retained value: clear some with an empty retained message";
             let codes = (PubackReasonCode::QuotaExceeded, Code::QuotaExceeded);
-            return self.deny(owed, Reason::Quota, codes, text);
+            return Some((Reason::Quota, codes, text.to_owned()));
         }
-        if !self.acks.has_room(message.payload.len()) {
-            if owed == Owed::Nothing {
-                self.shared.counters.refuse(Reason::Overload);
-            } else {
-                self.held = Some(inbound);
-            }
-            return Ok(());
-        }
-        if let Owed::Pubrec(pid) = owed
-            && self.acks.begin_exact(pid) == Turn::Again
-        {
-            return Ok(());
-        }
-        let accepted = self.shared.gate.accept(self.for_gate(message, *dup));
-        self.acks.push(inbound.message, owed, accepted);
-        Ok(())
-    }
-
-    fn for_gate(&self, message: &Message, dup: bool) -> Publish {
-        Publish {
-            client_id: Arc::clone(&self.client_id),
-            user: self.user.clone(),
-            topic: Arc::clone(&message.topic),
-            payload: message.payload.clone(),
-            qos: message.qos,
-            retain: message.retain,
-            dup,
-            will: false,
-        }
+        None
     }
 
     /// Says no to a publish: by its acknowledgement where there is one that can say so, else by closing.
@@ -222,129 +295,153 @@ impl Session {
     ) -> Result<(), Ending> {
         if self.encoder.version == Version::V5 && owed != Owed::Nothing {
             self.shared.counters.refuse(reason);
-            tracing::debug!(client = %self.client_id, reason = reason.key(), "MQTT publish denied: {text}");
-            self.acks.push_denied(owed, codes.0, text);
+            tracing::debug!(client = %self.publisher.client_id, reason = reason.key(), "MQTT publish denied: {text}");
+            let negative = Negative {
+                code: codes.0,
+                text: text.into(),
+            };
+            self.send(Work::Deny(negative), owed);
             return Ok(());
         }
         Err(Fault::new(reason, codes.1, text).into())
     }
 
-    fn subscribe(&mut self, pid: Pid, wishes: &[Wish]) {
-        let grants: Vec<Grant> = wishes.iter().map(|wish| self.grant(wish)).collect();
-        self.encoder.suback(&mut self.output, pid, &grants);
+    /// Lets something be done, and answered, in its turn.
+    fn send(&mut self, work: Work, owed: Owed) {
+        let reply = self.acks.begin(owed, 0);
+        self.shared.router.send(Step {
+            verdict: None,
+            work,
+            reply: Some(reply),
+            room: None,
+        });
     }
 
-    fn grant(&mut self, wish: &Wish) -> Grant {
-        let denied = |reason, grant| {
-            self.shared.counters.refuse(reason);
-            tracing::debug!(client = %self.client_id, filter = %wish.filter, "MQTT subscription denied: {grant:?}");
-            grant
-        };
-        if wish.shared {
-            return denied(Reason::Protocol, Grant::SharedUnavailable);
-        }
-        let filter = match wish.filter.parse::<Filter>() {
-            Ok(filter) if is_filter_bounded(&wish.filter) => filter,
-            _ => return denied(Reason::TopicInvalid, Grant::Invalid),
-        };
-        if !self.permit.may_subscribe(&filter) {
-            return denied(Reason::NotAuthorized, Grant::NotAuthorized);
-        }
-        if self.backlog.len() > self.shared.config.max_retained {
-            return denied(Reason::Quota, Grant::Quota);
-        }
-        let mut options = wish.options;
-        options.qos = options.qos.min(Qos::AtLeastOnce);
-        match self
-            .shared
-            .router
-            .subscribe(self.id, &filter, &wish.filter, options)
-        {
-            Subscribed::Yes(retained) => {
-                self.backlog.extend(retained);
-                Grant::Qos(options.qos)
-            }
-            Subscribed::TooMany => denied(Reason::Quota, Grant::Quota),
-        }
-    }
-
-    /// Sends retained values to new subscriptions, as far as there is room.
-    pub(super) fn send_backlog(&mut self) {
-        while self.output.len() < WRITE_LIMIT
-            && self.in_flight.len() < self.max_in_flight
-            && let Some(message) = self.backlog.pop_front()
-        {
-            self.deliver(&message);
-        }
-    }
-
-    /// Writes a message to the client.
-    pub(super) fn deliver(&mut self, message: &Message) {
-        let pid = (message.qos != Qos::AtMostOnce).then(|| self.next_pid());
-        if self
-            .encoder
-            .publish(&mut self.output, message, pid)
-            .is_none()
-        {
-            self.shared.counters.refuse(Reason::DeliveryDropped);
+    /// The client has finished a QoS 2 publish. A lasting session remembers that before the client may use the identifier again.
+    fn pubrel(&mut self, pid: Pid) {
+        let known = self.mailbox.finish_exact(pid);
+        self.acks.finish(pid);
+        if self.expiry == 0 {
+            self.encoder.pubcomp(&mut self.output, pid, known);
             return;
         }
-        self.in_flight.extend(pid);
-        self.shared
-            .counters
-            .delivered
-            .fetch_add(1, Ordering::Relaxed);
+        let reply = self.acks.begin(Owed::Pubcomp(pid, known), 0);
+        self.shared.router.finish(self.mailbox.id, pid, reply);
     }
 
-    fn next_pid(&mut self) -> Pid {
-        // Ends: at most `max_in_flight` of the 65,535 identifiers are in use, and the caller checked for room.
-        loop {
-            self.last_pid += 1;
-            if !self.in_flight.contains(&self.last_pid) {
-                return self.last_pid;
+    /// The client has a QoS 2 message. A lasting session remembers that before the client may forget it.
+    fn pubrec(&mut self, pid: Pid, taken: Taken) {
+        match self.mailbox.received(pid, taken) {
+            Release::Record(letter) => {
+                let reply = self.acks.begin(Owed::Pubrel(pid), 0);
+                self.shared
+                    .router
+                    .release(&self.mailbox, letter, pid, reply);
+            }
+            Release::Now => self.encoder.pubrel(&mut self.output, pid, Known::Yes),
+            Release::Unknown => self.encoder.pubrel(&mut self.output, pid, Known::No),
+            Release::Waits => {}
+            Release::Refused(delivery) => self.shared.router.forget(self.mailbox.id, &delivery),
+        }
+    }
+
+    fn subscribe(&mut self, pid: Pid, wishes: Vec<Wish>) {
+        let asked = wishes.into_iter().map(|wish| self.judge(wish)).collect();
+        let acks = &mut self.acks;
+        self.shared
+            .router
+            .subscribe(self.mailbox.id, asked, |grants| {
+                acks.begin(Owed::Suback(pid, grants), 0)
+            });
+    }
+
+    /// Whether the client may subscribe so.
+    fn judge(&self, wish: Wish) -> Result<Asking, Grant> {
+        let denied = |reason, grant| {
+            self.shared.counters.refuse(reason);
+            tracing::debug!(client = %self.publisher.client_id, filter = %wish.filter, "MQTT subscription denied: {grant:?}");
+            grant
+        };
+        let (_, inner) = split_share(&wish.filter);
+        let filter = match inner.parse::<Filter>() {
+            Ok(filter) if is_filter_bounded(&wish.filter) => filter,
+            _ => return Err(denied(Reason::TopicInvalid, Grant::Invalid)),
+        };
+        if !self.permit.may_subscribe(&filter) {
+            return Err(denied(Reason::NotAuthorized, Grant::NotAuthorized));
+        }
+        Ok(Asking {
+            filter,
+            options: wish.options,
+            text: wish.filter,
+        })
+    }
+
+    /// Sends what waits for the client, as far as there is room.
+    pub(super) fn deliver(&mut self) {
+        while self.output.len() < WRITE_LIMIT
+            && let Some(delivery) = self.mailbox.take(self.max_in_flight)
+        {
+            if let (Stage::Release, Some(pid)) = (delivery.stage, delivery.pid) {
+                self.encoder.pubrel(&mut self.output, pid, Known::Yes);
+                continue;
+            }
+            let outgoing = Outgoing {
+                message: &delivery.held.message,
+                qos: delivery.qos,
+                pid: delivery.pid,
+                retain: delivery.retain,
+                dup: delivery.dup,
+                ids: &delivery.ids,
+            };
+            let sent = self
+                .encoder
+                .publish(&mut self.output, outgoing, &mut self.aliases);
+            if sent.is_ok() {
+                let delivered = &self.shared.counters.delivered;
+                delivered.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            self.shared.counters.refuse(Reason::DeliveryDropped);
+            if let Some(pid) = delivery.pid {
+                self.mailbox.done(pid);
+                self.shared.router.forget(self.mailbox.id, &delivery);
             }
         }
     }
 
-    /// Passes on a publish whose turn has come, and writes its acknowledgement.
+    /// Writes the answer to a packet whose turn has come.
     pub(super) fn settled(&mut self, settled: Settled) -> Result<(), Ending> {
         let negative = match settled.outcome {
-            Outcome::Durable(message) => {
-                self.shared
-                    .counters
-                    .accepted
-                    .fetch_add(1, Ordering::Relaxed);
-                self.shared.router.publish(&message, Some(self.id));
-                None
-            }
-            Outcome::Repeated => None,
+            Outcome::Durable => None,
             Outcome::Denied(negative) => Some(negative),
-            Outcome::Refused(refused) => Some(self.refused(settled.owed, &refused)?),
+            Outcome::Refused(refused) => Some(self.refused(&settled.owed, &refused)?),
         };
+        let (encoder, output) = (&self.encoder, &mut self.output);
         match settled.owed {
             Owed::Nothing => {}
-            Owed::Puback(pid) => self
-                .encoder
-                .puback(&mut self.output, pid, negative.as_ref()),
-            Owed::Pubrec(pid) => self
-                .encoder
-                .pubrec(&mut self.output, pid, negative.as_ref()),
+            Owed::Puback(pid) => encoder.puback(output, pid, negative.as_ref()),
+            Owed::Pubrec(pid) => encoder.pubrec(output, pid, negative.as_ref()),
+            Owed::Pubcomp(pid, known) => encoder.pubcomp(output, pid, known),
+            Owed::Pubrel(pid) => encoder.pubrel(output, pid, Known::Yes),
+            Owed::Suback(pid, grants) => encoder.suback(output, pid, &grants),
+            Owed::Unsuback(pid, known) => encoder.unsuback(output, pid, &known),
         }
         Ok(())
     }
 
-    /// Passes on every further publish whose turn has come already.
+    /// Writes every further answer whose turn has come already.
     pub(super) fn settle_ready(&mut self) -> Result<(), Ending> {
-        while let Some(Some(settled)) = self.acks.next().now_or_never() {
+        while let Some(settled) = self.acks.try_next() {
             self.settled(settled)?;
         }
         Ok(())
     }
 
     /// The answer to a publish that the gate refused. What cannot be stored now must be sent again: the connection closes.
-    fn refused(&self, owed: Owed, refused: &Refused) -> Result<Negative, Ending> {
+    fn refused(&self, owed: &Owed, refused: &Refused) -> Result<Negative, Ending> {
         self.shared.counters.refuse(Reason::Refused);
-        tracing::debug!(client = %self.client_id, "MQTT publish refused: {refused}");
+        tracing::debug!(client = %self.publisher.client_id, "MQTT packet refused: {refused}");
         let code = match refused.kind {
             RefusedKind::NotAuthorized => PubackReasonCode::NotAuthorized,
             RefusedKind::TopicInvalid => PubackReasonCode::TopicNameInvalid,
@@ -352,9 +449,10 @@ impl Session {
             RefusedKind::Quota => PubackReasonCode::QuotaExceeded,
             RefusedKind::Unavailable => PubackReasonCode::ImplementationSpecificError,
         };
-        let has_answer =
-            self.encoder.version == Version::V5 && refused.kind != RefusedKind::Unavailable;
-        if has_answer || owed == Owed::Nothing {
+        let has_answer = self.encoder.version == Version::V5
+            && refused.kind != RefusedKind::Unavailable
+            && matches!(owed, Owed::Puback(_) | Owed::Pubrec(_));
+        if has_answer || *owed == Owed::Nothing {
             let text = refused.reason.as_str().into();
             return Ok(Negative { code, text });
         }
@@ -364,65 +462,27 @@ impl Session {
 
     /// Notes that the client took bytes.
     pub(super) fn wrote(&mut self) {
-        self.stuck = None;
+        self.clocks.wrote();
         if self.output.is_empty() {
             self.output = BytesMut::new();
         }
     }
 
-    /// Notes a sign of life of a client to which the door does not listen.
-    pub(super) fn is_alive(&mut self) {
-        self.heard = Instant::now();
-    }
-
     /// When something is due next.
     pub(super) fn deadline(&mut self) -> Instant {
-        let now = Instant::now();
-        if !self.output.is_empty() {
-            self.stuck.get_or_insert(now);
-        }
-        let due = [self.keep_alive_due(), self.packet_due(), self.write_due()];
-        due.into_iter().flatten().min().unwrap_or(now + IDLE)
-    }
-
-    fn keep_alive_due(&self) -> Option<Instant> {
         let counts = self.held.is_none();
-        self.keep_alive
-            .filter(|_| counts)
-            .map(|allowed| self.heard + allowed)
-    }
-
-    fn packet_due(&self) -> Option<Instant> {
-        self.incomplete
-            .map(|since| since + self.shared.config.packet_timeout)
-    }
-
-    fn write_due(&self) -> Option<Instant> {
-        self.stuck
-            .map(|since| since + self.shared.config.packet_timeout)
+        self.clocks.deadline(!self.output.is_empty(), counts)
     }
 
     /// Ends the connection if something is overdue.
-    pub(super) fn check_clocks(&self, now: Instant) -> Result<(), Ending> {
-        let overdue = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        if overdue(self.keep_alive_due()) {
-            let text = "nothing was heard for one and a half times the keep-alive";
-            return Err(Fault::new(Reason::KeepAlive, Code::KeepAliveTimeout, text).into());
-        }
-        if overdue(self.packet_due()) {
-            let text = "a packet was begun and not finished in time";
-            return Err(Fault::new(Reason::PacketTimeout, Code::KeepAliveTimeout, text).into());
-        }
-        if overdue(self.write_due()) {
-            let text = "the client does not take what it is sent";
-            return Err(Fault::new(Reason::SlowSubscriber, Code::QuotaExceeded, text).into());
-        }
-        Ok(())
+    pub(super) fn check_clocks(&self) -> Result<(), Ending> {
+        Ok(self.clocks.check(self.held.is_none())?)
     }
 
-    /// Waits for every publish that waits, and writes its acknowledgement.
+    /// Waits for everything that waits, and writes its answer.
     pub(super) async fn settle_and_answer(&mut self) {
-        while let Some(settled) = self.acks.next().await {
+        while !self.acks.is_empty() {
+            let settled = self.acks.next().await;
             if self.settled(settled).is_err() {
                 return;
             }
@@ -442,68 +502,43 @@ impl Session {
         }
     }
 
-    /// After the connection is gone: what it sent still becomes durable and is passed on, then its will.
-    pub(super) async fn end(mut self, ending: &Ending) {
-        let patience = self.shared.config.drain_timeout;
-        let _ = timeout(patience, async {
-            while let Some(settled) = self.acks.next().await {
-                if let Outcome::Durable(message) = settled.outcome {
-                    self.shared
-                        .counters
-                        .accepted
-                        .fetch_add(1, Ordering::Relaxed);
-                    self.shared.router.publish(&message, Some(self.id));
-                }
-            }
-        })
-        .await;
-        let has_no_will = match ending {
-            Ending::Left { with_will } => !with_will,
+    /// What is to be done when the connection ends so.
+    pub(super) fn leaving(&mut self, ending: &Ending) -> Leaving {
+        let expiry = match ending {
+            Ending::Left { session_expiry, .. } => *session_expiry,
+            _ => None,
+        };
+        let silent = match ending {
+            Ending::Left { with_will, .. } => !with_will,
             Ending::Fault(fault) => fault.reason == Reason::Ended,
             Ending::Closing => true,
             Ending::Broken => false,
         };
-        if has_no_will {
-            return;
-        }
-        let Some(mut will) = self.will.take() else {
-            return;
-        };
-        let expiry = will
-            .properties
-            .as_ref()
-            .and_then(|said| said.message_expiry_interval);
-        will.expires = expiry.map(|s| std::time::Instant::now() + Duration::from_secs(s.into()));
-        let publish = Publish {
-            will: true,
-            ..self.for_gate(&will, false)
-        };
-        match timeout(patience, self.shared.gate.accept(publish)).await {
-            Ok(Ok(())) => {
-                self.shared
-                    .counters
-                    .accepted
-                    .fetch_add(1, Ordering::Relaxed);
-                self.shared.router.publish(&will, Some(self.id));
-            }
-            Ok(Err(refused)) => {
-                tracing::warn!(client = %self.client_id, "MQTT will refused: {refused}");
-            }
-            Err(_) => {
-                tracing::warn!(client = %self.client_id, "MQTT will given up: the gate did not answer");
-            }
+        Leaving {
+            expiry,
+            will: self.will.take().filter(|_| !silent),
         }
     }
 
     /// Tells the log, and the counters, how the connection ended.
     pub(super) fn log(&self, ending: &Ending) {
+        let client = &self.publisher.client_id;
         if let Ending::Fault(fault) = ending {
             if fault.reason != Reason::Refused {
                 self.shared.counters.refuse(fault.reason);
             }
-            tracing::warn!(client = %self.client_id, reason = fault.reason.key(), "MQTT connection closed: {fault}");
+            tracing::warn!(%client, reason = fault.reason.key(), "MQTT connection closed: {fault}");
         } else {
-            tracing::debug!(client = %self.client_id, ?ending, "MQTT connection ended");
+            tracing::debug!(%client, ?ending, "MQTT connection ended");
         }
     }
+}
+
+/// Room for a publish of `size` bytes among those of all connections, if there is any.
+fn room(all: &Arc<Semaphore>, size: usize) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(all).try_acquire_many_owned(share(size)).ok()
+}
+
+fn share(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
 }

@@ -17,11 +17,11 @@ use tokio::{
 
 use super::{Peer, Session, Shared, read_some};
 use crate::{
-    acl::Permit,
+    acl::{Filter, Permit},
     codec::{Connect, Encoder, Refusal, Version, decode_connect},
     frame::{self, Frame},
     gate::{Denied, Login},
-    router::{Attachment, Unattached},
+    router::{Asked, Attachment, Ends, Unattached},
     rules::{Fault, check_topic},
     stats::Reason,
 };
@@ -43,7 +43,9 @@ where
     let entered = enter(shared, io, input, peer).await;
     let entered = match entered {
         Ok((mut session, attachment, properties)) => {
-            session.encoder.welcome(&mut session.output, properties);
+            session
+                .encoder
+                .welcome(&mut session.output, attachment.present, properties);
             return Some((session, attachment));
         }
         Err(refused) => refused,
@@ -81,28 +83,7 @@ async fn enter<S>(
 where
     S: AsyncRead + Unpin,
 {
-    let silent = |fault| Refused {
-        encoder: None,
-        refusal: Refusal::Fault(Code::ProtocolError),
-        fault,
-    };
-    let first = timeout(
-        shared.config.connect_timeout,
-        first_frame(io, input, shared.config.max_packet),
-    )
-    .await;
-    let frame = match first {
-        Ok(Ok(frame)) => frame,
-        Ok(Err(fault)) => return Err(silent(fault)),
-        Err(_) => {
-            let text = "no CONNECT in time";
-            return Err(silent(Fault::new(
-                Reason::ConnectTimeout,
-                Code::ProtocolError,
-                text,
-            )));
-        }
-    };
+    let frame = first_packet(shared, io, input).await.map_err(silent)?;
     let mut connect = decode_connect(&frame).map_err(|bad| Refused {
         encoder: bad.version.map(plain),
         refusal: bad.refusal,
@@ -120,35 +101,48 @@ where
     };
     let mut properties = what_is_available(shared);
     name_client(&mut connect, &mut properties).map_err(refuse)?;
-    let asked = shared.router.ends();
+    let since = shared.router.ends();
     let permit = ask_gate(shared, &connect, peer).await.map_err(refuse)?;
     if let Some(identity) = &permit.identity {
         connect.user = Some(Arc::clone(identity));
     }
     check_will(shared, &connect, &permit).map_err(refuse)?;
-    let attached = shared
-        .router
-        .attach(
-            &connect.client_id,
-            connect.user.as_ref(),
-            asked,
-            shared.config.connect_timeout,
-        )
-        .await;
-    let attachment = attached.map_err(|unattached| {
-        let refusal = match unattached {
-            Unattached::InUse => Refusal::ClientId,
-            Unattached::Ended => Refusal::NotAuthorized,
-        };
-        let text = unattached.to_string();
-        refuse((
-            refusal,
-            Fault::new(Reason::Login, Code::NotAuthorized, text),
-        ))
-    })?;
+    settle_terms(shared, &mut connect, &permit, &mut properties);
+    let attachment = attach(shared, &connect, &permit, since)
+        .await
+        .map_err(refuse)?;
     shared.counters.logins.fetch_add(1, Ordering::Relaxed);
-    let session = Session::new(Arc::clone(shared), attachment.id, encoder, connect, permit);
+    let session = Session::new(Arc::clone(shared), &attachment, encoder, connect, permit);
     Ok((session, attachment, properties))
+}
+
+/// A refusal without an answer: nobody knows how to tell it.
+fn silent(fault: Fault) -> Refused {
+    Refused {
+        encoder: None,
+        refusal: Refusal::Fault(Code::ProtocolError),
+        fault,
+    }
+}
+
+async fn first_packet<S: AsyncRead + Unpin>(
+    shared: &Shared,
+    io: &mut S,
+    input: &mut BytesMut,
+) -> Result<Frame, Fault> {
+    let config = &shared.config;
+    let first = timeout(
+        config.connect_timeout,
+        first_frame(io, input, config.max_packet),
+    );
+    first.await.unwrap_or_else(|_| {
+        let text = "no CONNECT in time";
+        Err(Fault::new(
+            Reason::ConnectTimeout,
+            Code::ProtocolError,
+            text,
+        ))
+    })
 }
 
 async fn first_frame<S: AsyncRead + Unpin>(
@@ -175,14 +169,92 @@ async fn first_frame<S: AsyncRead + Unpin>(
 }
 
 fn what_is_available(shared: &Shared) -> ConnackProperties {
+    let config = &shared.config;
     ConnackProperties {
-        session_expiry_interval: Some(0),
-        receive_max: Some(shared.config.window),
-        max_packet_size: u32::try_from(shared.config.max_packet).ok(),
-        subscription_id_available: Some(false),
-        shared_subscription_available: Some(false),
+        receive_max: Some(config.window),
+        max_packet_size: u32::try_from(config.max_packet).ok(),
+        topic_alias_max: Some(config.topic_aliases),
         ..ConnackProperties::default()
     }
+}
+
+/// Brings what a client asks for within what is allowed, and notes where it is told otherwise.
+fn settle_terms(
+    shared: &Shared,
+    connect: &mut Connect,
+    permit: &Permit,
+    properties: &mut ConnackProperties,
+) {
+    let config = &shared.config;
+    if connect.session_expiry > config.max_session_expiry {
+        connect.session_expiry = config.max_session_expiry;
+        properties.session_expiry_interval = Some(config.max_session_expiry);
+    }
+    if let Some(max) = config.max_keep_alive
+        && connect.version == Version::V5
+        && connect.keep_alive > max
+    {
+        connect.keep_alive = max;
+        properties.server_keep_alive = Some(max);
+    }
+    if let Some(prefix) = &config.response_topic
+        && connect.wants_response_info
+    {
+        let topic = format!("{prefix}/{}", connect.client_id);
+        let below = format!("{topic}/#").parse::<Filter>();
+        if below.is_ok_and(|filter| permit.may_subscribe(&filter)) {
+            properties.response_info = Some(topic.into());
+        }
+    }
+}
+
+/// Gives a client its place; if its session lasts, once that is on disk.
+async fn attach(
+    shared: &Shared,
+    connect: &Connect,
+    permit: &Permit,
+    since: Ends,
+) -> Result<Attachment, (Refusal, Fault)> {
+    let asked = Asked {
+        client_id: &connect.client_id,
+        user: connect.user.as_ref(),
+        clean: connect.clean,
+        expiry: connect.session_expiry,
+        permit,
+        since,
+    };
+    let attached = shared
+        .router
+        .attach(asked, shared.config.connect_timeout)
+        .await;
+    let (attachment, recorded) = attached.map_err(|unattached| {
+        let refusal = match unattached {
+            Unattached::InUse => Refusal::ClientId,
+            Unattached::Ended => Refusal::NotAuthorized,
+        };
+        let text = unattached.to_string();
+        (
+            refusal,
+            Fault::new(Reason::Login, Code::NotAuthorized, text),
+        )
+    })?;
+    let unavailable = |text: String| {
+        (
+            Refusal::Unavailable,
+            Fault::new(Reason::Refused, Code::ServerBusy, text),
+        )
+    };
+    if let Some(recorded) = recorded {
+        match timeout(shared.config.drain_timeout, recorded).await {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => return Err(unavailable(refused.to_string())),
+            Err(_) => {
+                let text = "the session cannot be stored at the moment: try again later";
+                return Err(unavailable(text.to_owned()));
+            }
+        }
+    }
+    Ok(attachment)
 }
 
 /// Gives a client without a name one, where its version allows that.
@@ -263,13 +335,17 @@ fn check_will(shared: &Shared, connect: &Connect, permit: &Permit) -> Result<(),
             Fault::new(reason, Code::NotAuthorized, text),
         )
     };
+    let will = &will.message;
     check_topic(&will.topic)
         .map_err(|error| denied(Reason::TopicInvalid, format!("will: {error}")))?;
     if !permit.may_publish(&will.topic) {
         let text = format!("this client may not publish its will to `{}`", will.topic);
         return Err(denied(Reason::NotAuthorized, text));
     }
-    if will.retain && !will.payload.is_empty() && !shared.router.has_room_to_retain(&will.topic) {
+    if will.retain
+        && !will.payload.is_empty()
+        && !shared.router.has_room_to_retain(&will.topic, will.size())
+    {
         return Err(denied(
             Reason::Quota,
             "no room for one more retained topic".to_owned(),

@@ -2,9 +2,12 @@
 //!
 //! Invariant: a branch without subscribers does not exist.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
-use crate::{codec::Options, message::SessionId};
+use crate::{lasting::Options, message::SessionId};
 
 /// One level of filters, and those below it.
 #[derive(Debug, Default)]
@@ -14,41 +17,126 @@ pub(super) struct Tree {
     /// Below `+`.
     any: Option<Box<Tree>>,
     /// Those whose filter ends here.
-    here: HashMap<SessionId, Options>,
+    here: Subscribers,
     /// Those whose filter goes on with `#`.
-    rest: HashMap<SessionId, Options>,
+    rest: Subscribers,
+}
+
+/// Those who subscribe to one filter.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    own: HashMap<SessionId, Options>,
+    groups: Vec<Group>,
+}
+
+/// Those who share a subscription: each message goes to one of them.
+#[derive(Debug)]
+pub(super) struct Group {
+    name: Box<str>,
+    members: Vec<(SessionId, Options)>,
+    turn: AtomicUsize,
+}
+
+impl Group {
+    /// Whose turn it is: the first in turn for whom `fits`, or else the first in turn.
+    pub(super) fn choose(&self, fits: impl Fn(SessionId) -> bool) -> Option<(SessionId, Options)> {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.members.len();
+        let (after, before) = self.members.split_at(first);
+        let mut in_turn = before.iter().chain(after).copied();
+        let next = in_turn.clone().next();
+        in_turn.find(|(id, _)| fits(*id)).or(next)
+    }
+}
+
+impl Subscribers {
+    /// Those who subscribe for themselves.
+    pub(super) fn own(&self) -> impl Iterator<Item = (SessionId, Options)> {
+        self.own.iter().map(|(&id, &options)| (id, options))
+    }
+
+    /// Those who share.
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    fn insert(&mut self, share: Option<&str>, id: SessionId, options: Options) {
+        let Some(name) = share else {
+            self.own.insert(id, options);
+            return;
+        };
+        let group = match self
+            .groups
+            .iter_mut()
+            .position(|group| &*group.name == name)
+        {
+            Some(known) => &mut self.groups[known],
+            None => self.groups.push_mut(Group {
+                name: name.into(),
+                members: Vec::new(),
+                turn: AtomicUsize::new(0),
+            }),
+        };
+        match group.members.iter_mut().find(|(member, _)| *member == id) {
+            Some(member) => member.1 = options,
+            None => group.members.push((id, options)),
+        }
+    }
+
+    fn remove(&mut self, share: Option<&str>, id: SessionId) {
+        let Some(name) = share else {
+            self.own.remove(&id);
+            return;
+        };
+        if let Some(group) = self.groups.iter_mut().find(|group| &*group.name == name) {
+            group.members.retain(|(member, _)| *member != id);
+        }
+        self.groups.retain(|group| !group.members.is_empty());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.groups.is_empty()
+    }
+}
+
+/// The group and the filter of a shared subscription: `$share/group/filter`.
+pub(crate) fn split_share(text: &str) -> (Option<&str>, &str) {
+    match text
+        .strip_prefix("$share/")
+        .and_then(|rest| rest.split_once('/'))
+    {
+        Some((group, filter)) => (Some(group), filter),
+        None => (None, text),
+    }
 }
 
 impl Tree {
     /// Adds a subscription, or replaces the session's one to the same filter.
-    pub(super) fn insert(&mut self, filter: &str, id: SessionId, options: Options) {
+    pub(super) fn insert(&mut self, text: &str, id: SessionId, options: Options) {
+        let (share, filter) = split_share(text);
         let mut node = self;
         for level in filter.split('/') {
             node = match level {
-                "#" => {
-                    node.rest.insert(id, options);
-                    return;
-                }
+                "#" => return node.rest.insert(share, id, options),
                 "+" => node.any.get_or_insert_default(),
                 name => node.names.entry(name.into()).or_default(),
             };
         }
-        node.here.insert(id, options);
+        node.here.insert(share, id, options);
     }
 
     /// Removes a subscription.
-    pub(super) fn remove(&mut self, filter: &str, id: SessionId) {
-        let (level, below) = match filter.split_once('/') {
-            Some((level, below)) => (level, Some(below)),
-            None => (filter, None),
-        };
+    pub(super) fn remove(&mut self, text: &str, id: SessionId) {
+        let (share, filter) = split_share(text);
+        self.remove_level(share, filter, id);
+    }
+
+    fn remove_level(&mut self, share: Option<&str>, filter: &str, id: SessionId) {
+        let (level, below) = split(filter);
         match level {
-            "#" => {
-                self.rest.remove(&id);
-            }
+            "#" => self.rest.remove(share, id),
             "+" => {
                 if let Some(any) = &mut self.any {
-                    any.remove_below(below, id);
+                    any.remove_below(share, below, id);
                     if any.is_empty() {
                         self.any = None;
                     }
@@ -56,7 +144,7 @@ impl Tree {
             }
             name => {
                 if let Some(node) = self.names.get_mut(name) {
-                    node.remove_below(below, id);
+                    node.remove_below(share, below, id);
                     if node.is_empty() {
                         self.names.remove(name);
                     }
@@ -65,12 +153,10 @@ impl Tree {
         }
     }
 
-    fn remove_below(&mut self, below: Option<&str>, id: SessionId) {
+    fn remove_below(&mut self, share: Option<&str>, below: Option<&str>, id: SessionId) {
         match below {
-            Some(below) => self.remove(below, id),
-            None => {
-                self.here.remove(&id);
-            }
+            Some(below) => self.remove_level(share, below, id),
+            None => self.here.remove(share, id),
         }
     }
 
@@ -78,13 +164,10 @@ impl Tree {
         self.names.is_empty() && self.any.is_none() && self.here.is_empty() && self.rest.is_empty()
     }
 
-    /// Everyone who wants `topic`, each once, with the best of the overlapping subscriptions.
-    pub(super) fn find(&self, topic: &str) -> HashMap<SessionId, Options> {
-        let mut found = HashMap::new();
-        let (level, below) = match topic.split_once('/') {
-            Some((level, below)) => (level, Some(below)),
-            None => (topic, None),
-        };
+    /// The subscribers of every filter that matches `topic`.
+    pub(super) fn matching(&self, topic: &str) -> Vec<&Subscribers> {
+        let mut found = Vec::new();
+        let (level, below) = split(topic);
         if topic.starts_with('$') {
             if let Some(node) = self.names.get(level) {
                 node.collect(below, &mut found);
@@ -95,16 +178,17 @@ impl Tree {
         found
     }
 
-    fn collect(&self, topic: Option<&str>, found: &mut HashMap<SessionId, Options>) {
-        merge(found, &self.rest);
+    fn collect<'a>(&'a self, topic: Option<&str>, found: &mut Vec<&'a Subscribers>) {
+        if !self.rest.is_empty() {
+            found.push(&self.rest);
+        }
         let Some(topic) = topic else {
-            merge(found, &self.here);
+            if !self.here.is_empty() {
+                found.push(&self.here);
+            }
             return;
         };
-        let (level, below) = match topic.split_once('/') {
-            Some((level, below)) => (level, Some(below)),
-            None => (topic, None),
-        };
+        let (level, below) = split(topic);
         if let Some(node) = self.names.get(level) {
             node.collect(below, found);
         }
@@ -114,16 +198,11 @@ impl Tree {
     }
 }
 
-fn merge(found: &mut HashMap<SessionId, Options>, more: &HashMap<SessionId, Options>) {
-    for (&id, &options) in more {
-        found
-            .entry(id)
-            .and_modify(|known| {
-                known.qos = known.qos.max(options.qos);
-                known.no_local &= options.no_local;
-                known.retain_as_published |= options.retain_as_published;
-            })
-            .or_insert(options);
+/// The first level, and what is below it.
+fn split(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('/') {
+        Some((level, below)) => (level, Some(below)),
+        None => (text, None),
     }
 }
 
@@ -131,17 +210,17 @@ fn merge(found: &mut HashMap<SessionId, Options>, more: &HashMap<SessionId, Opti
 mod tests {
     use std::collections::HashSet;
 
-    use mqtt_proto::v5::RetainHandling;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{acl::Filter, message::Qos};
+    use crate::{acl::Filter, lasting::RetainedAtSubscribe, message::Qos};
 
     const PLAIN: Options = Options {
         qos: Qos::AtMostOnce,
         no_local: false,
         retain_as_published: false,
-        retained: RetainHandling::SendAtSubscribe,
+        retained: RetainedAtSubscribe::Send,
+        id: None,
     };
 
     fn any_filter() -> impl Strategy<Value = Filter> {
@@ -159,47 +238,50 @@ mod tests {
     proptest! {
         #[test]
         fn finds_exactly_those_whose_filter_matches(
-            filters in prop::collection::vec(any_filter(), 0..20),
+            filters in prop::collection::vec((any_filter(), any::<bool>()), 0..20),
             gone in prop::collection::vec(any::<bool>(), 20),
             topic in prop::collection::vec("[abগ$]?", 1..5).prop_map(|levels| levels.join("/")),
         ) {
+            let texts: Vec<String> = filters.iter().map(|(filter, shared)| {
+                if *shared { format!("$share/g/{filter}") } else { filter.to_string() }
+            }).collect();
             let mut tree = Tree::default();
-            for (i, filter) in filters.iter().enumerate() {
-                tree.insert(filter.as_str(), SessionId(i as u64), PLAIN);
+            for (i, text) in texts.iter().enumerate() {
+                tree.insert(text, SessionId(i as u64), PLAIN);
             }
             let mut expected = HashSet::new();
-            for (i, filter) in filters.iter().enumerate() {
+            for (i, (filter, _)) in filters.iter().enumerate() {
                 let id = SessionId(i as u64);
                 if gone[i] {
-                    tree.remove(filter.as_str(), id);
+                    tree.remove(&texts[i], id);
                 } else if filter.matches(&topic) {
                     expected.insert(id);
                 }
             }
-            let found: HashSet<_> = tree.find(&topic).into_keys().collect();
+            let found: HashSet<_> = tree.matching(&topic).into_iter().flat_map(|subscribers| {
+                let shared = subscribers.groups().iter().flat_map(|group| &group.members).copied();
+                subscribers.own().chain(shared).map(|(id, _)| id).collect::<Vec<_>>()
+            }).collect();
             prop_assert_eq!(found, expected);
-            for (i, filter) in filters.iter().enumerate() {
-                tree.remove(filter.as_str(), SessionId(i as u64));
+            for (i, text) in texts.iter().enumerate() {
+                tree.remove(text, SessionId(i as u64));
             }
             prop_assert!(tree.is_empty());
         }
     }
 
     #[test]
-    fn overlapping_subscriptions_give_one_copy_at_the_best_qos() {
+    fn each_member_of_a_group_has_its_turn() {
         let mut tree = Tree::default();
-        let id = SessionId(1);
-        tree.insert("farm/#", id, PLAIN);
-        tree.insert(
-            "farm/+",
-            id,
-            Options {
-                qos: Qos::AtLeastOnce,
-                ..PLAIN
-            },
-        );
-        let found = tree.find("farm/x");
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[&id].qos, Qos::AtLeastOnce);
+        for i in 0..3 {
+            tree.insert("$share/g/farm/#", SessionId(i), PLAIN);
+        }
+        let turn = |fits: &dyn Fn(SessionId) -> bool| {
+            let found = tree.matching("farm/x");
+            found[0].groups()[0].choose(fits).unwrap().0.0
+        };
+        assert_eq!([0; 6].map(|_| turn(&|_| true)), [0, 1, 2, 0, 1, 2]);
+        assert_eq!([0; 3].map(|_| turn(&|id| id.0 == 1)), [1, 1, 1]);
+        assert_eq!([0; 3].map(|_| turn(&|_| false)), [0, 1, 2]);
     }
 }

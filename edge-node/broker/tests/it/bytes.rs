@@ -322,12 +322,12 @@ fn v5_packets() -> Vec<Case> {
         (
             "SUBSCRIBE with id 0",
             subscribe_with(&[2, 0x0b, 0], "farm/#"),
-            Told(0xa1),
+            Told(0x82),
         ),
         (
             "SUBSCRIBE with id 1",
             subscribe_with(&[2, 0x0b, 1], "farm/#"),
-            Told(0xa1),
+            Stays,
         ),
         ("DISCONNECT", vec![0xe0, 0], Leaves),
         ("DISCONNECT with a reason", vec![0xe0, 1, 0], Leaves),

@@ -315,6 +315,8 @@ async fn topics_of_the_server_are_not_reached_by_wildcards() {
         topic: "$SYS/version".into(),
         payload: Bytes::from_static(b"1"),
         qos: Qos::AtMostOnce,
+        properties: Bytes::new(),
+        expiry_s: None,
     };
     let house = House::open_holding(DoorConfig::default(), vec![retained]).await;
     let mut ears = everyone(&house, 4, "ears").await;

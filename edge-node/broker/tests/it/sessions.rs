@@ -146,6 +146,8 @@ async fn retained_values_are_kept_replaced_and_cleared() {
         topic: "farm/loaded".into(),
         payload: Bytes::from_static(b"before"),
         qos: Qos::AtLeastOnce,
+        properties: Bytes::new(),
+        expiry_s: None,
     };
     let house = House::open_holding(DoorConfig::default(), vec![first]).await;
     house

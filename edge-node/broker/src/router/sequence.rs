@@ -1,0 +1,127 @@
+//! The one order of everything that is stored: steps wait here for the gate, and are done one after the other.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Weak, atomic::Ordering},
+};
+
+use futures_util::FutureExt;
+use mqtt_proto::Pid;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::{Mailbox, Post, Router, subscribe::Looks};
+use crate::{
+    acks::{Outcome, Reply},
+    codec::Negative,
+    gate::{BoxFuture, Refused, RefusedKind},
+};
+
+/// Something that is done when its turn has come and the gate has answered.
+pub(crate) struct Step {
+    /// What the gate says; none if it was not asked.
+    pub(crate) verdict: Option<BoxFuture<'static, Result<(), Refused>>>,
+    pub(crate) work: Work,
+    /// Who is answered.
+    pub(crate) reply: Option<Reply>,
+    /// Its share of what all connections may have waiting.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+/// What is done.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A message is passed on.
+    Post(Post),
+    /// Retained values are looked up for new subscriptions.
+    Look(Looks),
+    /// PUBREL may be sent.
+    Release(Arc<Mailbox>, Pid),
+    /// A QoS 2 publish that came again is answered.
+    Again(Arc<Mailbox>, Pid),
+    /// A publish is denied.
+    Deny(Negative),
+    /// Only the answer is sent.
+    Answer,
+}
+
+/// Does what is to be done until the router has gone.
+pub(crate) async fn run(mut steps: mpsc::UnboundedReceiver<Step>, router: Weak<Router>) {
+    while let Some(step) = steps.recv().await {
+        let verdict = match step.verdict {
+            None => Ok(()),
+            Some(verdict) => AssertUnwindSafe(verdict)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(gate_failed())),
+        };
+        let Some(router) = router.upgrade() else {
+            return;
+        };
+        router.settle(step.work, step.reply, verdict);
+        drop(step.room);
+    }
+}
+
+fn gate_failed() -> Refused {
+    tracing::error!("the gate panicked");
+    Refused {
+        kind: RefusedKind::Unavailable,
+        reason: "it could not be stored: try again".to_owned(),
+    }
+}
+
+impl Router {
+    fn settle(&self, work: Work, reply: Option<Reply>, verdict: Result<(), Refused>) {
+        let outcome = match (work, verdict) {
+            (Work::Post(post), Ok(())) => {
+                self.counters.accepted.fetch_add(1, Ordering::Relaxed);
+                if let Some((mailbox, pid)) = &post.exact {
+                    mailbox.end_exact(*pid, true);
+                }
+                self.deliver(post);
+                Outcome::Durable
+            }
+            (Work::Post(post), Err(refused)) => {
+                self.take_back(&post);
+                Outcome::Refused(refused)
+            }
+            (Work::Look(looks), Ok(())) => {
+                // The answer goes first, the values after it.
+                if let Some(reply) = reply {
+                    reply.send(Outcome::Durable);
+                }
+                return self.look(looks);
+            }
+            (Work::Release(mailbox, pid), Ok(())) => {
+                mailbox.may_release(pid);
+                Outcome::Durable
+            }
+            (Work::Again(mailbox, pid), _) if !mailbox.is_exact(pid) => Outcome::Refused(Refused {
+                kind: RefusedKind::Unavailable,
+                reason: "it was not stored when it came first: send it again".to_owned(),
+            }),
+            (Work::Deny(negative), _) => Outcome::Denied(negative),
+            (_, Ok(())) => Outcome::Durable,
+            (_, Err(refused)) => Outcome::Refused(refused),
+        };
+        if let Some(reply) = reply {
+            reply.send(outcome);
+        }
+    }
+
+    /// A message was not stored: what was reserved for it is free again.
+    fn take_back(&self, post: &Post) {
+        if let Some((mailbox, pid)) = &post.exact {
+            mailbox.end_exact(*pid, false);
+        }
+        let inner = self.lock();
+        for target in &post.targets {
+            if let Some(pid) = target.pid
+                && let Some(session) = inner.sessions.get(&target.session)
+            {
+                session.mailbox.free(pid);
+            }
+        }
+        drop(inner);
+    }
+}
