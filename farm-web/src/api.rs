@@ -23,7 +23,9 @@ use crate::{
 mod alerts;
 mod animals;
 mod batch;
+mod credentials;
 mod devices;
+mod joins;
 mod milkings;
 mod observations;
 mod places;
@@ -80,6 +82,15 @@ pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
         post("/api/v1/places"),
         get("/api/v1/devices"),
         post("/api/v1/devices"),
+        post("/api/v1/devices/{device}/secret"),
+        post("/api/v1/devices/{device}/frame-key"),
+        post("/api/v1/devices/{device}/certificate"),
+        post("/api/v1/devices/{device}/certificate/revoke"),
+        post("/api/v1/devices/{device}/revoke"),
+        get("/api/v1/authority"),
+        get("/api/v1/joins"),
+        post("/api/v1/joins"),
+        post("/api/v1/joins/{request}/refuse"),
         get("/api/v1/sessions"),
         post("/api/v1/sessions"),
         get("/api/v1/readings"),
@@ -95,6 +106,14 @@ fn documented() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .routes(routes!(milkings::list, milkings::save))
         .routes(routes!(places::list, places::save))
         .routes(routes!(devices::list, devices::save))
+        .routes(routes!(credentials::secret))
+        .routes(routes!(credentials::frame_key))
+        .routes(routes!(credentials::certificate))
+        .routes(routes!(credentials::end_certificate))
+        .routes(routes!(credentials::revoke))
+        .routes(routes!(credentials::authority))
+        .routes(routes!(joins::list, joins::approve))
+        .routes(routes!(joins::refuse))
         .routes(routes!(sessions::list, sessions::save))
         .routes(routes!(readings::list))
         .routes(routes!(alerts::list))

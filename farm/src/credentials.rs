@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq as _;
 
 pub use self::certificates::{
     Certificate, Fingerprint, Standing, add_certificate, certificate, certificates,
-    revoke_certificate, used_certificate,
+    revoke_certificate, revoke_named, used_certificate,
 };
 use crate::{
     auth::Secret,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::{Json, extract::State};
 use farm::{
-    Tx,
+    Tx, credentials,
     devices::{self, DeviceForm, Enabled},
     places,
     text::{Name, Slug},
@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::{
     Items,
     batch::{Batch, BatchResult, Outcome, each},
+    credentials::CredentialsJson,
     places::{PlaceRef, SaveError},
 };
 use crate::{app::Web, auth::Caller, error::Error};
@@ -46,6 +47,8 @@ pub(crate) struct DeviceJson {
     heard_at: Option<i64>,
     /// Messages of it that were refused.
     rejects: i64,
+    /// What it logs in with, if it ever had anything.
+    credentials: Option<CredentialsJson>,
 }
 
 /// A device to store.
@@ -80,11 +83,11 @@ pub(crate) struct DevicesBody {
 #[utoipa::path(get, path = "/api/v1/devices", tag = "devices", responses((status = OK, body = Items<DeviceJson>)))]
 pub(crate) async fn list(State(web): State<Web>) -> Result<Json<Items<DeviceJson>>, Error> {
     let newest = web.farm.live().values();
-    let (rows, places) = web
+    let (rows, places, mut held) = web
         .farm
         .read(move |conn| {
             let rows = devices::overview(conn, &newest)?;
-            Ok::<_, farm::StoreError>((rows, places::list(conn)?))
+            Ok::<_, farm::StoreError>((rows, places::list(conn)?, credentials::all(conn)?))
         })
         .await?;
     let places: HashMap<_, _> = places.into_iter().map(|p| (p.id, p)).collect();
@@ -116,6 +119,7 @@ pub(crate) async fn list(State(web): State<Web>) -> Result<Json<Items<DeviceJson
                 enabled,
                 heard_at: row.heard_at.map(|at| at.0),
                 rejects: row.rejects,
+                credentials: held.remove(&id).map(Into::into),
             }
         })
         .collect();

@@ -345,6 +345,101 @@ async fn a_device_joins_by_the_code_on_its_sticker() {
 }
 
 #[tokio::test]
+async fn programs_do_all_of_it_over_the_api() {
+    let (site, seeded, device) = site().await;
+    let manage = As::Token(&seeded.manage);
+    let own = format!("/api/v1/devices/{}", device.slug);
+    let post =
+        async |path: String, body: &serde_json::Value| site.post_json(&path, manage, body).await;
+    let nothing = serde_json::json!({});
+    let secret = post(format!("{own}/secret"), &nothing).await.json();
+    assert_eq!(secret["user"], "yard-node");
+    assert!(enters(&site, secret["secret"].as_str().unwrap()).await);
+    let key = post(format!("{own}/frame-key"), &nothing).await.json();
+    assert_eq!(key["frame_key"].as_str().unwrap().len(), 64);
+    let bundle = post(format!("{own}/certificate"), &nothing).await.json();
+    assert_eq!(bundle["key"], "ITS KEY");
+    let held = async || {
+        let list = site
+            .get("/api/v1/devices", As::Token(&seeded.read))
+            .await
+            .json();
+        let items = list["items"].as_array().unwrap().clone();
+        let item = items.into_iter().find(|d| d["slug"] == "yard-node");
+        item.unwrap()["credentials"].clone()
+    };
+    let fingerprint = held().await["certificates"][0]["fingerprint"].clone();
+    let end = serde_json::json!({ "fingerprint": fingerprint });
+    let path = format!("{own}/certificate/revoke");
+    assert_eq!(
+        post(path.clone(), &end).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(post(path.clone(), &end).await.status, StatusCode::CONFLICT);
+    assert_eq!(post(path, &nothing).await.status, StatusCode::BAD_REQUEST);
+    let revoke = format!("/api/v1/devices/{}/revoke", device.id);
+    assert_eq!(post(revoke, &nothing).await.status, StatusCode::NO_CONTENT);
+    assert!(held().await["revoked_at"].is_i64() && held().await["secret_since"].is_null());
+    let authority = site.get("/api/v1/authority", As::Token(&seeded.read)).await;
+    assert_eq!(authority.text, "THE FARM'S OWN");
+
+    let node = Node::asks(&site, "KM-0042").await;
+    let waiting = site
+        .get("/api/v1/joins", As::Token(&seeded.read))
+        .await
+        .json();
+    assert_eq!(waiting["items"][0]["serial"], "KM-0042");
+    let join = |more: serde_json::Value| {
+        let mut item = serde_json::json!({ "code": CODE, "slug": "stall-6", "kind": "milk_meter" });
+        item.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        item
+    };
+    for (more, status, said) in [
+        (
+            serde_json::json!({ "code": "7K3M" }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "code: ",
+        ),
+        (
+            serde_json::json!({ "code": "7K3M-9QXT-2FHC" }),
+            StatusCode::CONFLICT,
+            "sticker",
+        ),
+        (
+            serde_json::json!({ "kind": null }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "kind: ",
+        ),
+        (
+            serde_json::json!({ "colour": "red" }),
+            StatusCode::BAD_REQUEST,
+            "colour",
+        ),
+    ] {
+        let refused = post("/api/v1/joins".into(), &join(more)).await;
+        assert_eq!(refused.status, status, "{}", refused.text);
+        assert!(refused.text.contains(said), "{}", refused.text);
+    }
+    let place = serde_json::json!({ "place": { "kind": "stall", "slug": "6" } });
+    let joined = post("/api/v1/joins".into(), &join(place)).await;
+    assert_eq!(joined.status, StatusCode::OK, "{}", joined.text);
+    assert_eq!(node.granted(&site, "KM-0042").await.user, "stall-6");
+    Node::asks(&site, "KM-0043").await;
+    let waiting = site
+        .get("/api/v1/joins", As::Token(&seeded.read))
+        .await
+        .json();
+    let path = format!("/api/v1/joins/{}/refuse", waiting["items"][0]["id"]);
+    assert_eq!(
+        post(path.clone(), &nothing).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(post(path, &nothing).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn a_device_that_is_not_wanted_is_refused() {
     let (site, seeded, _) = site().await;
     let manager = As::Session(&seeded.manager);

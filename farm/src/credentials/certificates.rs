@@ -202,6 +202,24 @@ pub fn revoke_certificate(
     issued(tx, "device.certificate.revoke", device)
 }
 
+/// Ends the certificate whose fingerprint is written `a1:b2:…`.
+///
+/// # Errors
+/// When the device has no such certificate, or it is revoked already.
+pub fn revoke_named(
+    tx: &mut Tx<'_>,
+    device: DeviceId,
+    fingerprint: &str,
+) -> Result<(), CredentialError> {
+    let held = certificates(tx.conn(), device)?;
+    let named = held
+        .iter()
+        .map(|certificate| certificate.fingerprint)
+        .find(|held| held.to_string() == fingerprint.to_ascii_lowercase())
+        .ok_or(CredentialError::UnknownCertificate)?;
+    revoke_certificate(tx, device, &named)
+}
+
 /// Ends every certificate of a device.
 pub(super) fn revoke_all(tx: &mut Tx<'_>, device: DeviceId) -> Result<(), CredentialError> {
     tx.conn().execute(

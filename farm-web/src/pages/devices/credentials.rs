@@ -284,13 +284,7 @@ async fn revoke_certificate(
     let wanted = typed.text("fingerprint").to_owned();
     web.farm
         .write(me.actor(), move |tx| {
-            let held = credentials::certificates(tx.conn(), id)?;
-            let fingerprint = held
-                .into_iter()
-                .map(|c| c.fingerprint)
-                .find(|f| f.to_string() == wanted)
-                .ok_or(credentials::CredentialError::UnknownCertificate)?;
-            credentials::revoke_certificate(tx, id, &fingerprint)
+            credentials::revoke_named(tx, id, &wanted)
         })
         .await?;
     Ok(Done::Saved.then(&format!("/devices/{id}")))

@@ -114,7 +114,7 @@ fn about(lang: Lang, row: &DeviceRow, view: &View) -> Markup {
         ),
         (super::t::short_name(lang), html! { code { (device.slug) } }),
     ];
-    if let Some(every) = device.expected_s() {
+    if let Some(every) = row.every_s() {
         let every = t::every(lang, fmt::duration(lang, every.into()));
         known.push((t::expected(lang), html! { (every) }));
     }

@@ -40,7 +40,7 @@ use crate::{
 pub(crate) mod t {
     ui::texts! {
         asking(n) = "{n} device asks to join" | "{n} devices ask to join" / "{n}টি যন্ত্র যোগ দিতে চায়";
-        type_code = "Type its code" / "কোড লিখুন";
+        type_code = "Type a code" / "কোড লিখুন";
         by_code = "It has a code on its sticker" / "স্টিকারে কোড আছে";
         by_code_hint = "A node that asks to join by itself" / "নিজেই যোগ দিতে চায় এমন নোড";
         title = "Let a device join" / "যন্ত্রকে যোগ দিতে দিন";
@@ -223,12 +223,12 @@ async fn ask_what(ctx: &Ctx, typed: &Typed, request: &Request) -> Result<Respons
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: t::title(lang).into(), href: "/devices/join".into() }]))
         (page_head(t::found(lang), "", &html! {}))
-        (facts(&[
-            (t::serial(lang), html! { code { (request.serial) } }),
-            (t::says(lang), html! { (said(lang, request)) }),
-            (t::asks_from(lang), html! { code { (request.peer) } }),
-        ]))
         form.form method="post" novalidate action="/devices/join/approve" {
+            (facts(&[
+                (t::serial(lang), html! { code { (request.serial) } }),
+                (t::says(lang), html! { (said(lang, request)) }),
+                (t::asks_from(lang), html! { code { (request.peer) } }),
+            ]))
             (typed.faults(lang))
             input type="hidden" name="code" value=(typed.text("code"));
             @if !known.is_empty() { (typed.select("joins_as", joins_as(lang, &known))) }
