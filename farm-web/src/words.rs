@@ -142,6 +142,7 @@ pub mod t {
         finding_no_milk = "No milk came" / "দুধ আসেনি";
         finding_clock_unknown = "Time not certain" / "সময় নিশ্চিত নয়";
         finding_withdrawal = "Milk must be kept out" / "দুধ ট্যাংকে যাবে না";
+        finding_too_much = "more milk than a cow gives" / "অসম্ভব বেশি দুধ";
 
         destination_tank = "In the tank" / "ট্যাংকে";
         destination_withheld = "Kept out" / "আলাদা রাখা";
@@ -399,6 +400,7 @@ pub fn finding(lang: Lang, finding: Finding) -> &'static str {
         Finding::NoMilk => t::finding_no_milk(lang),
         Finding::ClockUnknown => t::finding_clock_unknown(lang),
         Finding::Withdrawal => t::finding_withdrawal(lang),
+        Finding::TooMuch => t::finding_too_much(lang),
     }
 }
 

@@ -71,6 +71,8 @@ kinds! {
     MilkedTwice = "milked_twice", Warning;
     /// Two neighbours' tags seem to be swapped.
     SwappedTag = "swapped_tag", Warning;
+    /// A visit with more milk than a cow gives.
+    TooMuch = "too_much", Warning;
     /// An animal was treated.
     Health = "health", Warning;
     /// The wall clock is not known.
@@ -91,8 +93,14 @@ impl AlertKind {
             Finding::MilkedTwice => Some(Self::MilkedTwice),
             Finding::SwappedTag => Some(Self::SwappedTag),
             Finding::Withdrawal => Some(Self::Withdrawal),
+            Finding::TooMuch => Some(Self::TooMuch),
             _ => None,
         }
+    }
+
+    /// Whether it is the question whose milk a visit was.
+    pub fn asks_whose(self) -> bool {
+        self.is_decision() && self != Self::TooMuch
     }
 
     /// Whether somebody must decide something about a visit, so that only settling closes it.
@@ -104,6 +112,7 @@ impl AlertKind {
                 | Self::TwoIdentities
                 | Self::MilkedTwice
                 | Self::SwappedTag
+                | Self::TooMuch
         )
     }
 }

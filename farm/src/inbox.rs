@@ -1,6 +1,9 @@
 //! What waits for a person: open alerts with what is needed to settle each, and conflicts that a merge has made.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet, hash_map::Entry},
+};
 
 use farm_model::{AnimalId, AnimalStatus};
 use rusqlite::Connection;
@@ -74,7 +77,7 @@ pub fn inbox(conn: &Connection) -> Result<Inbox, StoreError> {
             _ => None,
         };
         let candidates = match &visit {
-            Some(visit) if alert.kind.is_decision() => candidates.of(conn, visit)?,
+            Some(visit) if alert.kind.asks_whose() => candidates.of(conn, visit)?,
             _ => Vec::new(),
         };
         items.push(Item {
@@ -125,36 +128,45 @@ impl Candidates {
             Some(tag) => animals::by_tag(conn, tag)?.map(|a| a.id),
             None => None,
         };
-        let mut ranked: Vec<(i64, Candidate)> = self
+        let mut ranked: Vec<(i64, &Animal)> = self
             .herd
             .iter()
             .flatten()
             .map(|animal| {
-                let usual = usual.get(&animal.id);
-                let tag_read = read == Some(animal.id);
-                let candidate = Candidate {
-                    animal: animal.id,
-                    number: animal.number.clone(),
-                    name: animal.name.clone(),
-                    usual_ml: usual.map(|u| u.yield_ml),
-                    tag_read,
-                };
-                let unlikely = unlikeliness(visit, usual)
-                    + if milked.contains(&animal.id) {
-                        10_000
-                    } else {
-                        0
-                    }
-                    - if tag_read { 100_000 } else { 0 };
-                (unlikely, candidate)
+                let mut unlikely = unlikeliness(visit, usual.get(&animal.id));
+                if milked.contains(&animal.id) {
+                    unlikely += 10_000;
+                }
+                if read == Some(animal.id) {
+                    unlikely -= 100_000;
+                }
+                (unlikely, animal)
             })
             .collect();
-        ranked.sort_by(|a, b| {
-            (a.0, a.1.number.len(), &a.1.number).cmp(&(b.0, b.1.number.len(), &b.1.number))
+        // The herd is long and the list short: only what is shown is put in order.
+        if ranked.len() > CANDIDATES {
+            ranked.select_nth_unstable_by(CANDIDATES - 1, compare);
+            ranked.truncate(CANDIDATES);
+        }
+        ranked.sort_by(compare);
+        let shown = ranked.into_iter().map(|(_, animal)| Candidate {
+            animal: animal.id,
+            number: animal.number.clone(),
+            name: animal.name.clone(),
+            usual_ml: usual.get(&animal.id).map(|u| u.yield_ml),
+            tag_read: read == Some(animal.id),
         });
-        ranked.truncate(CANDIDATES);
-        Ok(ranked.into_iter().map(|(_, c)| c).collect())
+        Ok(shown.collect())
     }
+}
+
+/// The likelier first; of those as likely, the lower number.
+fn compare(a: &(i64, &Animal), b: &(i64, &Animal)) -> Ordering {
+    let key = |(unlikely, animal): &(i64, &Animal)| (*unlikely, animal.number.len());
+    key(a)
+        .cmp(&key(b))
+        .then_with(|| a.1.number.cmp(&b.1.number))
+        .then(a.1.id.cmp(&b.1.id))
 }
 
 /// How far the visit's yield lies from what is usual, in hundredths of her own scatter; at most 5,000.

@@ -70,6 +70,8 @@ pub(crate) mod t {
         two_identities = "Two cows' tags read" / "দুই গরুর ট্যাগ পাওয়া গেছে";
         milked_twice = "Milked twice in a session" / "এক বেলায় দুবার দোহন";
         swapped_tag = "Tags swapped?" / "ট্যাগ অদলবদল?";
+        too_much = "More milk than a cow gives" / "একটি গরুর পক্ষে অসম্ভব দুধ";
+        too_much_do = "It counts nothing yet. Open it and write how much it was, or strike it out." / "এখনো হিসাবে ধরা হয়নি। খুলে আসল পরিমাণ লিখুন, না হলে বাতিল করুন।";
         decide = "Say in the inbox which cow it was." / "কোন গরু ছিল, মীমাংসা পাতায় বলে দিন।";
         health = "Cow is ill" / "গরু অসুস্থ";
         health_do = "Look at her and call the vet if need be." / "গরুটিকে দেখুন, দরকারে ডাক্তার ডাকুন।";
@@ -107,6 +109,7 @@ pub(crate) fn title(lang: Lang, kind: AlertKind) -> &'static str {
         AlertKind::TwoIdentities => t::two_identities(lang),
         AlertKind::MilkedTwice => t::milked_twice(lang),
         AlertKind::SwappedTag => t::swapped_tag(lang),
+        AlertKind::TooMuch => t::too_much(lang),
         AlertKind::Health => t::health(lang),
         AlertKind::ClockUnknown => t::clock_unknown(lang),
         AlertKind::DiskFull => t::disk_full(lang),
@@ -132,6 +135,7 @@ pub(crate) fn advice(lang: Lang, alert: &Alert) -> &'static str {
         | AlertKind::TwoIdentities
         | AlertKind::MilkedTwice
         | AlertKind::SwappedTag => t::decide(lang),
+        AlertKind::TooMuch => t::too_much_do(lang),
         AlertKind::Health => t::health_do(lang),
         AlertKind::ClockUnknown => t::clock_unknown_do(lang),
         AlertKind::DiskFull => t::disk_full_do(lang),

@@ -9,7 +9,7 @@ use farm::{
     alerts::AlertKind,
     animals::{self, Conflict},
     inbox::{self, Candidate, Inbox, Item},
-    milkings,
+    milkings::{self, VisitRow},
 };
 use farm_model::{AnimalId, Clock as _, UnixMillis, VisitId, staff::Role};
 use jiff::tz::TimeZone;
@@ -42,6 +42,7 @@ pub(crate) mod t {
         other = "Another cow: number or tag" / "অন্য গরু: নম্বর বা ট্যাগ";
         assign = "It was she" / "এটিই সে";
         strike = "No milk of ours: strike it out" / "দুধই নয়: কেটে দিন";
+        correct = "Correct" / "ঠিক করুন";
         strike_ask = "Strike this milk out?" / "এই দুধ কেটে দেবেন?";
         strike_text = "It leaves every sum. You can bring it back." / "কোনো হিসাবে থাকবে না। পরে ফিরিয়ে আনতে পারবেন।";
         register = "Register a new animal with this tag" / "এই ট্যাগে নতুন গরু যোগ করুন";
@@ -165,16 +166,7 @@ fn decision(lang: Lang, item: &Item) -> Markup {
         fields: vec![("next".into(), "/inbox".into())],
     };
     html! {
-        h3 { (t::whose(lang)) }
-        form method="post" action={ "/inbox/" (id) "/assign" } {
-            div.tile-grid {
-                @for candidate in &item.candidates { (candidate_tile(lang, candidate)) }
-            }
-        }
-        form.filters method="post" action={ "/inbox/" (id) "/assign" } {
-            (Field::text(format!("other-{id}"), t::other(lang)).required())
-            (Button::secondary(t::assign(lang)))
-        }
+        @if item.alert.kind.asks_whose() { (whose(lang, item, visit)) } @else { p { (alert_page::advice(lang, &item.alert)) } }
         div.actions {
             @match item.alert.kind {
                 AlertKind::UnknownTag => {
@@ -188,11 +180,31 @@ fn decision(lang: Lang, item: &Item) -> Markup {
                         (Button::secondary(t::keep_both(lang)).icon(Icon::Check))
                     }
                 },
+                AlertKind::TooMuch => {
+                    (Button::primary(t::correct(lang)).icon(Icon::Edit).href(format!("/milkings/{id}")))
+                },
                 _ => {},
             }
             (Button::quiet(t::strike(lang)).icon(Icon::Bin).opens(format!("strike-{id}")))
         }
         (strike)
+    }
+}
+
+/// Who it may have been, to choose from, and a field for any other.
+fn whose(lang: Lang, item: &Item, visit: &VisitRow) -> Markup {
+    let id = visit.id;
+    html! {
+        h3 { (t::whose(lang)) }
+        form method="post" action={ "/inbox/" (id) "/assign" } {
+            div.tile-grid {
+                @for candidate in &item.candidates { (candidate_tile(lang, candidate)) }
+            }
+        }
+        form.filters method="post" action={ "/inbox/" (id) "/assign" } {
+            (Field::text(format!("other-{id}"), t::other(lang)).required())
+            (Button::secondary(t::assign(lang)))
+        }
     }
 }
 

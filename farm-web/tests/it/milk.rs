@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use farm::milkings;
-use farm_model::VisitId;
+use farm_model::{Body, Clock as _, DeviceId, Observation, VisitId};
 
 use crate::client::{As, Site};
 
@@ -125,4 +125,43 @@ async fn a_record_is_corrected_struck_out_and_brought_back() {
     assert_eq!(now().await.yield_ml, 7_250, "the correction still stands");
     let again = site.post(&format!("{path}/restore"), manager, "").await;
     assert_eq!(again.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn milk_that_cannot_be_is_settled_from_the_inbox() {
+    let (site, seeded) = Site::full().await;
+    let manager = As::Session(&seeded.manager);
+    let at = site.farm.clock().now();
+    let told = Observation {
+        device: DeviceId::new(),
+        at,
+        body: Body::Milked {
+            animal: "101".into(),
+            session: "1".into(),
+            yield_ml: 95_000,
+            fat: None,
+            snf: None,
+        },
+        raw: Vec::new(),
+        key: Some("k".into()),
+    };
+    let recorded = site.farm.write(farm::Actor::System, move |tx| {
+        milkings::record_told(tx, &told)
+    });
+    let id = recorded.await.unwrap().unwrap().visit();
+    let inbox = site.get("/inbox", manager).await.text;
+    let item = inbox
+        .split("<li class=\"card alert-card\"")
+        .find(|item| item.contains("More milk than a cow gives"))
+        .expect("it waits");
+    assert!(
+        item.contains("95.0 L") && item.contains(&format!("href=\"/milkings/{id}\"")),
+        "{item}"
+    );
+    assert!(!item.contains("/assign"), "whose it was is no question");
+    let form = "litres=9.5&destination=tank";
+    let saved = site.post(&format!("/milkings/{id}"), manager, form).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let inbox = site.get("/inbox", manager).await.text;
+    assert!(!inbox.contains("More milk than a cow gives"), "{inbox}");
 }

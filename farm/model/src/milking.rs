@@ -186,6 +186,8 @@ pub enum Finding {
     ClockUnknown,
     /// Milked while under a withdrawal hold.
     Withdrawal,
+    /// More milk than a cow gives: it counts nothing until a person says what it was.
+    TooMuch,
 }
 
 impl Finding {
@@ -202,6 +204,7 @@ impl Finding {
         Self::NoMilk,
         Self::ClockUnknown,
         Self::Withdrawal,
+        Self::TooMuch,
     ];
 
     /// The name used in the store, JSON and translation keys.
@@ -218,6 +221,7 @@ impl Finding {
             Self::NoMilk => "no_milk",
             Self::ClockUnknown => "clock_unknown",
             Self::Withdrawal => "withdrawal",
+            Self::TooMuch => "too_much",
         }
     }
 
@@ -235,6 +239,7 @@ impl Finding {
                 | Self::TwoIdentities
                 | Self::MilkedTwice
                 | Self::SwappedTag
+                | Self::TooMuch
         )
     }
 }

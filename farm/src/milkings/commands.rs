@@ -30,6 +30,7 @@ const ALL: &[AlertKind] = &[
     AlertKind::TwoIdentities,
     AlertKind::SwappedTag,
     AlertKind::MilkedTwice,
+    AlertKind::TooMuch,
 ];
 
 /// What a visit gave in truth.
@@ -79,7 +80,8 @@ pub fn correct(tx: &mut Tx<'_>, id: VisitId, correction: &Correction) -> Result<
     {
         destination = Destination::Withheld;
     }
-    if visit.yield_ml == correction.yield_ml && visit.destination == destination {
+    let is_open = alerts::find_open(tx.conn(), AlertKind::TooMuch, Subject::Visit(id))?.is_some();
+    if visit.yield_ml == correction.yield_ml && visit.destination == destination && !is_open {
         return Err(MilkError::NoChange);
     }
     let fact = Fact::Corrected {
@@ -89,6 +91,7 @@ pub fn correct(tx: &mut Tx<'_>, id: VisitId, correction: &Correction) -> Result<
     };
     let fact = append(tx, id, &fact)?;
     project(tx, id)?;
+    alerts::settle_visit(tx, id, &[AlertKind::TooMuch], "corrected")?;
     tx.audit("milking.correct", &id.to_string(), None)?;
     Ok(fact)
 }
@@ -245,17 +248,23 @@ fn reopen(tx: &mut Tx<'_>, visit: &VisitRow) -> Result<(), StoreError> {
         return Ok(());
     }
     let words = history(tx.conn(), visit.id)?;
-    let assigned = words.iter().any(|w| w.what == What::Assigned && !w.undone);
+    let said = |what| words.iter().any(|w| w.what == what && !w.undone);
+    let (assigned, corrected) = (said(What::Assigned), said(What::Corrected));
     for finding in &visit.findings {
         let open = match finding {
             Finding::MilkedTwice => match visit.animal {
                 Some(animal) => other_visit(tx, animal, visit.session, visit.id)?.is_some(),
                 None => false,
             },
+            Finding::TooMuch => !corrected,
             finding => finding.needs_decision() && !assigned,
         };
         if open && let Some(kind) = AlertKind::of_finding(*finding) {
-            let detail = serde_json::json!({ "stall": visit.stall, "yield_ml": visit.yield_ml });
+            let told = words.first().and_then(|w| w.yield_ml);
+            let yield_ml = told
+                .filter(|_| *finding == Finding::TooMuch)
+                .unwrap_or(visit.yield_ml);
+            let detail = serde_json::json!({ "stall": visit.stall, "yield_ml": yield_ml });
             alerts::raise(tx, kind, Subject::Visit(visit.id), &detail)?;
         }
     }

@@ -4,7 +4,7 @@ use farm_model::{AnimalId, Destination, Identity, Visit, VisitId};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{VisitRow, bits_of, get, stored};
+use super::{MOST_ML, VisitRow, bits_of, get, stored};
 use crate::{
     sql,
     store::{Change, FactId, StoreError, Tx},
@@ -143,10 +143,8 @@ pub(super) fn project(tx: &mut Tx<'_>, id: VisitId) -> Result<(), StoreError> {
 
 /// Writes a visit that is new, without looking for what it replaces.
 pub(super) fn project_new(tx: &mut Tx<'_>, visit: &Visit, fact: FactId) -> Result<(), StoreError> {
-    let standing = Standing {
-        visit: visit.clone(),
-        voided: false,
-    };
+    let standing = Standing::first(visit);
+    let visit = &standing.visit;
     write(tx.conn(), &standing, fact, None)?;
     count_figures(
         tx.conn(),
@@ -173,6 +171,20 @@ struct Standing {
     voided: bool,
 }
 
+impl Standing {
+    /// As it was told. More milk than a cow gives is no milk until a person says how much it was; the fact keeps the figure.
+    fn first(told: &Visit) -> Self {
+        let mut visit = told.clone();
+        if visit.yield_ml > MOST_ML {
+            visit.yield_ml = 0;
+        }
+        Self {
+            visit,
+            voided: false,
+        }
+    }
+}
+
 fn stand(facts: &[Kept]) -> Option<Standing> {
     let Some(Kept {
         fact: Fact::Recorded { visit },
@@ -188,10 +200,7 @@ fn stand(facts: &[Kept]) -> Option<Standing> {
             _ => None,
         })
         .collect();
-    let mut standing = Standing {
-        visit: (**visit).clone(),
-        voided: false,
-    };
+    let mut standing = Standing::first(visit);
     for kept in facts.iter().filter(|k| !undone.contains(&k.id)) {
         match &kept.fact {
             Fact::Assigned {
@@ -319,14 +328,15 @@ fn count_figures(conn: &Connection, f: &Figures, sign: Sign) -> Result<(), Store
         Sign::Minus => (-1, -f.yield_ml),
     };
     let mut cows = 0;
-    if let Some(animal) = f.animal {
+    // A cow that stood there and gave nothing was not milked.
+    if let Some(animal) = f.animal.filter(|_| f.yield_ml > 0) {
         let visits: i64 = conn
             .prepare_cached(
                 "INSERT INTO animal_day (animal, day, n, yield_ml) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (animal, day) DO UPDATE SET n = n + ?3, yield_ml = yield_ml + ?4 RETURNING n",
             )?
             .query_row(params![animal.as_bytes(), f.day, n, ml], |row| row.get(0))?;
-        // The first visit of the day brings a cow, the last one's leaving takes her away.
+        // The first milk of the day brings a cow, the last one's leaving takes her away.
         cows = match (sign, visits) {
             (Sign::Plus, 1) => 1,
             (Sign::Minus, 0) => -1,

@@ -38,14 +38,19 @@ impl Told {
 /// Writes a finished visit down, once, whatever is told twice; checks holds, and raises what a person must know.
 ///
 /// # Errors
-/// When its yield cannot be, or the database fails.
+/// When its yield is less than nothing, or the database fails. More than a cow gives is written down as it was told, counts
+/// nothing, and waits for a person.
 pub fn record(tx: &mut Tx<'_>, visit: Visit) -> Result<Told, MilkError> {
     if is_known(tx, visit.id)? {
         return Ok(Told::Known(visit.id));
     }
     let mut visit = visit;
-    if !(0..=MOST_ML).contains(&visit.yield_ml) {
+    if visit.yield_ml < 0 {
         return Err(MilkError::Yield);
+    }
+    let is_too_much = visit.yield_ml > MOST_ML;
+    if is_too_much {
+        find(&mut visit, Finding::TooMuch);
     }
     settle_identity(tx, &mut visit)?;
     if let Some(animal) = visit.identity.animal() {
@@ -71,7 +76,9 @@ pub fn record(tx: &mut Tx<'_>, visit: Visit) -> Result<Told, MilkError> {
     )?;
     project_new(tx, &visit, fact)?;
     raise(tx, &visit)?;
-    if let Some(animal) = visit.identity.animal() {
+    if let Some(animal) = visit.identity.animal()
+        && !is_too_much
+    {
         yields::watch(tx, animal, &visit)?;
     }
     Ok(Told::Recorded(visit.id))
@@ -174,7 +181,7 @@ pub fn record_told(tx: &mut Tx<'_>, told: &Observation) -> Result<Option<Told>, 
     else {
         return Ok(None);
     };
-    if !(1..=MOST_ML).contains(yield_ml) {
+    if *yield_ml < 1 {
         return Err(MilkError::Yield);
     }
     let tz = settings::load(tx.conn())?.tz();

@@ -27,6 +27,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v1.sql"),
     include_str!("../schema/v2.sql"),
     include_str!("../schema/v3.sql"),
+    include_str!("../schema/v4.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =

@@ -6,6 +6,7 @@
 
 mod auth;
 mod credentials;
+mod doubtful;
 mod events;
 mod heat;
 mod herd;
