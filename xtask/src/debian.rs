@@ -43,6 +43,10 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         package: "mosquitto-clients",
     },
     Need {
+        file: "/usr/bin/openssl",
+        package: "openssl",
+    },
+    Need {
         file: "/usr/bin/strace",
         package: "strace",
     },
