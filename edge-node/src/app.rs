@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use edge_acquire::{Drivers, Settings};
-use edge_broker::{Door, DoorConfig};
+use edge_broker::Door;
 use farm::{Farm, StoreError};
 use farm_web::{App, MqttPorts, Options};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -25,13 +25,12 @@ use crate::{
     cli, clock,
     config::Config,
     front::{self, Bounds},
-    gate::FarmGate,
     hardware::EdgeHardware,
     homeassistant,
     ingest::{Ingest, Intake, Pulse},
     jobs::{self, Charge},
     lock::DataLock,
-    logging,
+    logging, mqtt,
 };
 
 /// Batches of drivers that may wait for the pipeline.
@@ -124,22 +123,16 @@ impl Appliance {
         let pulse = ingest.pulse();
         let pipeline = tokio::spawn(ingest.run(stop_pipeline.clone()));
 
-        let gate = FarmGate::new(
-            farm.clone(),
-            intake.clone(),
-            config.mqtt.anonymous_from.clone(),
-        );
-        let door = Door::start(door_config(&config), Arc::new(gate))
-            .await
-            .context("the MQTT door cannot open its addresses")?;
-        let door = Arc::new(door);
+        let mqtt::Opened { door, authority } =
+            mqtt::open(&config, &farm, &intake, &tasks, &stop).await?;
         let hardware = EdgeHardware::new(Arc::clone(&drivers), settings);
         let ports = MqttPorts {
             plain: door.addresses().tcp.first().map(SocketAddr::port),
-            tls: None,
+            tls: door.addresses().tls.first().map(SocketAddr::port),
         };
         let mut app = web_app(&farm, hardware, intake, &pulse, metrics, &config.data.dir).await?;
         app.options.mqtt = ports;
+        app.options.authority = Some(Arc::new(authority));
         let web = serve(&config.web.listen, &app, &tasks, &stop).await?;
         if config.homeassistant.enabled {
             let (farm, door, ended) = (farm.clone(), Arc::clone(&door), stop.clone());
@@ -155,7 +148,7 @@ impl Appliance {
             data: config.data,
         };
         jobs::start(charge, &tasks, &stop);
-        tracing::info!(?web, mqtt = ?door.addresses().tcp, boot = farm.boot(), "the appliance runs");
+        tracing::info!(?web, mqtt = ?door.addresses().tcp, tls = ?door.addresses().tls, boot = farm.boot(), "the appliance runs");
         Ok(Self {
             farm,
             web,
@@ -182,6 +175,16 @@ impl Appliance {
     /// Where its MQTT door is.
     pub fn mqtt(&self) -> &[SocketAddr] {
         &self.door.addresses().tcp
+    }
+
+    /// Where its MQTT door is over TLS.
+    pub fn mqtt_tls(&self) -> &[SocketAddr] {
+        &self.door.addresses().tls
+    }
+
+    /// Where its MQTT door is over WebSocket.
+    pub fn mqtt_websocket(&self) -> &[SocketAddr] {
+        &self.door.addresses().websocket
     }
 
     /// Waits until it can't go on, and says why.
@@ -313,16 +316,6 @@ fn acquire_settings(config: &Config) -> Settings {
         // Well within the time after which the milking engine takes silence for a gap.
         repeat_every: std::time::Duration::from_secs(u64::from(config.milking.gap_after_s) * 2 / 3),
         ..Settings::default()
-    }
-}
-
-fn door_config(config: &Config) -> DoorConfig {
-    DoorConfig {
-        listen: config.mqtt.listen.clone(),
-        websocket: config.mqtt.websocket.clone(),
-        max_packet: config.mqtt.max_packet_bytes as usize,
-        max_connections: config.mqtt.max_connections as usize,
-        ..DoorConfig::default()
     }
 }
 

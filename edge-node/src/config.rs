@@ -87,6 +87,14 @@ pub struct MqttConfig {
     pub listen: Vec<SocketAddr>,
     /// Addresses for MQTT over WebSocket; none switches it off.
     pub websocket: Vec<SocketAddr>,
+    /// Addresses for MQTT over TLS; none switches it off.
+    pub tls: Vec<SocketAddr>,
+    /// The oldest version of TLS that is spoken.
+    pub tls_min: TlsVersion,
+    /// Names and addresses under which devices reach this machine, besides those that it knows itself.
+    pub names: Vec<String>,
+    /// Whether devices may ask to join.
+    pub join: bool,
     /// Addresses whose clients may come without a name and secret. Deny by default.
     pub anonymous_from: Vec<IpAddr>,
     /// Largest packet taken, in bytes.
@@ -100,11 +108,26 @@ impl Default for MqttConfig {
         Self {
             listen: vec![SocketAddr::from(([0, 0, 0, 0], 1883))],
             websocket: Vec::new(),
+            tls: vec![SocketAddr::from(([0, 0, 0, 0], 8883))],
+            tls_min: TlsVersion::V1_2,
+            names: Vec::new(),
+            join: true,
             anonymous_from: Vec::new(),
             max_packet_bytes: 65_536,
             max_connections: 2_500,
         }
     }
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// TLS 1.2: small devices.
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V1_3,
 }
 
 /// Serial ports and buses.
@@ -409,6 +432,16 @@ fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
             "`mqtt.max_connections` must be at least 1; to switch plain MQTT off, set `mqtt.listen` to []".to_owned(),
         );
     }
+    for name in &config.mqtt.names {
+        if !is_name(name) {
+            wrong(
+                "names",
+                format!(
+                    "`mqtt.names`: \"{name}\" is neither a host name nor an address; write it as \"farm.example\" or \"192.168.1.10\""
+                ),
+            );
+        }
+    }
     if !(config.clock.simulated_rate >= 0.0 && config.clock.simulated_rate <= 10_000.0) {
         wrong(
             "simulated_rate",
@@ -421,6 +454,18 @@ fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
     } else {
         Err(problems)
     }
+}
+
+/// Whether a certificate can be for this name.
+fn is_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    name.parse::<IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(is_label))
 }
 
 #[cfg(test)]
@@ -468,6 +513,8 @@ mod tests {
           line 2: `web.listen` is empty: nobody could open a page; write ["0.0.0.0:8080"]
           line 4: `data.copy_at`: "25:00" is no time of day; write it as "02:30"
         "#);
+        insta::assert_snapshot!(problems("[mqtt]\nnames = [\"farm.local\", \"ফার্ম\"]\n"), @r#"  line 2: `mqtt.names`: "ফার্ম" is neither a host name nor an address; write it as "farm.example" or "192.168.1.10""#);
+        insta::assert_snapshot!(problems("[mqtt]\ntls_min = \"1.1\"\n"), @"  line 2: unknown variant `1.1`, expected `1.2` or `1.3`");
         insta::assert_snapshot!(problems("[data]\ncopies = \"thirty\"\n"), @r#"  line 2: invalid type: string "thirty", expected u32"#);
         insta::assert_snapshot!(problems("[data\n"), @"  line 1: unclosed table, expected `]`");
     }

@@ -96,7 +96,8 @@ pub fn examine(config: &Config) -> Vec<Check> {
     for address in &config.web.listen {
         checks.push(listener("web", *address, running));
     }
-    for address in config.mqtt.listen.iter().chain(&config.mqtt.websocket) {
+    let mqtt = &config.mqtt;
+    for address in mqtt.listen.iter().chain(&mqtt.websocket).chain(&mqtt.tls) {
         checks.push(listener("mqtt", *address, running));
     }
     checks.push(serial(&config.serial.dirs));

@@ -1,71 +1,176 @@
 //! What the MQTT door asks of the appliance: who may enter, and what makes a message durable.
 //!
-//! A client logs in with an API token as its password (the user name is for people to recognise it), or comes without one from an
-//! address that the configuration names. Deny by default: a client may publish the farm's readings and listen to them,
-//! nothing else. Invariant: `accept` takes its place in the queue at once and resolves after the commit.
+//! Who may enter and stay is the `Doorkeeper`'s business, what each may do `permits`'. Devices also ask here whether they may
+//! join, and for certificates; the answers leave through `follow`. Invariant: `accept` takes its place in the queue at once and
+//! resolves after the commit.
 
-use std::{net::IpAddr, sync::Arc};
+mod doorkeeper;
+mod follow;
+mod joining;
+mod permits;
+mod who;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use edge_broker::{
-    BoxFuture, Denied, Filter, Gate, Login, Permit, Publish, Qos, Refused, RefusedKind, Retained,
+    BoxFuture, Denied, Gate, Login, Permit, Publish, Qos, Refused, RefusedKind, Retained,
 };
-use farm::{Farm, auth, auth::Scope};
-use farm_model::Clock;
+use farm::{
+    Actor, Farm, devices,
+    joins::{self, JoinError},
+};
+use farm_model::{Clock as _, DeviceId};
+use farm_web::Authority as _;
+use tokio::sync::mpsc;
 
-use crate::ingest::{self, Intake, Told};
+use self::who::Who;
+pub(crate) use self::{
+    doorkeeper::{Doorkeeper, Joining},
+    follow::{Word, follow, words},
+};
+use crate::{
+    authority::FarmAuthority,
+    ingest::{self, Intake, Told},
+};
 
-/// Topics that devices tell their readings on.
-const TELL: [&str; 2] = ["farm/#", "application/#"];
-/// Topics that clients may listen to.
-const LISTEN: [&str; 3] = ["farm/#", "khamar/#", "homeassistant/#"];
+/// A device is given one certificate in this time: each is written down.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(60);
 
 /// The appliance's gate.
 pub(crate) struct FarmGate {
     farm: Farm,
     intake: Intake,
-    anonymous_from: Vec<IpAddr>,
+    keeper: Arc<Doorkeeper>,
+    authority: FarmAuthority,
+    words: mpsc::Sender<Word>,
+    certified: Mutex<HashMap<DeviceId, Instant>>,
 }
 
 impl FarmGate {
-    pub(crate) fn new(farm: Farm, intake: Intake, anonymous_from: Vec<IpAddr>) -> Self {
+    pub(crate) fn new(
+        farm: Farm,
+        intake: Intake,
+        keeper: Arc<Doorkeeper>,
+        authority: FarmAuthority,
+        words: mpsc::Sender<Word>,
+    ) -> Self {
         Self {
             farm,
             intake,
-            anonymous_from,
+            keeper,
+            authority,
+            words,
+            certified: Mutex::default(),
         }
     }
+
+    /// What a publish asks of the gate itself, besides being stored.
+    fn errand(&self, publish: &Publish) -> Option<BoxFuture<'static, Result<(), Refused>>> {
+        match publish.user.as_deref()?.parse().ok()? {
+            Who::Joining { address, serial } => Some(self.ask(address, &serial, publish)),
+            Who::Device(device)
+                if publish.topic.starts_with("khamar/node/") && publish.topic.ends_with("/csr") =>
+            {
+                Some(self.certify(device, publish))
+            }
+            _ => None,
+        }
+    }
+
+    /// A device asks to join.
+    fn ask(
+        &self,
+        address: IpAddr,
+        serial: &str,
+        publish: &Publish,
+    ) -> BoxFuture<'static, Result<(), Refused>> {
+        let ask = match joining::read(serial, &publish.payload) {
+            Ok(ask) => ask,
+            Err(bad) => {
+                // MQTT 3.1.1 cannot be told, and would send it for ever.
+                tracing::info!(%address, serial, %bad, "a request to join was not understood");
+                return Box::pin(std::future::ready(Ok(())));
+            }
+        };
+        let farm = self.farm.clone();
+        Box::pin(async move {
+            let asked = farm.write(Actor::System, move |tx| joins::ask(tx, &ask, address));
+            asked.await.map_err(|error| Refused {
+                kind: match error {
+                    JoinError::TooMany => RefusedKind::Quota,
+                    _ => RefusedKind::Unavailable,
+                },
+                reason: error.to_string(),
+            })
+        })
+    }
+
+    /// A device asks for a certificate of its own key; the answer, or why there is none, goes to its topic.
+    fn certify(
+        &self,
+        device: DeviceId,
+        publish: &Publish,
+    ) -> BoxFuture<'static, Result<(), Refused>> {
+        {
+            let mut certified = self
+                .certified
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            certified.retain(|_, at| at.elapsed() < CERTIFICATE_EVERY);
+            if certified.contains_key(&device) {
+                let reason = "one certificate a minute: the last one counts";
+                return refused(RefusedKind::Quota, reason);
+            }
+            certified.insert(device, Instant::now());
+        }
+        let request = String::from_utf8_lossy(&publish.payload).into_owned();
+        let (farm, authority, words) = (
+            self.farm.clone(),
+            self.authority.clone(),
+            self.words.clone(),
+        );
+        Box::pin(async move {
+            let signed = authority.sign(Actor::Device(device), device, request).await;
+            let payload = match signed {
+                Ok(bundle) => bundle.certificate,
+                Err(error) => error.to_string(),
+            };
+            let found = farm.read(move |conn| devices::get(conn, device)).await;
+            if let Ok(Some(device)) = found {
+                let word = Word {
+                    topic: permits::certificate_topic(&device.slug),
+                    payload: payload.into_bytes(),
+                };
+                // Full, or closing: the device asks again.
+                let _ = words.try_send(word);
+            }
+            Ok(())
+        })
+    }
+}
+
+fn refused(kind: RefusedKind, reason: &str) -> BoxFuture<'static, Result<(), Refused>> {
+    let reason = reason.to_owned();
+    Box::pin(std::future::ready(Err(Refused { kind, reason })))
 }
 
 impl Gate for FarmGate {
     fn authenticate(&self, login: Login) -> BoxFuture<'_, Result<Permit, Denied>> {
-        Box::pin(async move {
-            let Some(password) = login.password else {
-                let known = self
-                    .anonymous_from
-                    .contains(&login.peer.ip().to_canonical());
-                return if known {
-                    Ok(permit(Scope::Observe))
-                } else {
-                    Err(Denied::NotAuthorized)
-                };
-            };
-            let Ok(secret) = String::from_utf8(password.to_vec()) else {
-                return Err(Denied::BadCredentials);
-            };
-            let token = self.farm.read(move |conn| auth::token(conn, &secret)).await;
-            match token {
-                Ok(Some(token)) => Ok(permit(token.scope)),
-                Ok(None) => Err(Denied::BadCredentials),
-                Err(error) => {
-                    tracing::error!(%error, client = %login.client_id, "log-in of an MQTT client failed");
-                    Err(Denied::Unavailable)
-                }
-            }
-        })
+        Box::pin(self.keeper.admit(login))
     }
 
     fn accept(&self, publish: Publish) -> BoxFuture<'static, Result<(), Refused>> {
+        let errand = self.errand(&publish);
+        if errand.is_some() && publish.retain {
+            let reason = "a request is not retained: publish it without that flag";
+            return refused(RefusedKind::NotAuthorized, reason);
+        }
         let received = self.farm.clock().now();
         let mut told: Vec<Told> = ingest::read_publish(&publish.topic, &publish.payload, received)
             .into_iter()
@@ -78,14 +183,18 @@ impl Gate for FarmGate {
             }));
         }
         if told.is_empty() {
-            return Box::pin(std::future::ready(Ok(())));
+            return errand.unwrap_or_else(|| Box::pin(std::future::ready(Ok(()))));
         }
         let stored = self.intake.submit(told);
         Box::pin(async move {
-            stored.await.map(drop).map_err(|error| Refused {
+            stored.await.map_err(|error| Refused {
                 kind: RefusedKind::Unavailable,
                 reason: format!("not stored: {error}"),
-            })
+            })?;
+            match errand {
+                Some(errand) => errand.await,
+                None => Ok(()),
+            }
         })
     }
 
@@ -107,23 +216,5 @@ impl Gate for FarmGate {
                 })
                 .collect()
         })
-    }
-}
-
-fn permit(scope: Scope) -> Permit {
-    let filters = |topics: &[&str]| {
-        topics
-            .iter()
-            .map(|t| t.parse::<Filter>().expect("these filters are valid"))
-            .collect()
-    };
-    Permit {
-        identity: None,
-        publish: if scope == Scope::Read {
-            Vec::new()
-        } else {
-            filters(&TELL)
-        },
-        subscribe: filters(&LISTEN),
     }
 }

@@ -6,6 +6,7 @@
 
 mod api_ingest;
 pub mod app;
+mod authority;
 mod cli;
 pub mod clock;
 pub mod config;
@@ -21,5 +22,7 @@ pub mod ingest;
 mod jobs;
 pub mod lock;
 mod logging;
+mod mqtt;
+mod names;
 
 pub use cli::Cli;

@@ -318,6 +318,16 @@ pub fn answers(conn: &Connection, now: &Stamp) -> Result<Vec<Answer>, StoreError
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Whether an answer waits for `device` to come with it.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_awaited(conn: &Connection, device: DeviceId) -> Result<bool, StoreError> {
+    Ok(conn
+        .prepare_cached("SELECT 1 FROM join_request WHERE device = ?1")?
+        .exists([device.as_bytes()])?)
+}
+
 /// The device came with what it was told: the answer is thrown away.
 ///
 /// # Errors

@@ -101,7 +101,7 @@ impl Trial {
         fs::write(
             dir.join("khamar.toml"),
             format!(
-                "[data]\ndir = \"{}\"\n[web]\nlisten = [\"{web}\"]\n[mqtt]\nlisten = [\"127.0.0.1:0\"]\n",
+                "[data]\ndir = \"{}\"\n[web]\nlisten = [\"{web}\"]\n[mqtt]\nlisten = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\"]\n",
                 dir.join("data").display()
             ),
         )?;

@@ -143,7 +143,7 @@ impl Demo {
             &path,
             format!(
                 "[data]\ndir = \"{data}\"\n[web]\nlisten = [\"0.0.0.0:{web}\"]\n\
-                 [mqtt]\nlisten = [\"127.0.0.1:{mqtt}\"]\nanonymous_from = [\"127.0.0.1\"]\n[serial]\ndirs = [\"{farm}/tty\"]\n\
+                 [mqtt]\nlisten = [\"127.0.0.1:{mqtt}\"]\ntls = [\"127.0.0.1:0\"]\nanonymous_from = [\"127.0.0.1\"]\n[serial]\ndirs = [\"{farm}/tty\"]\n\
                  [onewire]\nroot = \"{farm}/w1\"\nevery_s = 2\n[clock]\nsimulated_start_ms = {origin}\nsimulated_rate = {speed:?}\n",
                 data = dir.join("data").display(),
                 farm = dir.join("farm").display(),

@@ -26,7 +26,7 @@ impl Machine {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let config = format!(
-            "[data]\ndir = \"{path}/data\"\n[web]\nlisten = [\"127.0.0.1:0\"]\n[mqtt]\nlisten = [\"127.0.0.1:0\"]\n\
+            "[data]\ndir = \"{path}/data\"\n[web]\nlisten = [\"127.0.0.1:0\"]\n[mqtt]\nlisten = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\"]\n\
              [serial]\ndirs = [\"{path}/serial\"]\n[onewire]\nroot = \"{path}/w1\"\n[clock]\ntrust = \"system\"\n\
              [log]\nlevel = \"trace\"\n"
         );

@@ -35,6 +35,8 @@ pub struct Edge {
     pub web: SocketAddr,
     /// Address of the MQTT door.
     pub mqtt: SocketAddr,
+    /// The same over TLS.
+    pub mqtt_tls: SocketAddr,
     /// A token of the JSON API that may write.
     pub token: String,
     options: EdgeOptions,
@@ -53,6 +55,7 @@ impl Edge {
             dir,
             web: free_address(),
             mqtt: free_address(),
+            mqtt_tls: free_address(),
             token: String::new(),
             options: options.clone(),
             began: Instant::now(),
@@ -213,7 +216,7 @@ impl Edge {
             simulated,
             ..self.options.clone()
         };
-        let text = configuration(self.dir.path(), self.web, self.mqtt, &options);
+        let text = configuration(self, &options);
         fs::write(self.dir.path().join("khamar.toml"), text).expect("its folder is writable");
     }
 
@@ -276,14 +279,15 @@ impl Drop for Edge {
     }
 }
 
-fn configuration(dir: &Path, web: SocketAddr, mqtt: SocketAddr, options: &EdgeOptions) -> String {
+fn configuration(edge: &Edge, options: &EdgeOptions) -> String {
+    let (dir, web, mqtt, tls) = (edge.dir.path(), edge.web, edge.mqtt, edge.mqtt_tls);
     let farm = options.farm.clone().unwrap_or_else(|| dir.join("no-farm"));
     let mut sections = vec![
         ("data", format!("dir = {:?}", dir.join("data"))),
         ("web", format!("listen = [\"{web}\"]")),
         (
             "mqtt",
-            format!("listen = [\"{mqtt}\"]\nanonymous_from = [\"127.0.0.1\"]"),
+            format!("listen = [\"{mqtt}\"]\ntls = [\"{tls}\"]\nanonymous_from = [\"127.0.0.1\"]"),
         ),
         ("serial", format!("dirs = [{:?}]", farm.join("tty"))),
         (
