@@ -35,7 +35,7 @@ impl Figure {
     }
 
     pub(crate) fn goal(mut self, goal: f64) -> Self {
-        self.goal = Some(goal);
+        self.goal = Some(rounded(goal));
         self
     }
 

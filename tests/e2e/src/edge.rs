@@ -123,6 +123,16 @@ impl Edge {
         self.spawn_as(crate::trace::under(&run, trace));
     }
 
+    /// Starts the process with a disk that cannot sync, once each thread has synced `after` times; until
+    /// [`crate::trace::let_go`].
+    ///
+    /// # Panics
+    /// When it can't be started or already runs, or strace is not installed.
+    pub fn spawn_failing(&mut self, after: u32) {
+        let run = self.program(&["run"]);
+        self.spawn_as(crate::trace::failing(&run, after));
+    }
+
     fn spawn_as(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "it runs already");
         self.configure();

@@ -36,6 +36,49 @@ pub struct Call {
 /// # Panics
 /// When strace is not installed.
 pub fn under(command: &Command, trace: &Path) -> Command {
+    let mut traced = strace();
+    traced
+        .args(["--seccomp-bpf", "-y", "-xx", "-s", SHOWN, "-e", CALLS, "-o"])
+        .arg(trace);
+    with(traced, command)
+}
+
+/// A command whose syncs fail under strace, once each of its threads has done `after` of them; [`let_go`] ends that.
+///
+/// # Panics
+/// When strace is not installed.
+pub fn failing(command: &Command, after: u32) -> Command {
+    let mut failing = strace();
+    let inject = format!("inject=fsync,fdatasync:error=EIO:when={}+", after + 1);
+    failing.args([
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
+        &inject,
+        "-o",
+        "/dev/null",
+    ]);
+    with(failing, command)
+}
+
+/// Lets a process go that strace holds.
+///
+/// # Panics
+/// When strace does not hold it.
+pub fn let_go(process: u32) {
+    let tracer = || {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = status.lines().find_map(|l| l.strip_prefix("TracerPid:"))?;
+        rustix::process::Pid::from_raw(line.trim().parse().ok()?)
+    };
+    let strace = tracer().expect("strace holds it");
+    rustix::process::kill_process(strace, rustix::process::Signal::TERM)
+        .expect("strace can be signalled");
+    crate::until("strace to let go", 10, || tracer().is_none().then_some(()));
+}
+
+/// strace beside what it holds, which stays a child of ours, and ready to be ended.
+fn strace() -> Command {
     let installed = Command::new("/usr/bin/strace")
         .arg("--version")
         .stdout(Stdio::null())
@@ -44,24 +87,14 @@ pub fn under(command: &Command, trace: &Path) -> Command {
         installed.is_ok_and(|status| status.success()),
         "/usr/bin/strace does not run: install Debian's strace, or run `cargo xtask setup`; in a container, allow ptrace"
     );
-    let mut traced = Command::new("/usr/bin/strace");
-    traced
-        .args([
-            "-D",
-            "-f",
-            "--seccomp-bpf",
-            "-y",
-            "-xx",
-            "-s",
-            SHOWN,
-            "-e",
-            CALLS,
-            "-o",
-        ])
-        .arg(trace)
-        .arg(command.get_program())
-        .args(command.get_args());
-    traced
+    let mut strace = Command::new("/usr/bin/strace");
+    strace.args(["-D", "-I", "2", "-f"]);
+    strace
+}
+
+fn with(mut strace: Command, command: &Command) -> Command {
+    strace.arg(command.get_program()).args(command.get_args());
+    strace
 }
 
 /// The calls of a trace, in the order in which they ended.

@@ -21,6 +21,8 @@ mod smoke;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod syncs;
+#[cfg(test)]
 mod unacknowledged;
 #[cfg(test)]
 mod web;
