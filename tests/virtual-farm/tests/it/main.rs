@@ -6,6 +6,7 @@ mod common;
 mod modbus;
 #[cfg(test)]
 mod mqtt;
+mod node;
 #[cfg(test)]
 mod onewire;
 #[cfg(test)]
