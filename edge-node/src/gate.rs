@@ -19,7 +19,8 @@ use std::{
 
 use bytes::Bytes;
 use edge_broker::{
-    BoxFuture, Denied, Gate, Login, Permit, Publish, Qos, Refused, RefusedKind, Retained,
+    BoxFuture, Change, Denied, Gate, Login, Permit, Publish, Qos, Refused, RefusedKind, Retained,
+    Stored,
 };
 use farm::{
     Actor, Farm, devices,
@@ -37,6 +38,7 @@ pub(crate) use self::{
 use crate::{
     authority::FarmAuthority,
     ingest::{self, Intake, Told},
+    sessions,
 };
 
 /// A device is given one certificate in this time: each is written down.
@@ -68,6 +70,16 @@ impl FarmGate {
             words,
             certified: Mutex::default(),
         }
+    }
+
+    fn store(&self, told: Vec<Told>) -> BoxFuture<'static, Result<(), Refused>> {
+        let stored = self.intake.submit(told);
+        Box::pin(async move {
+            stored.await.map(drop).map_err(|error| Refused {
+                kind: RefusedKind::Unavailable,
+                reason: format!("not stored: {error}"),
+            })
+        })
     }
 
     /// What a publish asks of the gate itself, besides being stored.
@@ -180,17 +192,17 @@ impl Gate for FarmGate {
                 topic: publish.topic.to_string(),
                 payload: publish.payload.to_vec(),
                 qos: publish.qos as u8,
+                properties: publish.properties.to_vec(),
+                expiry_s: publish.expiry_s,
             }));
         }
+        told.extend(publish.changes.into_iter().map(Told::Session));
         if told.is_empty() {
             return errand.unwrap_or_else(|| Box::pin(std::future::ready(Ok(()))));
         }
-        let stored = self.intake.submit(told);
+        let stored = self.store(told);
         Box::pin(async move {
-            stored.await.map_err(|error| Refused {
-                kind: RefusedKind::Unavailable,
-                reason: format!("not stored: {error}"),
-            })?;
+            stored.await?;
             match errand {
                 Some(errand) => errand.await,
                 None => Ok(()),
@@ -198,9 +210,35 @@ impl Gate for FarmGate {
         })
     }
 
+    fn record(&self, changes: Vec<Change>) -> BoxFuture<'static, Result<(), Refused>> {
+        self.store(changes.into_iter().map(Told::Session).collect())
+    }
+
+    fn note(&self, change: Change) {
+        self.intake.note(vec![Told::Session(change)]);
+    }
+
+    fn sessions(&self) -> BoxFuture<'_, Stored> {
+        Box::pin(async {
+            sessions::load(&self.farm).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "MQTT sessions cannot be read; the door opens without them");
+                // Numbers that no session or letter on disk has.
+                let now = self.farm.clock().now().wall.0;
+                Stored {
+                    used_to: u64::try_from(now).unwrap_or(0),
+                    ..Stored::default()
+                }
+            })
+        })
+    }
+
     fn retained(&self) -> BoxFuture<'_, Vec<Retained>> {
         Box::pin(async {
-            let stored = self.farm.read(farm::retained::all).await;
+            let now = self.farm.clock().now();
+            let stored = self
+                .farm
+                .read(move |conn| farm::retained::all(conn, now))
+                .await;
             let values = stored.unwrap_or_else(|error| {
                 tracing::error!(%error, "retained values cannot be read; the door opens without them");
                 Vec::new()
@@ -211,8 +249,8 @@ impl Gate for FarmGate {
                     topic: Arc::from(value.topic),
                     payload: Bytes::from(value.payload),
                     qos: Qos::from_number(value.qos),
-                    properties: Bytes::new(),
-                    expiry_s: None,
+                    properties: Bytes::from(value.properties),
+                    expiry_s: value.expiry_s,
                 })
                 .collect()
         })

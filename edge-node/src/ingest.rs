@@ -48,10 +48,11 @@ const MILKED_LAG: Duration = Duration::from_secs(5);
 /// What a client is told once its message is durable.
 pub type Acknowledge = oneshot::Sender<Result<readings::IngestReport, StoreError>>;
 
-/// Something that somebody waits for.
+/// Something told by a client.
 pub(crate) struct Urgent {
     pub(crate) told: Vec<Told>,
-    pub(crate) done: Acknowledge,
+    /// Who waits for it; what nobody waits for may gather as what was polled does.
+    pub(crate) done: Option<Acknowledge>,
 }
 
 /// Puts messages in; cheap to clone.
@@ -70,11 +71,20 @@ impl Intake {
         told: Vec<Told>,
     ) -> BoxFuture<'static, Result<readings::IngestReport, StoreError>> {
         let (done, result) = oneshot::channel();
+        let done = Some(done);
         let sent = self.urgent.send(Urgent { told, done });
         Box::pin(async move {
             sent.map_err(|_| StoreError::Closed)?;
             result.await.map_err(|_| StoreError::Closed)?
         })
+    }
+
+    /// [`Intake::submit`] for what nobody waits for: it is written in its turn, soon.
+    pub fn note(&self, told: Vec<Told>) {
+        let told = Urgent { told, done: None };
+        if self.urgent.send(told).is_err() {
+            tracing::debug!("what was noted after the end of the pipeline is not kept");
+        }
     }
 }
 

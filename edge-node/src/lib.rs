@@ -24,5 +24,6 @@ pub mod lock;
 mod logging;
 mod mqtt;
 mod names;
+pub mod sessions;
 
 pub use cli::Cli;

@@ -22,6 +22,7 @@ pub mod inbox;
 pub mod joins;
 pub mod live;
 pub mod milkings;
+pub mod mqtt;
 pub mod places;
 pub mod plan;
 pub mod production;

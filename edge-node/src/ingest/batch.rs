@@ -3,6 +3,7 @@
 use std::{ops::Range, time::Duration};
 
 use edge_acquire::{Inbound, RejectRecord};
+use edge_broker::Change;
 use edge_milking::Engine;
 use farm::{
     Farm, StoreError,
@@ -51,6 +52,7 @@ pub(super) struct Contents {
     pub(super) rejects: Vec<RejectRecord>,
     pub(super) milkings: Vec<Observation>,
     pub(super) retained: Vec<Retained>,
+    pub(super) sessions: Vec<Change>,
 }
 
 impl Batch {
@@ -60,8 +62,9 @@ impl Batch {
             rejects,
             milkings,
             retained,
+            sessions,
         } = &self.contents;
-        observations.len() + rejects.len() + milkings.len() + retained.len()
+        observations.len() + rejects.len() + milkings.len() + retained.len() + sessions.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -89,7 +92,7 @@ impl Batch {
         self.contents.rejects.extend(inbound.rejects);
     }
 
-    /// Adds what somebody waits for; if the store can't say whose it is, they are told at once.
+    /// Adds what was told, and who waits for it, if somebody does; if the store can't say whose it is, they are told at once.
     pub(super) async fn add_urgent(
         &mut self,
         urgent: Urgent,
@@ -104,11 +107,11 @@ impl Batch {
         {
             Ok(repeats) => self.take(resolved, repeats, urgent.done),
             // A client that has gone need not be told.
-            Err(error) => drop(urgent.done.send(Err(error))),
+            Err(error) => drop(urgent.done.map(|done| done.send(Err(error)))),
         }
     }
 
-    fn take(&mut self, mut resolved: Resolved, repeats: usize, done: Acknowledge) {
+    fn take(&mut self, mut resolved: Resolved, repeats: usize, done: Option<Acknowledge>) {
         self.begin();
         let contents = &mut self.contents;
         let (observations, milkings) = (contents.observations.len(), contents.milkings.len());
@@ -116,6 +119,10 @@ impl Batch {
         contents.rejects.append(&mut resolved.rejects);
         contents.milkings.append(&mut resolved.milkings);
         contents.retained.append(&mut resolved.retained);
+        contents.sessions.append(&mut resolved.sessions);
+        let Some(done) = done else {
+            return;
+        };
         self.waiting.push(Waiting {
             done,
             observations: observations..contents.observations.len(),

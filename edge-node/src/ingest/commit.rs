@@ -17,6 +17,7 @@ use farm::{
 use farm_model::{Stall, Visit};
 
 use super::batch::Contents;
+use crate::sessions;
 
 /// How long to wait before a failed commit is tried again.
 pub(super) const RETRY: Duration = Duration::from_millis(250);
@@ -42,6 +43,7 @@ enum Piece {
     Reject(usize),
     Milking(usize),
     Retained(usize),
+    Session(usize),
     State(usize),
     Visit(usize),
     Alarm(usize),
@@ -73,18 +75,20 @@ impl Whole {
         Ok(fates)
     }
 
-    /// Milkings, retained values, and what the engine concluded and knows now.
+    /// Milkings, retained values, MQTT sessions, and what the engine concluded and knows now.
     fn pieces(&self) -> Vec<Piece> {
         let Contents {
             rejects,
             milkings,
             retained,
+            sessions: changes,
             ..
         } = &self.contents;
         let rejects = (0..rejects.len()).map(Piece::Reject);
         rejects
             .chain((0..milkings.len()).map(Piece::Milking))
             .chain((0..retained.len()).map(Piece::Retained))
+            .chain((0..changes.len()).map(Piece::Session))
             .chain((0..self.states.len()).map(Piece::State))
             .chain((0..self.visits.len()).map(Piece::Visit))
             .chain((0..self.alarms.len()).map(Piece::Alarm))
@@ -113,6 +117,7 @@ impl Whole {
                     fates.milkings.push(keep(tx, stored, "milk_topic", told)?);
                 }
                 Piece::Retained(i) => retained::put(tx, &self.contents.retained[i])?,
+                Piece::Session(i) => sessions::apply(tx, &self.contents.sessions[i])?,
                 Piece::State(i) => {
                     let (stall, state) = &self.states[i];
                     readings::save_stall(tx, *stall, state)?;
@@ -171,6 +176,9 @@ impl Whole {
         let json = match piece {
             Piece::Reject(i) => return self.contents.rejects[i].raw.clone(),
             Piece::Retained(i) => return self.contents.retained[i].payload.clone(),
+            Piece::Session(i) => {
+                return format!("{:?}", self.contents.sessions[i]).into_bytes();
+            }
             Piece::State(i) => return self.states[i].1.clone().into_bytes(),
             Piece::Milking(i) => serde_json::to_vec(&self.contents.milkings[i]),
             Piece::Visit(i) => serde_json::to_vec(&self.visits[i]),

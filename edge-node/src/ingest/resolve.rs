@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use edge_acquire::RejectRecord;
+use edge_broker::Change;
 use edge_decode::{
     chirpstack::{self, Uplink},
     topics::{self, Target, TopicMessage},
@@ -48,6 +49,8 @@ pub enum Told {
     Reject(RejectRecord),
     /// A topic's retained value; an empty payload removes it.
     Retained(Retained),
+    /// A change of MQTT sessions.
+    Session(Change),
 }
 
 /// What is to be stored of what was told.
@@ -58,6 +61,7 @@ pub(crate) struct Resolved {
     /// Milkings told as a whole by somebody who knows the cow.
     pub(crate) milkings: Vec<Observation>,
     pub(crate) retained: Vec<Retained>,
+    pub(crate) sessions: Vec<Change>,
 }
 
 impl Resolved {
@@ -124,6 +128,7 @@ impl Devices {
             Told::Observed(observation) => into.push(observation),
             Told::Reject(reject) => into.rejects.push(reject),
             Told::Retained(retained) => into.retained.push(retained),
+            Told::Session(change) => into.sessions.push(change),
             Told::Uplink { uplink, received } => self.uplink(uplink, received, farm, into).await?,
             Told::Topic { message, received } => self.topic(message, received, farm, into).await?,
         }

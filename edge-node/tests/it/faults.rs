@@ -89,6 +89,8 @@ async fn what_the_store_refuses_is_set_aside_and_the_rest_is_kept() {
             topic: topic.into(),
             payload: b"1".to_vec(),
             qos: 1,
+            properties: Vec::new(),
+            expiry_s: None,
         })
     };
     let now = farm_model::Clock::now(&**rig.farm.clock());

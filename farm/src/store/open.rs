@@ -28,6 +28,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v2.sql"),
     include_str!("../schema/v3.sql"),
     include_str!("../schema/v4.sql"),
+    include_str!("../schema/v5.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =

@@ -14,6 +14,7 @@ use crate::{
     acks::{Outcome, Reply},
     codec::Negative,
     gate::{BoxFuture, Refused, RefusedKind},
+    lasting::Change,
 };
 
 /// Something that is done when its turn has come and the gate has answered.
@@ -109,19 +110,31 @@ impl Router {
         }
     }
 
-    /// A message was not stored: what was reserved for it is free again.
+    /// A message was refused: what was reserved for it is free again, on disk too if some of it got there.
     fn take_back(&self, post: &Post) {
+        let mut changes = Vec::new();
         if let Some((mailbox, pid)) = &post.exact {
             mailbox.end_exact(*pid, false);
+            changes.push(Change::Released {
+                session: mailbox.id.0,
+                pid: pid.value(),
+            });
         }
         let inner = self.lock();
         for target in &post.targets {
-            if let Some(pid) = target.pid
-                && let Some(session) = inner.sessions.get(&target.session)
-            {
+            let Some(pid) = target.pid else { continue };
+            if let Some(session) = inner.sessions.get(&target.session) {
                 session.mailbox.free(pid);
             }
+            changes.push(Change::Done {
+                session: target.session.0,
+                letter: post.number,
+                pid: pid.value(),
+            });
         }
         drop(inner);
+        for change in changes {
+            self.gate.note(change);
+        }
     }
 }
