@@ -156,7 +156,7 @@ impl FarmGate {
             let found = farm.read(move |conn| devices::get(conn, device)).await;
             if let Ok(Some(device)) = found {
                 let word = Word {
-                    topic: permits::certificate_topic(&device.slug),
+                    topic: farm_model::topics::certificate(&device.slug),
                     payload: payload.into_bytes(),
                 };
                 // Full, or closing: the device asks again.

@@ -16,6 +16,7 @@ pub mod schedule;
 pub mod staff;
 pub mod tag;
 pub mod time;
+pub mod topics;
 
 pub use animal::{AnimalStatus, Sex};
 pub use device::{Device, DeviceKind, Link};

@@ -7,7 +7,7 @@ use farm::{
     places,
     text::{Name, Slug},
 };
-use farm_model::{Link, PlaceKind};
+use farm_model::{DeviceKind, Link, PlaceKind};
 
 use super::*;
 

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use farm::credentials::{self, Certificate, Credentials, Standing};
-use farm_model::{Device, DeviceId, Link, UnixMillis};
+use farm_model::{Device, DeviceId, Link, Place, UnixMillis};
 use maud::{Markup, html};
 use ui::{
     Lang,
@@ -57,7 +57,7 @@ pub(crate) mod t {
         make_frame_key = "Make a frame key" / "ফ্রেমের চাবি বানান";
         new_frame_key_ask = "Make a new frame key?" / "নতুন ফ্রেমের চাবি বানাবেন?";
         new_frame_key_text = "The present one ends at once. Frames made with it are refused." / "এখনকারটি সঙ্গে সঙ্গে বাতিল হবে। সেটি দিয়ে বানানো ফ্রেম নেওয়া হবে না।";
-        more = "Certificates and frame keys" / "সার্টিফিকেট ও ফ্রেমের চাবি";
+        more = "Certificates, frame key, topics" / "সার্টিফিকেট, ফ্রেমের চাবি, টপিক";
         authority = "The farm's certificate (CA)" / "খামারের সার্টিফিকেট (CA)";
         authority_text = "By it a device knows this appliance. It is no secret." / "এটি দিয়ে যন্ত্র এই অ্যাপ্লায়েন্সকে চেনে। এটি গোপন নয়।";
         revoke = "Revoke access" / "প্রবেশ বন্ধ করুন";
@@ -106,7 +106,7 @@ impl Held {
     }
 
     /// The part of the device's page; nothing for a device that speaks no MQTT and holds nothing.
-    pub(super) fn section(&self, ctx: &Ctx, device: &Device) -> Markup {
+    pub(super) fn section(&self, ctx: &Ctx, device: &Device, place: Option<&Place>) -> Markup {
         let lang = ctx.lang;
         if !matches!(device.link, Link::Mqtt { .. }) && !self.has_any() && self.0.revoked.is_none()
         {
@@ -137,7 +137,7 @@ impl Held {
                     p { (t::nothing(lang)) }
                     (first_secret(device, Button::primary(t::make_secret(lang))))
                 }
-                (self.more(ctx, device))
+                (self.more(ctx, device, place))
             }
         }
     }
@@ -164,8 +164,8 @@ impl Held {
         known
     }
 
-    /// What few devices need: certificates, frame keys, the authority's certificate.
-    fn more(&self, ctx: &Ctx, device: &Device) -> Markup {
+    /// What few devices need: certificates, a frame key, the topics that it may use.
+    fn more(&self, ctx: &Ctx, device: &Device, place: Option<&Place>) -> Markup {
         let lang = ctx.lang;
         let keyed = self.0.frame_key_since.is_some();
         html! {
@@ -182,6 +182,7 @@ impl Held {
                             (Button::secondary(t::authority(lang)).icon(Icon::Download).href(AUTHORITY))
                         }
                     }
+                    @if matches!(device.link, Link::Mqtt { .. }) { (handout::topics(lang, device, place)) }
                     @if keyed {
                         (Button::secondary(t::make_frame_key(lang)).icon(Icon::Lock).opens("new-key"))
                         (ask(lang, device, "new-key", "frame-key",

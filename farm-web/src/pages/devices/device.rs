@@ -69,7 +69,7 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
         (condition(lang, row, &view))
         div.split {
             div.flow {
-                (credentials.section(&ctx, device))
+                (credentials.section(&ctx, device, view.place(row)))
                 (values(lang, &ctx, device))
                 @if let Some(map) = map_of(&device.link) { (registers::section(lang, device, map)) }
                 (refused.section(lang, view.now))

@@ -4,8 +4,8 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use farm::devices;
-use farm_model::{Device, DeviceId};
+use farm::{StoreError, devices, places};
+use farm_model::{Device, DeviceId, Place, topics::Topics};
 use maud::{Markup, html};
 use ui::{
     Lang,
@@ -31,8 +31,12 @@ pub(crate) mod t {
         tls_port = "Port with TLS" / "TLS-সহ পোর্ট";
         password = "Password" / "পাসওয়ার্ড";
         the_secret = "the secret above" / "ওপরের গোপন কোড";
-        tells_on = "Tells its readings on" / "মান পাঠায়";
+        topics = "Topics" / "টপিক";
+        tells = "It may publish on" / "যেখানে পাঠাতে পারে";
+        hears = "It may listen to" / "যা শুনতে পারে";
+        topics_text = "They follow from what it is and where it stands; + stands for one word, # for all that follow." / "যন্ত্রটি কী আর কোথায় আছে, তা থেকে ঠিক হয়; + মানে একটি শব্দ, # মানে পরের সব।";
         try_it = "Try it from a computer" / "কম্পিউটার থেকে পরীক্ষা করুন";
+        try_tls = "With the farm's certificate in the same folder" / "খামারের সার্টিফিকেটটি একই ফোল্ডারে রেখে";
         ready = "Done" / "হয়ে গেছে";
     }
 }
@@ -45,7 +49,7 @@ pub(super) async fn secret(
     secret: &str,
 ) -> Result<Response, Error> {
     let lang = ctx.lang;
-    let device = device(ctx, id).await?;
+    let (device, place) = device(ctx, id).await?;
     let (host, ports) = (host(headers), ctx.web.options.mqtt);
     let scheme_port = match (ports.tls, ports.plain) {
         (Some(port), _) => Some(("mqtts", port)),
@@ -63,6 +67,7 @@ pub(super) async fn secret(
                     h2 { (t::settings(lang)) }
                     (settings(lang, ctx, &device, &host))
                 }
+                (topics(lang, &device, place.as_ref()))
                 (trial(lang, &device, &host, ports, secret))
             }
             @if let Some(code) = address.and_then(|address| qr(t::scan(lang), &address)) {
@@ -77,7 +82,7 @@ pub(super) async fn secret(
 /// The page that shows a frame key, once.
 pub(super) async fn frame_key(ctx: &Ctx, id: DeviceId, key: &str) -> Result<Response, Error> {
     let lang = ctx.lang;
-    let device = device(ctx, id).await?;
+    let (device, _) = device(ctx, id).await?;
     let title = t::frame_key_of(lang, &device.name);
     let body = html! {
         (once(lang, &title, &device, key))
@@ -87,9 +92,15 @@ pub(super) async fn frame_key(ctx: &Ctx, id: DeviceId, key: &str) -> Result<Resp
     Ok(ctx.page(&title, &[]).body(body).render().into_response())
 }
 
-async fn device(ctx: &Ctx, id: DeviceId) -> Result<Device, Error> {
-    let device = ctx.web.farm.read(move |conn| devices::get(conn, id));
-    device.await?.ok_or_else(|| Reason::NotFound.into())
+async fn device(ctx: &Ctx, id: DeviceId) -> Result<(Device, Option<Place>), Error> {
+    let read = ctx.web.farm.read(move |conn| {
+        let Some(device) = devices::get(conn, id)? else {
+            return Ok(None);
+        };
+        let place = device.place.map(|id| places::get(conn, id)).transpose()?;
+        Ok::<_, StoreError>(Some((device, place.flatten())))
+    });
+    read.await?.ok_or_else(|| Reason::NotFound.into())
 }
 
 fn once(lang: Lang, title: &str, device: &Device, secret: &str) -> Markup {
@@ -112,7 +123,6 @@ fn settings(lang: Lang, ctx: &Ctx, device: &Device, host: &str) -> Markup {
     known.extend([
         (credentials::t::user(lang), html! { code { (device.slug) } }),
         (t::password(lang), html! { (t::the_secret(lang)) }),
-        (t::tells_on(lang), html! { code { (topic(device)) } }),
     ]);
     html! {
         (facts(&known))
@@ -124,9 +134,10 @@ fn settings(lang: Lang, ctx: &Ctx, device: &Device, host: &str) -> Markup {
 
 /// A line for a terminal that tells one value as the device.
 fn trial(lang: Lang, device: &Device, host: &str, ports: MqttPorts, secret: &str) -> Markup {
-    let (port, more) = match (ports.plain, ports.tls) {
-        (Some(port), _) => (port, ""),
-        (None, Some(port)) => (port, " --cafile farm-ca.pem"),
+    // The secret goes over the network in clear only where there is no other way.
+    let (port, more) = match (ports.tls, ports.plain) {
+        (Some(port), _) => (port, " --cafile farm-ca.pem"),
+        (None, Some(port)) => (port, ""),
         (None, None) => return html! {},
     };
     let slug = &device.slug;
@@ -136,14 +147,26 @@ fn trial(lang: Lang, device: &Device, host: &str, ports: MqttPorts, secret: &str
     html! {
         section.section {
             h2 { (t::try_it(lang)) }
+            @if ports.tls.is_some() { p.hint { (t::try_tls(lang)) } }
             (copyable(lang, "trial", &line))
         }
     }
 }
 
-/// The topics that the device's own values go to.
-fn topic(device: &Device) -> String {
-    format!("farm/device/{}/#", device.slug)
+/// The topics that the door lets the device use.
+pub(super) fn topics(lang: Lang, device: &Device, place: Option<&Place>) -> Markup {
+    let Topics { tells, hears } = Topics::of(device, place);
+    html! {
+        section.section {
+            h3 { (t::topics(lang)) }
+            p.hint { (t::topics_text(lang)) }
+            dl.topics {
+                @for (name, topics) in [(t::tells(lang), tells), (t::hears(lang), hears)] {
+                    div { dt { (name) } @for topic in topics { dd { code { (topic) } } } }
+                }
+            }
+        }
+    }
 }
 
 fn back(lang: Lang, device: &Device) -> Markup {
