@@ -33,7 +33,7 @@ mod readings;
 mod sessions;
 
 /// Largest body, in bytes: a season's history in one request.
-const BODY_LIMIT: usize = 32 * 1024 * 1024;
+pub(crate) const BODY_LIMIT: usize = 32 * 1024 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(

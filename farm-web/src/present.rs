@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Problem, Reason},
     lang::{Speak, theme_of},
     pages::Ctx,
+    router::body_limit,
     words::{self, t},
 };
 
@@ -24,9 +25,15 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
     let uri = request.uri().clone();
     let headers = request.headers().clone();
     let mut response = next.run(request).await;
-    let Some(error) = error_of(&mut response) else {
+    let Some(mut error) = error_of(&mut response) else {
         return response;
     };
+    if error.reason == Reason::TooLarge && error.detail.is_none() {
+        let limit = body_limit(uri.path());
+        error = error.detail(format!(
+            "a body has at most {limit} bytes: send it in parts"
+        ));
+    }
     error.log(method.as_str(), uri.path());
     let mut answer = if wants_json(uri.path(), &headers) {
         problem(&error)

@@ -31,6 +31,15 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Largest form, in bytes.
 const FORM_LIMIT: usize = 256 * 1024;
 
+/// The most bytes that a body sent to `path` may have.
+pub(crate) fn body_limit(path: &str) -> usize {
+    if path.starts_with("/api/") {
+        api::BODY_LIMIT
+    } else {
+        FORM_LIMIT
+    }
+}
+
 /// The farm's pages, live events and API.
 ///
 /// Must be called inside a tokio runtime, because the live pages follow the farm from then on; they stop when the last clone

@@ -44,7 +44,7 @@ pub enum AuthError {
     #[error("the name or the PIN is wrong: try again")]
     Wrong,
     /// Too many failures.
-    #[error("too many wrong PINs: wait {seconds} seconds, then try again")]
+    #[error("too many wrong tries: wait {seconds} seconds, then try again")]
     Locked {
         /// Seconds to wait.
         seconds: i64,
@@ -150,12 +150,43 @@ pub fn begin(tx: &mut Tx<'_>, who: StaffId) -> Result<PinHash, AuthError> {
         // Whoever does not exist cannot be locked out, and leaves no row behind.
         return Ok(PinHash::nobody());
     };
-    let subject = format!("staff:{who}");
+    count_attempt(tx, &format!("staff:{who}"))?;
+    Ok(hash)
+}
+
+/// Who tries the setup code; there is one code, so all who try it wait together.
+const SETUP: &str = "setup";
+
+/// Counts an attempt at the setup code as failed; [`setup_is_right`] clears the count.
+///
+/// # Errors
+/// [`AuthError::Locked`] while everybody must wait.
+pub fn begin_setup(tx: &mut Tx<'_>) -> Result<(), AuthError> {
+    count_attempt(tx, SETUP)
+}
+
+/// The setup code was right.
+///
+/// # Errors
+/// When the database fails.
+pub fn setup_is_right(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    forget_attempts(tx, SETUP)
+}
+
+fn forget_attempts(tx: &Tx<'_>, subject: &str) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached("DELETE FROM login_attempt WHERE subject = ?1")?
+        .execute([subject])?;
+    Ok(())
+}
+
+/// Counts an attempt before it is made, unless it is too early for one.
+fn count_attempt(tx: &mut Tx<'_>, subject: &str) -> Result<(), AuthError> {
     let now = tx.now();
     let failed: Option<(i64, Stamp)> = tx
         .conn()
         .prepare_cached("SELECT failures, at, boot, mono FROM login_attempt WHERE subject = ?1")?
-        .query_row([&subject], |row| {
+        .query_row([subject], |row| {
             let stamp = Stamp {
                 wall: UnixMillis(row.get(1)?),
                 boot: row.get(2)?,
@@ -187,7 +218,7 @@ pub fn begin(tx: &mut Tx<'_>, who: StaffId) -> Result<PinHash, AuthError> {
             now.boot,
             now.mono as i64
         ])?;
-    Ok(hash)
+    Ok(())
 }
 
 /// Opens a session for somebody whose PIN was right.
@@ -199,10 +230,7 @@ pub fn open(tx: &mut Tx<'_>, who: StaffId, agent: &str) -> Result<Secret, AuthEr
     if staff.is_none() {
         return Err(AuthError::Wrong);
     }
-    tx.conn().execute(
-        "DELETE FROM login_attempt WHERE subject = ?1",
-        [format!("staff:{who}")],
-    )?;
+    forget_attempts(tx, &format!("staff:{who}"))?;
     tx.conn().execute(
         "DELETE FROM login_session WHERE expires_at < ?1 OR seen_at < ?2",
         params![tx.wall().0, tx.wall().0 - IDLE_MS],

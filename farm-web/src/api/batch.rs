@@ -7,6 +7,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, Request},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use farm::{Actor, Farm, StoreError, Tx};
@@ -50,9 +51,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Batch<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|_| Reason::TooLarge)?;
+        let bytes =
+            Bytes::from_request(request, state)
+                .await
+                .map_err(|rejection| match rejection.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => Reason::TooLarge,
+                    _ => Reason::Malformed,
+                })?;
         Self::parse(&bytes)
     }
 }

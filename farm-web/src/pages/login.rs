@@ -47,6 +47,7 @@ pub(crate) mod t {
         locked(time) = "Too many wrong PINs. Wait {time}, then try again." / "অনেকবার ভুল পিন দেওয়া হয়েছে। {time} অপেক্ষা করে আবার চেষ্টা করুন।";
         setup = "Set up the farm" / "খামার চালু করুন";
         setup_text = "You will be the owner: you add the others." / "আপনি হবেন মালিক: অন্যদের আপনি যোগ করবেন।";
+        code_locked(time) = "Too many wrong codes. Wait {time}, then try again." / "অনেকবার ভুল কোড দেওয়া হয়েছে। {time} অপেক্ষা করে আবার চেষ্টা করুন।";
         setup_code = "Setup code" / "সেটআপ কোড";
         setup_code_hint = "It stands in the file setup-code in the appliance's data folder." / "যন্ত্রের ডেটা ফোল্ডারে setup-code ফাইলে লেখা আছে।";
         farm_name = "Name of the farm" / "খামারের নাম";
@@ -271,13 +272,29 @@ async fn setup(
     headers: HeaderMap,
     Form(form): Form<Setup>,
 ) -> Result<Response, Error> {
-    let (name, pin) = match check_setup(&web, lang, &form) {
-        Ok(owner) => owner,
-        Err(errors) => {
-            let body = setup_form(lang, &form, errors);
-            let page = frame(lang, &headers, "", t::setup(lang), "/setup", &body);
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+    let refuse = |status, errors| {
+        let body = setup_form(lang, &form, errors);
+        let page = frame(lang, &headers, "", t::setup(lang), "/setup", &body);
+        Ok((status, page).into_response())
+    };
+    match web.farm.write(Actor::System, auth::begin_setup).await {
+        Ok(()) => {}
+        Err(AuthError::Locked { seconds }) => {
+            let errors = SetupErrors {
+                code: Some(t::code_locked(lang, fmt::duration(lang, seconds))),
+                ..SetupErrors::default()
+            };
+            return refuse(StatusCode::TOO_MANY_REQUESTS, errors);
         }
+        Err(error) => return Err(error.into()),
+    }
+    let checked = check_setup(&web, lang, &form);
+    if !matches!(&checked, Err(errors) if errors.code.is_some()) {
+        web.farm.write(Actor::System, auth::setup_is_right).await?;
+    }
+    let (name, pin) = match checked {
+        Ok(owner) => owner,
+        Err(errors) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, errors),
     };
     let hash = tokio::task::spawn_blocking(move || pin.hash())
         .await

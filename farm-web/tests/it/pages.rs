@@ -39,6 +39,67 @@ async fn the_first_owner_needs_the_code_and_there_is_no_second_setup() {
 }
 
 #[tokio::test]
+async fn the_setup_code_cannot_be_guessed_by_trying() {
+    let site = Site::empty();
+    let form = |code: &str| format!("code={code}&farm=&name=Rahima&pin=2580&pin_again=2580");
+    for n in 0..5 {
+        let refused = site
+            .post("/setup", As::Nobody, &form(&format!("{n:06}")))
+            .await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    // From now on even the right one has to wait, and a try while waiting does not make it longer.
+    for code in ["999999", "123456"] {
+        let refused = site.post("/setup", As::Nobody, &form(code)).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(
+            refused
+                .text
+                .contains("Too many wrong codes. Wait 30 seconds"),
+            "{}",
+            refused.text
+        );
+    }
+    let nobody = site.farm.read(farm::staff::list).await.unwrap();
+    assert!(nobody.is_empty());
+}
+
+#[tokio::test]
+async fn a_right_setup_code_with_a_slip_elsewhere_costs_nothing() {
+    let site = Site::empty();
+    for _ in 0..8 {
+        let slip = "code=123456&farm=&name=Rahima&pin=2580&pin_again=2581";
+        let refused = site.post("/setup", As::Nobody, slip).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let right = "code=123456&farm=&name=Rahima&pin=2580&pin_again=2580";
+    let done = site.post("/setup", As::Nobody, right).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_told_the_limit() {
+    let (site, seeded) = Site::full().await;
+    let manage = As::Token(&seeded.manage);
+    let large = "0".repeat(32 * 1024 * 1024);
+    let refused = site
+        .post_json("/api/v1/observations", manage, &large.into())
+        .await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let problem = refused.json();
+    assert_eq!(problem["reason"], "too-large");
+    assert_eq!(problem["status"], 413);
+    assert_eq!(
+        problem["detail"],
+        "a body has at most 33554432 bytes: send it in parts"
+    );
+    let form = format!("who=1&pin={}", "0".repeat(256 * 1024));
+    let refused = site.post("/login", As::Nobody, &form).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(refused.text.contains("<html"), "{}", refused.text);
+}
+
+#[tokio::test]
 async fn wrong_pins_lock_out_and_say_for_how_long() {
     let (site, _) = Site::full().await;
     let people = site.farm.read(farm::staff::list).await.unwrap();
