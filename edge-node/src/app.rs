@@ -68,14 +68,8 @@ pub(crate) fn run(config: Config, until: Until) -> anyhow::Result<()> {
         // From now on a signal is an order to end, not an end without order.
         let asked = Asked::listen(until)?;
         let metrics = farm_web::install_metrics()?;
-        let mut appliance = Appliance::start(config, Some(metrics)).await?;
-        let failed = tokio::select! {
-            () = asked.wait() => Ok(()),
-            error = appliance.failed() => Err(error),
-        };
-        tracing::info!("stopping");
-        let stopped = appliance.stop().await;
-        failed.and(stopped)
+        let appliance = Appliance::start(config, Some(metrics)).await?;
+        run_until(appliance, asked.wait()).await
     });
     runtime.shutdown_timeout(Duration::from_secs(2));
     result
@@ -89,6 +83,20 @@ fn open_files() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files stays as it is; with many clients, raise it with LimitNOFILE");
     }
+}
+
+/// Lets it run until somebody asks it to end, or until it can't go on; then ends it in order.
+async fn run_until(
+    mut appliance: Appliance,
+    asked: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let failed = tokio::select! {
+        () = asked => Ok(()),
+        error = appliance.failed() => Err(error),
+    };
+    tracing::info!("stopping");
+    let stopped = appliance.stop().await;
+    failed.and(stopped)
 }
 
 /// A running appliance.
@@ -400,6 +408,29 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_of_the_pipeline_ends_the_process_with_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let local = || vec!["127.0.0.1:0".parse().unwrap()];
+        let mut config = Config::default();
+        dir.path().clone_into(&mut config.data.dir);
+        config.web.listen = local();
+        config.mqtt.listen = local();
+        // A second of farm time would take longer than any timer can wait. No file of settings may say so.
+        config.clock.simulated_rate = 1e-300;
+        let appliance = Appliance::start(config, None).await.unwrap();
+        let ended = run_until(appliance, std::future::pending());
+        let ended = tokio::time::timeout(Duration::from_secs(20), ended).await;
+        let error = ended.expect("it ends by itself").unwrap_err();
+        assert!(
+            format!("{error:#}").contains("the pipeline panicked"),
+            "{error:#}"
+        );
+        // It ended in order: another one may begin.
+        Farm::open(&dir.path().join("farm.db"), farm::Options::default()).unwrap();
+        DataLock::take(dir.path()).unwrap();
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn half_a_setup_code_is_made_anew() {

@@ -442,10 +442,11 @@ fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
             );
         }
     }
-    if !(config.clock.simulated_rate >= 0.0 && config.clock.simulated_rate <= 10_000.0) {
+    let rate = config.clock.simulated_rate;
+    if rate != 0.0 && !(0.001..=10_000.0).contains(&rate) {
         wrong(
             "simulated_rate",
-            "`clock.simulated_rate` must be between 0 and 10000".to_owned(),
+            "`clock.simulated_rate` must be 0 or between 0.001 and 10000".to_owned(),
         );
     }
     problems.sort_by_key(|p| p.line);
