@@ -53,9 +53,7 @@ async fn the_setup_code_cannot_be_guessed_by_trying() {
         let refused = site.post("/setup", As::Nobody, &form(code)).await;
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
         assert!(
-            refused
-                .text
-                .contains("Too many wrong codes. Wait 30 seconds"),
+            refused.text.contains("f-code-error") && refused.text.contains("৩০ সে"),
             "{}",
             refused.text
         );
