@@ -284,6 +284,7 @@
   const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (target?.localName === "dialog") { history.replaceState(null, "", location.pathname + location.search); show(target); }
   prepare(document);
+  if ($(".parlour-grid")) wake(); // a browser that has been touched on the page before allows it at once
   if (sign) { state("wait"); alarm(); setInterval(beep, 2500); setInterval(watch, 1000); listen(); }
   setInterval(tick, 1000);
 })();

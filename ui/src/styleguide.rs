@@ -58,7 +58,7 @@ fn figures(lang: Lang) -> Markup {
         Stat::new(
             t::tank_temperature(lang),
             fmt::decimal(lang, 3_800, 3, 1),
-            "°C",
+            t::celsius(lang),
         )
         .note(Tone::Good, t::cold(lang)),
         Stat::new(t::to_settle(lang), fmt::int(lang, 3), "")
@@ -161,7 +161,7 @@ fn charts(lang: Lang) -> Markup {
             div.flow {
                 (tank(t::tank_level(lang), 640, TankLook::Good))
                 div.cluster {
-                    (gauge(t::biogas(lang), 580, &fmt::int(lang, 58), "% CH₄"))
+                    (gauge(t::biogas(lang), 580, &fmt::int(lang, 58), t::methane(lang)))
                     (sparkline(t::yield_run(lang), &[Some(9.0), Some(11.0), Some(10.0), None, Some(12.0), Some(12.5), Some(14.0)]))
                 }
             }
@@ -225,7 +225,7 @@ fn temperature_chart(lang: Lang) -> Markup {
     LineChart::new(
         lang,
         t::tank_temperature(lang),
-        "°C",
+        t::celsius(lang),
         X::Time,
         t::time(lang),
     )
@@ -385,8 +385,8 @@ fn rows(lang: Lang) -> Markup {
             (tile(Icon::Inbox, t::to_settle(lang), t::oldest(lang)))
         }
         ul.readings {
-            (reading(&t::tank_n(lang, 1), &format!("{} °C", fmt::decimal(lang, 3_800, 3, 1)), Quality::Good))
-            (reading(&t::tank_n(lang, 2), &format!("{} °C", fmt::decimal(lang, 4_600, 3, 1)), Quality::Stale))
+            (reading(&t::tank_n(lang, 1), &t::degrees(lang, fmt::decimal(lang, 3_800, 3, 1)), Quality::Good))
+            (reading(&t::tank_n(lang, 2), &t::degrees(lang, fmt::decimal(lang, 4_600, 3, 1)), Quality::Stale))
             (reading(t::biogas(lang), "–", Quality::Missing))
         }
         ul.alert-list {
@@ -471,7 +471,7 @@ fn calendar(lang: Lang) -> Markup {
 }
 
 fn icons() -> Markup {
-    html! { div.cluster { @for icon in Icon::ALL { (icon.named(icon.id())) } } }
+    html! { div.cluster lang="en" { @for icon in Icon::ALL { (icon.named(icon.id())) } } }
 }
 
 fn overlays(lang: Lang) -> Markup {

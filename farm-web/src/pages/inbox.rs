@@ -195,7 +195,7 @@ fn decision(lang: Lang, item: &Item) -> Markup {
 fn whose(lang: Lang, item: &Item, visit: &VisitRow) -> Markup {
     let id = visit.id;
     html! {
-        h3 { (t::whose(lang)) }
+        h2 { (t::whose(lang)) }
         form method="post" action={ "/inbox/" (id) "/assign" } {
             div.tile-grid {
                 @for candidate in &item.candidates { (candidate_tile(lang, candidate)) }

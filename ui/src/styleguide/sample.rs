@@ -19,6 +19,9 @@ crate::texts! {
 
     today_milk = "Milk today" / "আজকের দুধ";
     litre = "L" / "লি";
+    celsius = "°C" / "°সে";
+    degrees(n) = "{n} °C" / "{n} °সে";
+    methane = "% methane" / "% মিথেন";
     litres(n) = "{n} L" / "{n} লি";
     above(n) = "{n}% over usual" / "স্বাভাবিকের চেয়ে {n}% বেশি";
     cows_milked = "Cows milked" / "দোহন হয়েছে";
