@@ -75,7 +75,6 @@ impl Browser {
             "args": [
                 "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-                "--autoplay-policy=no-user-gesture-required",
                 user_data(profile.path()),
                 format!("--window-size={},{}", screen.width, screen.height),
             ],

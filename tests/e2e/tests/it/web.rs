@@ -43,6 +43,13 @@ impl<'a> Visitor<'a> {
             .header("cookie", &self.cookie)
     }
 
+    /// Sends a form, which must be taken.
+    pub(crate) async fn send(&self, path: &str, fields: &[(&str, &str)]) {
+        let request = self.client.post(self.edge.url(path)).form(fields);
+        let answer = request.header("cookie", &self.cookie).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
+    }
+
     /// The page at `path`.
     pub(crate) async fn page(&self, path: &str) -> String {
         let answer = self.get(path).send().await.unwrap();

@@ -1,6 +1,4 @@
 //! What holds on every page: nothing sticks out, nothing fails, nothing comes from elsewhere, everything has a name.
-//!
-//! `KHAMAR_AXE` may name a copy of axe-core's `axe.min.js`, which then judges every page, too.
 
 use serde_json::{Value, json};
 
@@ -29,7 +27,7 @@ const PAGES: [&str; 18] = [
 ];
 
 /// Own checks of a page, in the browser: a list of what is wrong.
-const SOUND: &str = r##"
+pub(super) const SOUND: &str = r##"
 const wrong = [];
 const root = document.documentElement;
 if (root.scrollWidth > root.clientWidth) {
@@ -65,15 +63,8 @@ for (const entry of performance.getEntriesByType("resource")) {
 return wrong;
 "##;
 
-const AXE: &str = r#"
-const done = arguments[arguments.length - 1];
-axe.run({ resultTypes: ["violations"] }).then((r) => done(r.violations.map((v) => v.id + ": " + v.nodes.length + " × " + v.nodes[0].html.slice(0, 160))));
-"#;
-
 /// Looks at every page; `name` is that of the screen.
 pub(super) async fn check(visit: &Visit<'_>, name: &str) {
-    let axe = std::env::var("KHAMAR_AXE").ok();
-    let axe = axe.map(|path| std::fs::read_to_string(path).expect("KHAMAR_AXE names a file"));
     let mut wrong = vec![];
     let mut paths: Vec<String> = PAGES.map(str::to_owned).into();
     for list in ["/herd", "/milkings", "/tanks", "/devices", "/record"] {
@@ -89,22 +80,6 @@ pub(super) async fn check(visit: &Visit<'_>, name: &str) {
         visit.go(path).await;
         if let Value::Array(found) = visit.run(SOUND).await {
             wrong.extend(found.iter().map(|what| format!("{path}: {what}")));
-        }
-        if let Some(axe) = &axe {
-            visit.run(axe).await;
-            let found = visit
-                .browser
-                .client
-                .execute_async(AXE, vec![])
-                .await
-                .unwrap();
-            wrong.extend(
-                found
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|what| format!("{path}: axe: {what}")),
-            );
         }
         let picture = path
             .split('/')
