@@ -81,6 +81,8 @@ kinds! {
     DiskFull = "disk_full", Critical;
     /// The database or its copies are not sound.
     Database = "database", Critical;
+    /// A device did badly with new firmware, and its rollout was stopped.
+    Firmware = "firmware", Warning;
 }
 
 impl AlertKind {

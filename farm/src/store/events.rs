@@ -66,6 +66,8 @@ pub enum Change {
     },
     /// A device asks to join, or is no longer asking.
     Join,
+    /// An image, a rollout, how far a device is with it, or what a device runs changed.
+    Firmware,
     /// A token was made or revoked.
     Token {
         /// The token.
