@@ -71,7 +71,7 @@ impl Topic {
             ],
             Change::Quarantine { .. } | Change::Join => &[Self::Devices],
             Change::Setting => Self::ALL,
-            Change::Staff { .. } | Change::Token { .. } => &[],
+            Change::Staff { .. } | Change::Token { .. } | Change::Firmware => &[],
         }
     }
 }

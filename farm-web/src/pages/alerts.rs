@@ -81,6 +81,8 @@ pub(crate) mod t {
         disk_full_do = "Ask whoever looks after the machine." / "যিনি মেশিন দেখেন তাঁকে বলুন।";
         database = "Records are not safe" / "তথ্য নিরাপদ নয়";
         database_do = "Ask whoever looks after the machine at once." / "যিনি মেশিন দেখেন তাঁকে এখনই বলুন।";
+        firmware = "New firmware did badly" / "নতুন ফার্মওয়্যারে সমস্যা";
+        firmware_do = "No other device is offered it. See on the page Firmware what happened, then go on or withdraw it." / "আর কোনো যন্ত্রে দেওয়া হচ্ছে না। ফার্মওয়্যার পাতায় দেখুন কী হয়েছে, তারপর চালিয়ে যান বা ফিরিয়ে নিন।";
         less(percent, litres) = "{percent}% less: {litres}" / "{percent}% কম: {litres}";
     }
 }
@@ -114,6 +116,7 @@ pub(crate) fn title(lang: Lang, kind: AlertKind) -> &'static str {
         AlertKind::ClockUnknown => t::clock_unknown(lang),
         AlertKind::DiskFull => t::disk_full(lang),
         AlertKind::Database => t::database(lang),
+        AlertKind::Firmware => t::firmware(lang),
     }
 }
 
@@ -140,6 +143,7 @@ pub(crate) fn advice(lang: Lang, alert: &Alert) -> &'static str {
         AlertKind::ClockUnknown => t::clock_unknown_do(lang),
         AlertKind::DiskFull => t::disk_full_do(lang),
         AlertKind::Database => t::database_do(lang),
+        AlertKind::Firmware => t::firmware_do(lang),
     }
 }
 
