@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_broker::{DoorConfig, Qos, Reason, Retain, Retained};
+use mqtt_proto::v5;
 use tokio::{
     io::AsyncWriteExt,
     net::TcpSocket,
@@ -472,4 +473,62 @@ async fn topics_and_filters_leave_nothing_behind() {
     let stats = house.door.stats();
     assert_eq!((stats.subscriptions, stats.retained), (1, 0));
     assert_eq!(stats.accepted, u64::from(TOPICS));
+}
+
+#[tokio::test]
+async fn what_connack_promises_holds() {
+    let config = DoorConfig {
+        max_packet: 1_000,
+        window: 20,
+        ..DoorConfig::default()
+    };
+    let mut house = House::open_with(config).await;
+    let mut raw = Raw::dial(house.address()).await;
+    raw.send(&connect(5, "", 60)).await;
+    let bytes = raw.packet().await;
+    let Ok(Some(v5::Packet::Connack(connack))) = v5::Packet::decode(&bytes) else {
+        panic!("not a CONNACK: {bytes:02x?}");
+    };
+    let said = connack.properties;
+    assert_eq!(
+        (said.max_packet_size, said.receive_max),
+        (Some(1_000), Some(20))
+    );
+    assert_ne!(said.retain_available, Some(false));
+    let name = said.assigned_client_id.expect("a name for who gave none");
+
+    // Every alias up to the promised one names what it was given; the next one is none.
+    let with_alias = |topic: &str, alias: u16| {
+        let [high, low] = alias.to_be_bytes();
+        packet(
+            0x32,
+            &[&string(topic)[..], &[0, 7, 3, 0x23, high, low], b"1"].concat(),
+        )
+    };
+    let most = said.topic_alias_max.unwrap_or(0);
+    for alias in 1..=most {
+        for topic in [&*format!("farm/{alias}"), ""] {
+            raw.send(&with_alias(topic, alias)).await;
+            assert_eq!(raw.packet().await, [0x40, 2, 0, 7]);
+            let publish = house.next().await.publish;
+            assert_eq!(*publish.topic, *format!("farm/{alias}"));
+            assert_eq!(publish.client_id, name);
+        }
+    }
+    // What it promises of QoS 2 and retained values, too.
+    raw.send(&publish_v5(0x35, "farm/kept", 9, b"1")).await;
+    assert_eq!(raw.packet().await, [0x50, 2, 0, 9]);
+    raw.send(&[0x62, 2, 0, 9]).await;
+    assert_eq!(raw.packet().await, [0x70, 2, 0, 9]);
+    assert_eq!(house.door.stats().retained, 1);
+
+    raw.send(&with_alias("farm/x", most + 1)).await;
+    let told = raw.until_close().await;
+    assert_eq!((told[0][0], told[0][2]), (0xe0, 0x94), "{told:02x?}");
+    let mut named = Raw::v5(house.address(), "named").await;
+    named
+        .send(&publish_v5(0x30, "farm/x", 0, &[b'1'; 1_000]))
+        .await;
+    let told = named.until_close().await;
+    assert_eq!((told[0][0], told[0][2]), (0xe0, 0x95), "{told:02x?}");
 }
