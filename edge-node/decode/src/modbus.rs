@@ -1,24 +1,24 @@
 //! Modbus devices described in data: which registers to ask for, and what the words that come back mean.
 //!
 //! [`plan`] turns a [`RegisterMap`] into read requests, [`Registers`] holds what they brought, [`decode`] makes values of
-//! it. [`Totaliser`] watches counters, [`auto`] proposes a map from what a display shows, [`presets`] holds published
+//! it, [`range_of`] says when a counter rolls over, [`auto`] proposes a map from what a display shows, [`presets`] holds published
 //! maps. Invariants: a request never touches an address that no field names; what could not be read is missing with a
 //! reason and never zero.
 
 pub mod auto;
+mod counter;
 mod decode;
 mod plan;
 pub mod presets;
 mod registers;
-mod totaliser;
 mod words;
 
 use farm_model::device::{ReadFunction, RegisterMap, RegisterType};
 
+pub use counter::range_of;
 pub use decode::{Decoded, decode};
 pub use plan::{MAX_BITS, MAX_REGISTERS, ReadRequest, plan};
 pub use registers::Registers;
-pub use totaliser::{Step, Totaliser, range_of};
 
 /// Most fields in a map: more than any device has that a farm reads.
 pub const MAX_FIELDS: usize = 512;

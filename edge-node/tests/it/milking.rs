@@ -1,9 +1,18 @@
 //! Milkings through the whole pipeline: exactly once, whatever ends in between.
 
 use edge_acquire::Inbound;
-use farm::{Actor, StoreError, alerts::AlertKind, settings};
+use farm::{
+    Actor, StoreError,
+    alerts::AlertKind,
+    devices::{self, DeviceForm},
+    settings,
+    text::{Name, Slug},
+};
 use farm_model::{
-    Body, DeviceId, DeviceKind, Observation, PlaceKind, Quantity, live::Phase, place::PlaceDetails,
+    Body, DeviceId, DeviceKind, Link, Observation, PlaceKind, Quantity,
+    device::{ReadFunction, RegisterField, RegisterMap, RegisterType, WordOrder},
+    live::Phase,
+    place::PlaceDetails,
 };
 
 use crate::rig::{Rig, measured, within};
@@ -226,4 +235,76 @@ async fn the_first_tag_of_a_reader_that_nobody_knew_is_heard_in_the_parlour() {
         .map(|s| (s.stall.0, s.phase, s.animal))
         .collect();
     assert_eq!(stalls, [(3, Phase::Waiting, Some(cow))]);
+}
+
+/// A meter whose total is one register of 10 mL: after 655.36 L it shows 0 again.
+async fn small_meter(rig: &Rig, stall: &Stall) {
+    let field = RegisterField {
+        quantity: Quantity::MilkTotal,
+        function: ReadFunction::HoldingRegisters,
+        address: 0,
+        kind: RegisterType::U16,
+        order: WordOrder::Abcd,
+        scale: 0.01,
+        offset: 0.0,
+        missing: Vec::new(),
+        wraps_after: None,
+    };
+    let link = Link::ModbusTcp {
+        host: "127.0.0.1".into(),
+        port: 502,
+        unit: 1,
+        map: RegisterMap {
+            fields: vec![field],
+            ..RegisterMap::default()
+        },
+    };
+    let meter = stall.meter;
+    let edited = rig.farm.write(Actor::System, move |tx| {
+        let device = devices::get(tx.conn(), meter)?.unwrap();
+        let form = DeviceForm {
+            slug: Slug::new(&device.slug).unwrap(),
+            name: Name::new(&device.name).unwrap(),
+            kind: device.kind,
+            link,
+            place: device.place,
+            expect_every_s: None,
+        };
+        devices::edit(tx, meter, &form)
+    });
+    edited.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_total_that_rolls_over_or_restarts_in_the_middle_loses_no_milk() {
+    // Nine litres, of which the meter shows the last five after its counter began anew: by its width, and by a reset.
+    for (before, after) in [(651.36, 0.0), (300.0, 0.0)] {
+        let (rig, stall) = Stall::build().await;
+        small_meter(&rig, &stall).await;
+        let rig = rig.killed().await;
+        for (step, (seconds, flow, litres)) in NINE_LITRES.into_iter().enumerate() {
+            let litres = litres - 1_000.0;
+            // Four litres before, five after.
+            let total = if litres < 4.0 {
+                before + litres
+            } else {
+                after + litres - 4.0
+            };
+            rig.clock.pass(seconds);
+            let mut told = stall.meter(&rig, flow, total);
+            if step < 3 {
+                told.insert(0, stall.tag(&rig));
+            }
+            rig.tell(told).await;
+        }
+        let visits = rig.count("SELECT count(*) FROM visit").await;
+        let yield_ml = rig.count("SELECT sum(yield_ml) FROM visit").await;
+        let restarted = "SELECT count(*) FROM visit WHERE findings & (1 << 6)";
+        let restarted = rig.count(restarted).await == 1;
+        match before {
+            651.36 => assert_eq!((visits, yield_ml, restarted), (1, 9_000, false)),
+            // What flowed between the last reading and the reset nobody saw.
+            _ => assert_eq!((visits, yield_ml, restarted), (1, 7_200, true)),
+        }
+    }
 }

@@ -1,9 +1,7 @@
-//! Register maps and words of any kind, planned and decoded; counters of any history.
+//! Register maps and words of any kind, planned and decoded.
 #![no_main]
 
-use edge_decode::modbus::{
-    MAX_BITS, MAX_REGISTERS, Registers, Totaliser, check, decode, plan, range_of,
-};
+use edge_decode::modbus::{MAX_BITS, MAX_REGISTERS, Registers, check, decode, plan, range_of};
 use farm_model::{
     device::{ReadFunction, RegisterField, RegisterMap, RegisterType, StatusField, WordOrder},
     observation::{Body, Flaw, Quality},
@@ -100,12 +98,8 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(value.is_none(), quality == Quality::Missing);
         // What a sound plan asked for and got is never a time-out.
         assert!(!(sound && !words.is_empty() && flaw == Some(Flaw::Timeout)));
-        if let Some(range) = range_of(field) {
-            let mut total = Totaliser::new(range);
-            for pair in words.windows(2) {
-                let raw = u64::from(pair[0]) << (pair[1] % 48);
-                assert!(total.read(raw, pair[1].into()).delta() <= pair[1].into());
-            }
-        }
+        // What an integer counts rolls over somewhere.
+        let whole = !matches!(field.kind, RegisterType::Bit | RegisterType::F32 | RegisterType::F64);
+        assert_eq!(range_of(field).is_some(), whole);
     }
 });

@@ -20,8 +20,6 @@ pub struct Decoded {
     pub body: Body,
     /// The words it was read from, in the order of their addresses; empty when none came.
     pub raw: Vec<u16>,
-    /// The integer before scale and offset, for a [`super::Totaliser`]; `None` when there is no value to believe.
-    pub count: Option<u64>,
 }
 
 impl Decoded {
@@ -59,7 +57,6 @@ fn decode_field(field: &RegisterField, registers: &Registers, gate: Option<Flaw>
         quantity,
         body: Body::missing(quantity, flaw),
         raw,
-        count: None,
     };
     let words = match registers.get(field.function, field.address, field.kind.width()) {
         Ok(words) => words,
@@ -82,7 +79,6 @@ fn decode_field(field: &RegisterField, registers: &Registers, gate: Option<Flaw>
             Some(flaw) => Body::bad(quantity, value, flaw),
         },
         raw: words.to_vec(),
-        count: gate.is_none().then(|| raw.count()).flatten(),
     }
 }
 
