@@ -298,6 +298,7 @@ async fn export(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Erro
         [
             w::number(lang),
             w::name(lang),
+            register::t::name_en(lang),
             t::tag_column(lang),
             w::breed(lang),
             t::birth(lang),
@@ -308,6 +309,8 @@ async fn export(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Erro
             t::today(lang),
             t::week(lang),
             t::due(lang),
+            t::keep_out(lang),
+            t::no_meat(lang),
         ],
     );
     for HerdRow {
@@ -317,15 +320,19 @@ async fn export(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Erro
         days_in_milk,
         today_ml,
         week_ml,
+        milk_held,
+        meat_held,
         ..
     } in &view.rows
     {
         let of = |value: Option<String>| value.unwrap_or_default();
+        let yes = |held: bool| if held { "1" } else { "0" }.to_owned();
         csv::row(
             &mut out,
             [
                 animal.number.clone(),
                 animal.name.clone(),
+                animal.name_en.clone(),
                 of(tag.clone()),
                 animal.breed.clone(),
                 of(animal.birth_date.map(|d| d.to_string())),
@@ -336,6 +343,8 @@ async fn export(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Erro
                 of(today_ml.map(csv::litres)),
                 of(week_ml.map(csv::litres)),
                 of(state.due.map(|d| d.to_string())),
+                yes(*milk_held),
+                yes(*meat_held),
             ],
         );
     }

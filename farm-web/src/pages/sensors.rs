@@ -1,5 +1,7 @@
 //! Sensors: the newest value of each series with its age and quality, and the history of one.
 
+mod export;
+
 use std::collections::HashMap;
 
 use axum::{
@@ -21,7 +23,9 @@ use serde::Deserialize;
 use ui::{
     Lang,
     chart::{Band, LineChart, Series, X, local_ms},
-    components::{self, Badge, EmptyState, Stat, Tab, breadcrumbs, quality_chip, tabs, time_ago},
+    components::{
+        self, Badge, Button, EmptyState, Stat, Tab, breadcrumbs, quality_chip, tabs, time_ago,
+    },
     icons::Icon,
     shell::Tone,
 };
@@ -48,6 +52,12 @@ pub(crate) mod t {
         lowest = "Lowest" / "সবচেয়ে কম";
         mean = "Average" / "গড়";
         highest = "Highest" / "সবচেয়ে বেশি";
+        device = "Device" / "যন্ত্র";
+        quantity = "Quantity" / "কী মাপা হয়েছে";
+        value = "Value" / "মান";
+        unit = "Unit" / "একক";
+        good = "Good values" / "ঠিক মান কয়টি";
+        left_out = "Left out" / "বাদ কয়টি";
         range = "Lowest to highest" / "কম থেকে বেশি";
         doubtful(n) = "{n} doubtful value left out" | "{n} doubtful values left out" / "{n}টি সন্দেহজনক মান বাদ";
     }
@@ -57,11 +67,18 @@ pub(crate) mod t {
 const STALE_MS: i64 = 15 * 60_000;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.get(Needs::Role(Role::Worker), "/sensors", page).get(
-        Needs::Role(Role::Worker),
-        "/sensors/{device}/{quantity}",
-        series,
-    )
+    routes
+        .get(Needs::Role(Role::Worker), "/sensors", page)
+        .get(
+            Needs::Role(Role::Worker),
+            "/sensors/{device}/{quantity}",
+            series,
+        )
+        .get(
+            Needs::Role(Role::Worker),
+            "/sensors/{device}/{quantity}/export.csv",
+            export::export,
+        )
 }
 
 /// The newest values with what they belong to.
@@ -378,6 +395,9 @@ async fn series(
         (wanted.span.tabs(lang, &path))
         (chart(lang, quantity, &points, &ctx.tz()))
         @if !quantity.is_counter() { (figures(lang, quantity, &sum)) }
+        @if !points.is_empty() {
+            p { (Button::quiet(ui::t::export_csv(lang)).icon(Icon::Download).href(format!("{path}/export.csv?span={}", wanted.span.key()))) }
+        }
     };
     Ok(ctx
         .page(title, &[])

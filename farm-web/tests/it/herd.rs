@@ -43,12 +43,19 @@ async fn the_herd_leaves_as_a_spreadsheet() {
         .await;
     let lines: Vec<&str> = file.text.trim_start_matches('\u{feff}').lines().collect();
     assert_eq!(lines.len(), 4);
-    assert!(lines[0].starts_with("Number,Name,Tag,"), "{}", lines[0]);
+    assert!(lines[0].starts_with("Number,Name,"), "{}", lines[0]);
     assert!(
-        lines[1].starts_with("131,টগর,050000000100030,"),
+        lines[0].ends_with(",Milk not in the tank,Not for slaughter"),
+        "{}",
+        lines[0]
+    );
+    assert!(
+        lines[1].starts_with("131,টগর,,050000000100030,") && lines[1].ends_with(",0,0"),
         "{}",
         lines[1]
     );
+    let columns = |line: &str| line.split(',').count();
+    assert_eq!(columns(lines[0]), columns(lines[1]));
 }
 
 #[tokio::test]

@@ -241,6 +241,27 @@ async fn a_phone_that_has_not_chosen_reads_the_farms_language() {
 }
 
 #[tokio::test]
+async fn a_sensors_history_leaves_as_a_spreadsheet() {
+    let (site, seeded) = Site::full().await;
+    let worker = As::Session(&seeded.worker);
+    let page = format!("/sensors/{}/temperature", seeded.probe);
+    let link = format!("href=\"{page}/export.csv?span=day\"");
+    assert!(site.get(&page, worker).await.text.contains(&link));
+    let file = site
+        .get(&format!("{page}/export.csv?span=day"), worker)
+        .await;
+    let lines: Vec<&str> = file.text.trim_start_matches('\u{feff}').lines().collect();
+    assert_eq!(
+        lines[0],
+        "Time,Device,Quantity,Value,Lowest,Highest,Unit,Good values,Left out"
+    );
+    let cells: Vec<&str> = lines[1].split(',').collect();
+    assert!(cells[0].parse::<jiff::Timestamp>().is_ok(), "{}", cells[0]);
+    assert_eq!((cells[2], cells[6]), ("Temperature", "°C"));
+    assert!(cells[3].parse::<f64>().is_ok(), "{}", lines[1]);
+}
+
+#[tokio::test]
 async fn errors_are_pages_for_people() {
     let (site, seeded) = Site::full().await;
     let lost = site.get("/nowhere", As::Session(&seeded.worker)).await;
