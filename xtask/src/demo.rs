@@ -58,6 +58,7 @@ impl Demo {
         }
         run(&mut build)?;
         let bin = target_dir().join(if self.release { "release" } else { "debug" });
+        self.check_faults(&bin)?;
         let started = Instant::now();
         let dir = target_dir().join("demo");
         if dir.exists() {
@@ -135,6 +136,20 @@ impl Demo {
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |d| d.as_millis() as i64);
         (now + DHAKA).div_euclid(DAY) * DAY - DHAKA + 5 * 3_600_000
+    }
+
+    /// Ends here if the virtual farm does not understand the faults; it has said what is wrong.
+    fn check_faults(&self, bin: &Path) -> anyhow::Result<()> {
+        let mut check = Command::new(bin.join("virtual-farm"));
+        check.args(["--check", "--dir", "."]);
+        for fault in &self.fault {
+            check.args(["--fault", fault]);
+        }
+        let checked = check.status().context("virtual-farm")?;
+        if !checked.success() {
+            std::process::exit(checked.code().unwrap_or(2));
+        }
+        Ok(())
     }
 
     fn write_config(&self, dir: &Path, web: u16, mqtt: u16) -> anyhow::Result<PathBuf> {

@@ -260,7 +260,15 @@ pub enum FaultError {
 impl fmt::Display for FaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kind(name) => write!(f, "no fault is called {name:?}; try {}", NAMES.join(", ")),
+            Self::Kind(name) => {
+                write!(f, "no fault is called {name:?}; ")?;
+                match nearest(name) {
+                    Some(near) => {
+                        write!(f, "did you mean {near:?}? There are {}", NAMES.join(", "))
+                    }
+                    None => write!(f, "try {}", NAMES.join(", ")),
+                }
+            }
             Self::Argument(text) => write!(f, "{text:?} lacks its argument or has a wrong one"),
             Self::Time(text) => write!(
                 f,
@@ -271,6 +279,15 @@ impl fmt::Display for FaultError {
 }
 
 impl std::error::Error for FaultError {}
+
+/// The kind whose name is most like `name`, if one is like it at all.
+fn nearest(name: &str) -> Option<&'static str> {
+    let alike = |candidate: &&str| strsim::jaro_winkler(name, candidate);
+    NAMES
+        .into_iter()
+        .max_by(|a, b| alike(a).total_cmp(&alike(b)))
+        .filter(|near| alike(near) > 0.75)
+}
 
 #[cfg(test)]
 mod tests {
@@ -378,5 +395,22 @@ mod tests {
         fn any_order_is_read_or_refused(kind in "[a-z-]{0,9}|sick-cow:[0-9]{1,12}", time in "[0-9+:TZ-]{0,20}|[0-9]{1,19}d", now in 0i64..4_000_000_000_000) {
             let _ = Fault::parse(&format!("{kind}@{time}"), now);
         }
+    }
+
+    #[test]
+    fn a_slip_in_a_name_is_told_the_right_one() {
+        let said = |text: &str| Fault::parse(text, 0).unwrap_err().to_string();
+        for (typed, meant) in [
+            ("warm-tnk:1", "warm-tank"),
+            ("stuck_meter:3", "stuck-meter"),
+            ("sickcow:101", "sick-cow"),
+        ] {
+            assert!(
+                said(typed).contains(&format!("did you mean {meant:?}?")),
+                "{}",
+                said(typed)
+            );
+        }
+        assert!(said("xyz").contains("try reader-noise"), "{}", said("xyz"));
     }
 }

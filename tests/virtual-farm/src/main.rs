@@ -17,6 +17,7 @@ use tracing::warn;
 use virtual_farm::{
     Options, Provision, VirtualFarm,
     device::mqtt::Broker,
+    fault::{Fault, FaultError},
     sim::{Pace, Setup, schedule::Schedule},
 };
 
@@ -73,8 +74,11 @@ struct Arguments {
     #[arg(long)]
     truth: Option<PathBuf>,
     /// Order a fault: KIND[:ARGUMENT]@TIME[+DURATION], for example stuck-meter:3@+2m+10m.
-    #[arg(long = "fault")]
+    #[arg(long = "fault", value_parser = order)]
     faults: Vec<String>,
+    /// Only say whether these arguments are understood.
+    #[arg(long)]
+    check: bool,
     /// Broker that the MQTT nodes publish to, HOST:PORT; without one there are no nodes.
     #[arg(long)]
     mqtt: Option<String>,
@@ -96,6 +100,11 @@ struct Arguments {
     /// Obey each line of standard input as a fault to order (or `clear`), and stop when it closes.
     #[arg(long)]
     until_stdin_closes: bool,
+}
+
+/// An order that can be understood; when it is due is worked out at the start.
+fn order(text: &str) -> Result<String, FaultError> {
+    Fault::parse(text, 0).map(|_| text.to_owned())
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -213,6 +222,9 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let arguments = Arguments::parse();
+    if arguments.check {
+        return Ok(());
+    }
     let orders = arguments.until_stdin_closes.then(orders);
     let farm = VirtualFarm::start(arguments.options()?).await?;
     writeln!(stdout(), "{}", serde_json::to_string(farm.addresses())?)?;
