@@ -30,7 +30,7 @@ use crate::{
     ingest::{Ingest, Intake, Pulse},
     jobs::{self, Charge},
     lock::DataLock,
-    logging, mqtt,
+    logging, mqtt, post,
 };
 
 /// Batches of drivers that may wait for the pipeline.
@@ -127,12 +127,18 @@ impl Appliance {
         let settings = acquire_settings(&config);
         let (sink, inbound) = mpsc::channel(INBOUND);
         let drivers = Arc::new(Drivers::start(sink, farm.clock().clone(), settings.clone()));
-        let (ingest, intake) = Ingest::new(farm.clone(), config.milking.clone(), inbound);
-        let pulse = ingest.pulse();
+        let (mut ingest, intake) = Ingest::new(farm.clone(), config.milking.clone(), inbound);
+        let (pulse, letters) = (ingest.pulse(), ingest.letters());
         let pipeline = tokio::spawn(ingest.run(stop_pipeline.clone()));
 
         let mqtt::Opened { door, authority } =
             mqtt::open(&config, &farm, &intake, &tasks, &stop).await?;
+        tasks.spawn(post::deliver(
+            letters,
+            farm.clone(),
+            Arc::clone(&door),
+            stop.clone(),
+        ));
         let hardware = EdgeHardware::new(Arc::clone(&drivers), settings);
         let ports = MqttPorts {
             plain: door.addresses().tcp.first().map(SocketAddr::port),

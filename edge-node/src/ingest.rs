@@ -10,6 +10,7 @@
 
 mod batch;
 mod commit;
+mod nodes;
 mod pulse;
 mod repeats;
 mod resolve;
@@ -22,7 +23,7 @@ use farm::{Change, Farm, Resume, StoreError, devices, places, plan, readings, se
 use farm_model::{Clock, Schedule, SessionKey};
 use futures_util::future::BoxFuture;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{broadcast, mpsc, oneshot},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
@@ -32,12 +33,14 @@ use self::{
     resolve::Devices,
 };
 pub use self::{
+    nodes::{Errand, FrameIn, NodeSaid},
     pulse::Pulse,
     resolve::{Told, read_publish},
 };
 use crate::{
     feed::{Feed, Topology},
     herd::HerdView,
+    post::{self, Letter},
 };
 
 /// How often the engine is told the time: each second of farm time, within what is reasonable.
@@ -95,7 +98,33 @@ pub struct Ingest {
     drivers: mpsc::Receiver<Inbound>,
     urgent: mpsc::UnboundedReceiver<Urgent>,
     devices: Devices,
+    outlets: Outlets,
     pulse: Pulse,
+}
+
+/// Records of nodes that a listener may be behind; who falls back further hears them when the node says them again.
+const SAID: usize = 256;
+
+/// Where things leave to after a commit.
+pub(crate) struct Outlets {
+    letters: Option<mpsc::Sender<Letter>>,
+    said: broadcast::Sender<NodeSaid>,
+}
+
+impl Outlets {
+    fn tell(&self, letters: Vec<Letter>, said: Vec<NodeSaid>) {
+        for letter in letters {
+            if let Some(out) = &self.letters
+                && out.try_send(letter).is_err()
+            {
+                metrics::counter!("node_letters_dropped_total").increment(1);
+            }
+        }
+        for said in said {
+            // Without a listener it is nobody's business.
+            let _ = self.said.send(said);
+        }
+    }
 }
 
 /// What the store says of stalls, devices and sessions.
@@ -119,10 +148,26 @@ impl Ingest {
                 drivers,
                 urgent,
                 devices: Devices::default(),
+                outlets: Outlets {
+                    letters: None,
+                    said: broadcast::channel(SAID).0,
+                },
                 pulse: Pulse::new(),
             },
             Intake { urgent: sender },
         )
+    }
+
+    /// What is to be sent to nodes; whoever asks last gets it.
+    pub fn letters(&mut self) -> mpsc::Receiver<Letter> {
+        let (sender, letters) = mpsc::channel(post::WAITING);
+        self.outlets.letters = Some(sender);
+        letters
+    }
+
+    /// What nodes say that is not the pipeline's own business: greetings, results, requests for chunks of firmware.
+    pub fn said(&self) -> broadcast::Sender<NodeSaid> {
+        self.outlets.said.clone()
     }
 
     /// How it is, for whoever watches over it.
@@ -158,7 +203,7 @@ impl Ingest {
                 done = poll_writing(&mut writing) => {
                     writing = None;
                     self.pulse.written();
-                    done.acknowledge();
+                    done.acknowledge(&self.outlets);
                 }
                 Some(urgent) = self.urgent.recv(), if room => {
                     batch.add_urgent(urgent, &mut self.devices, &self.farm, &feed).await;
@@ -186,7 +231,7 @@ impl Ingest {
                 .await;
         }
         if let Some(writing) = writing {
-            writing.await.acknowledge();
+            writing.await.acknowledge(&self.outlets);
         }
         self.finish(batch, feed, stale).await;
         Ok(())
@@ -223,7 +268,9 @@ impl Ingest {
             self.let_engine_hear(&mut batch, &mut feed, &mut stale)
                 .await;
             let last = std::mem::take(&mut batch).seal(feed.engine());
-            last.commit(self.farm.clone()).await.acknowledge();
+            last.commit(self.farm.clone())
+                .await
+                .acknowledge(&self.outlets);
         }
     }
 

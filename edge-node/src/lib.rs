@@ -24,6 +24,7 @@ pub mod lock;
 mod logging;
 mod mqtt;
 mod names;
+pub mod post;
 pub mod sessions;
 
 pub use cli::Cli;

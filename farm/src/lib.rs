@@ -24,6 +24,7 @@ pub mod joins;
 pub mod live;
 pub mod milkings;
 pub mod mqtt;
+pub mod nodes;
 pub mod places;
 pub mod plan;
 pub mod production;

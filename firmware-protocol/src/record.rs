@@ -92,8 +92,11 @@ macro_rules! records {
                 read.ok_or(Malformed { kind })
             }
 
-            /// Writes the contents to the front of `to`; how many bytes.
-            fn write_contents(&self, to: &mut [u8]) -> Result<usize, Full> {
+            /// Writes the contents alone to the front of `to`; how many bytes.
+            ///
+            /// # Errors
+            /// When they have no room.
+            pub fn contents(&self, to: &mut [u8]) -> Result<usize, Full> {
                 match self {
                     $(Self::$name(record) => record.write(to),)*
                     Self::Unknown { contents, .. } => {
@@ -146,7 +149,7 @@ impl Record<'_> {
     /// Writes kind, length and contents to the front of `to`; how many bytes.
     pub(crate) fn write(&self, to: &mut [u8]) -> Result<usize, Full> {
         let (head, rest) = to.split_first_chunk_mut::<3>().ok_or(Full)?;
-        let length = self.write_contents(rest)?;
+        let length = self.contents(rest)?;
         let [low, high] = u16::try_from(length).map_err(|_| Full)?.to_le_bytes();
         *head = [self.kind(), low, high];
         Ok(Self::OVERHEAD + length)

@@ -8,6 +8,7 @@ pub mod chirpstack;
 pub mod homeassistant;
 mod json;
 pub mod modbus;
+pub mod node;
 pub mod plausible;
 pub mod rfid;
 pub mod tank;

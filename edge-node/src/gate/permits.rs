@@ -9,8 +9,9 @@ use farm_model::topics::Topics;
 
 use super::{joining, who::Who};
 
-/// Topics that holders of tokens, and whoever is trusted by address, may tell readings on.
-const TELL: [&str; 2] = ["farm/#", "application/#"];
+/// Topics that holders of tokens, and whoever is trusted by address, may tell readings on. A node's frames prove by
+/// themselves whose they are, so that a gateway may carry them.
+const TELL: [&str; 3] = ["farm/#", "application/#", "khamar/node/+/up"];
 /// Topics that they may listen to.
 const LISTEN: [&str; 3] = ["farm/#", "khamar/#", "homeassistant/#"];
 

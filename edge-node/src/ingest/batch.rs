@@ -7,6 +7,7 @@ use edge_broker::Change;
 use edge_milking::Engine;
 use farm::{
     Farm, StoreError,
+    nodes::Node,
     readings::{Fate, IngestReport},
     retained::Retained,
 };
@@ -14,11 +15,15 @@ use farm_model::Observation;
 use tokio::time::Instant;
 
 use super::{
-    Acknowledge, Urgent,
+    Acknowledge, Outlets, Urgent,
     commit::{Fates, Whole},
+    nodes::NodeSaid,
     resolve::{Devices, Resolved},
 };
-use crate::feed::{Feed, Outcome};
+use crate::{
+    feed::{Feed, Outcome},
+    post::Letter,
+};
 
 /// How long polled values may wait for company.
 const LINGER: Duration = Duration::from_millis(500);
@@ -33,7 +38,15 @@ pub(super) struct Batch {
     fed: usize,
     outcome: Outcome,
     waiting: Vec<Waiting>,
+    leaving: Leaving,
     since: Option<Instant>,
+}
+
+/// What leaves after the commit, without anybody waiting for it.
+#[derive(Debug, Default)]
+struct Leaving {
+    letters: Vec<Letter>,
+    said: Vec<NodeSaid>,
 }
 
 /// Somebody who waits, and what of the batch is theirs.
@@ -53,6 +66,7 @@ pub(super) struct Contents {
     pub(super) milkings: Vec<Observation>,
     pub(super) retained: Vec<Retained>,
     pub(super) sessions: Vec<Change>,
+    pub(super) nodes: Vec<Node>,
 }
 
 impl Batch {
@@ -63,8 +77,14 @@ impl Batch {
             milkings,
             retained,
             sessions,
+            nodes,
         } = &self.contents;
-        observations.len() + rejects.len() + milkings.len() + retained.len() + sessions.len()
+        observations.len()
+            + rejects.len()
+            + milkings.len()
+            + retained.len()
+            + sessions.len()
+            + nodes.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -120,6 +140,9 @@ impl Batch {
         contents.milkings.append(&mut resolved.milkings);
         contents.retained.append(&mut resolved.retained);
         contents.sessions.append(&mut resolved.sessions);
+        contents.nodes.append(&mut resolved.nodes);
+        self.leaving.letters.append(&mut resolved.letters);
+        self.leaving.said.append(&mut resolved.said);
         let Some(done) = done else {
             return;
         };
@@ -171,6 +194,7 @@ impl Batch {
                 alarms: self.outcome.alarms,
             },
             waiting: self.waiting,
+            leaving: self.leaving,
         }
     }
 
@@ -183,6 +207,7 @@ impl Batch {
 pub(super) struct Sealed {
     whole: Whole,
     waiting: Vec<Waiting>,
+    leaving: Leaving,
 }
 
 impl Sealed {
@@ -191,6 +216,7 @@ impl Sealed {
         Committed {
             result: self.whole.commit(&farm).await,
             waiting: self.waiting,
+            leaving: self.leaving,
         }
     }
 }
@@ -198,12 +224,16 @@ impl Sealed {
 /// A batch whose fate is known.
 pub(super) struct Committed {
     waiting: Vec<Waiting>,
+    leaving: Leaving,
     result: Result<Fates, StoreError>,
 }
 
 impl Committed {
-    /// Tells everybody who waits what became of what they told.
-    pub(super) fn acknowledge(self) {
+    /// Tells everybody who waits what became of what they told, and answers nodes.
+    pub(super) fn acknowledge(self, outlets: &Outlets) {
+        if self.result.is_ok() {
+            outlets.tell(self.leaving.letters, self.leaving.said);
+        }
         for Waiting {
             done,
             observations,

@@ -11,6 +11,7 @@ use farm::{
     Actor, Farm, StoreError, Tx,
     alerts::{self, AlertKind, Subject},
     milkings::{self, MilkError},
+    nodes,
     readings::{self, Fate},
     retained,
 };
@@ -44,6 +45,7 @@ enum Piece {
     Milking(usize),
     Retained(usize),
     Session(usize),
+    Node(usize),
     State(usize),
     Visit(usize),
     Alarm(usize),
@@ -82,6 +84,7 @@ impl Whole {
             milkings,
             retained,
             sessions: changes,
+            nodes,
             ..
         } = &self.contents;
         let rejects = (0..rejects.len()).map(Piece::Reject);
@@ -89,6 +92,7 @@ impl Whole {
             .chain((0..milkings.len()).map(Piece::Milking))
             .chain((0..retained.len()).map(Piece::Retained))
             .chain((0..changes.len()).map(Piece::Session))
+            .chain((0..nodes.len()).map(Piece::Node))
             .chain((0..self.states.len()).map(Piece::State))
             .chain((0..self.visits.len()).map(Piece::Visit))
             .chain((0..self.alarms.len()).map(Piece::Alarm))
@@ -118,6 +122,7 @@ impl Whole {
                 }
                 Piece::Retained(i) => retained::put(tx, &self.contents.retained[i])?,
                 Piece::Session(i) => sessions::apply(tx, &self.contents.sessions[i])?,
+                Piece::Node(i) => nodes::put(tx, &self.contents.nodes[i])?,
                 Piece::State(i) => {
                     let (stall, state) = &self.states[i];
                     readings::save_stall(tx, *stall, state)?;
@@ -179,6 +184,7 @@ impl Whole {
             Piece::Session(i) => {
                 return format!("{:?}", self.contents.sessions[i]).into_bytes();
             }
+            Piece::Node(i) => return self.contents.nodes[i].state.clone().into_bytes(),
             Piece::State(i) => return self.states[i].1.clone().into_bytes(),
             Piece::Milking(i) => serde_json::to_vec(&self.contents.milkings[i]),
             Piece::Visit(i) => serde_json::to_vec(&self.visits[i]),

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use edge_acquire::RejectRecord;
 use edge_broker::Change;
 use edge_decode::{
@@ -22,9 +23,15 @@ use farm_model::{
     Body, Device, DeviceId, DeviceKind, Link, Observation, PlaceKind, Quantity, Stamp,
 };
 
-use super::commit::RETRY;
-use super::repeats::Repeats;
-use crate::feed::Feed;
+use super::{
+    commit::RETRY,
+    nodes::{Errand, FrameIn, NodeSaid, Nodes},
+    repeats::Repeats,
+};
+use crate::{
+    feed::Feed,
+    post::{Letter, Route},
+};
 
 /// Something that a client told, and that is worth a place in the queue.
 #[derive(Clone, Debug)]
@@ -45,6 +52,10 @@ pub enum Told {
         /// When it was received.
         received: Stamp,
     },
+    /// A frame of a node.
+    Frame(FrameIn),
+    /// What shall go down to a node.
+    Errand(Errand),
     /// Bytes that made no sense.
     Reject(RejectRecord),
     /// A topic's retained value; an empty payload removes it.
@@ -62,6 +73,11 @@ pub(crate) struct Resolved {
     pub(crate) milkings: Vec<Observation>,
     pub(crate) retained: Vec<Retained>,
     pub(crate) sessions: Vec<Change>,
+    /// What was seen of nodes.
+    pub(crate) nodes: Vec<farm::nodes::Node>,
+    /// What leaves after the commit: to nodes, and to whoever listens to them.
+    pub(crate) letters: Vec<Letter>,
+    pub(crate) said: Vec<NodeSaid>,
 }
 
 impl Resolved {
@@ -78,6 +94,7 @@ impl Resolved {
 pub(crate) struct Devices {
     targets: HashMap<(Target, Option<Quantity>), DeviceId>,
     collars: HashMap<String, Device>,
+    nodes: Nodes,
     repeats: Repeats,
     /// Whether a message has made a device since somebody asked.
     has_made: bool,
@@ -106,12 +123,16 @@ impl Devices {
         feed: &Feed,
         into: &mut Resolved,
     ) -> Result<usize, StoreError> {
+        self.nodes.begin();
         for told in told {
             self.resolve(told, farm, into).await?;
         }
-        self.repeats
+        let repeats = self
+            .repeats
             .leave_out(&mut into.observations, farm, feed)
-            .await
+            .await?;
+        self.nodes.take(into);
+        Ok(repeats)
     }
 
     /// Whose it is and what is to be stored; makes the device of a new topic.
@@ -129,6 +150,8 @@ impl Devices {
             Told::Reject(reject) => into.rejects.push(reject),
             Told::Retained(retained) => into.retained.push(retained),
             Told::Session(change) => into.sessions.push(change),
+            Told::Frame(frame) => self.nodes.frame(frame, farm, into).await?,
+            Told::Errand(errand) => self.nodes.errand(errand, farm, into).await?,
             Told::Uplink { uplink, received } => self.uplink(uplink, received, farm, into).await?,
             Told::Topic { message, received } => self.topic(message, received, farm, into).await?,
         }
@@ -231,6 +254,13 @@ impl Devices {
 /// Which message a publish on `topic` is, if the farm listens to it at all.
 pub fn read_publish(topic: &str, payload: &[u8], received: Stamp) -> Option<Told> {
     let reject = |reason| Told::Reject(RejectRecord::new(None, topic, reason, payload));
+    if let Some(route) = Route::of_topic(topic) {
+        return Some(Told::Frame(FrameIn {
+            route,
+            bytes: Bytes::copy_from_slice(payload),
+            received,
+        }));
+    }
     if topic.starts_with("application/") {
         // Joins, acknowledgements and states are ChirpStack's own business.
         if !topic.ends_with("/event/up") {

@@ -9,5 +9,6 @@ mod cli;
 mod doctor;
 mod faults;
 mod milking;
+mod nodes;
 mod rig;
 mod topics;

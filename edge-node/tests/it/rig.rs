@@ -7,7 +7,10 @@ use std::{
 };
 
 use edge_acquire::Inbound;
-use edge_node::ingest::{Ingest, Intake, Pulse, Told, read_publish};
+use edge_node::{
+    ingest::{Ingest, Intake, Pulse, Told, read_publish},
+    post::Letter,
+};
 use farm::{
     Actor, Farm, Options, StoreError,
     alerts::{self, AlertKind},
@@ -56,6 +59,8 @@ pub(crate) struct Rig {
     pub(crate) pulse: Pulse,
     /// Where drivers put what they hear.
     pub(crate) drivers: mpsc::Sender<Inbound>,
+    /// What leaves for nodes.
+    pub(crate) letters: mpsc::Receiver<Letter>,
     task: JoinHandle<Result<(), StoreError>>,
     stop: CancellationToken,
     dir: TempDir,
@@ -80,7 +85,9 @@ impl Rig {
         };
         let farm = Farm::open(&dir.path().join("farm.db"), options).unwrap();
         let (drivers, inbound) = mpsc::channel(16);
-        let (ingest, intake) = Ingest::new(farm.clone(), edge_milking::Config::default(), inbound);
+        let (mut ingest, intake) =
+            Ingest::new(farm.clone(), edge_milking::Config::default(), inbound);
+        let letters = ingest.letters();
         let (pulse, stop) = (ingest.pulse(), CancellationToken::new());
         let task = tokio::spawn(ingest.run(stop.clone()));
         Self {
@@ -89,6 +96,7 @@ impl Rig {
             intake,
             pulse,
             drivers,
+            letters,
             task,
             stop,
             dir,
@@ -179,8 +187,12 @@ impl Rig {
     }
 
     /// Publishes as an MQTT client would, and waits for the acknowledgement.
-    pub(crate) async fn publish(&self, topic: &str, payload: &str) -> IngestReport {
-        let told = read_publish(topic, payload.as_bytes(), self.farm.clock().now());
+    pub(crate) async fn publish(
+        &self,
+        topic: &str,
+        payload: impl AsRef<[u8]> + Send,
+    ) -> IngestReport {
+        let told = read_publish(topic, payload.as_ref(), self.farm.clock().now());
         within(self.intake.submit(told.into_iter().collect()))
             .await
             .unwrap()

@@ -30,6 +30,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v4.sql"),
     include_str!("../schema/v5.sql"),
     include_str!("../schema/v6.sql"),
+    include_str!("../schema/v7.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =

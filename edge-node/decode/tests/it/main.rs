@@ -2,6 +2,7 @@
 
 mod auto_decoder;
 mod modbus;
+mod nodes;
 mod rfid;
 mod rfid_laws;
 mod topics;

@@ -1,0 +1,340 @@
+//! Frames of nodes: opened, told apart from what was seen, made observations, answered.
+//!
+//! Whatever way a frame came, its key says whose it is. What was seen of a node is stored in the transaction that stores
+//! what its frame brought, and the answer leaves after that commit: so a batch is stored once, and acknowledged as often
+//! as it is sent. Invariants: the number of a frame that goes down is on disk before the frame leaves; what was seen is
+//! kept in memory only together with what is to be stored.
+
+mod state;
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use edge_acquire::RejectRecord;
+use edge_decode::node;
+use farm::{Farm, StoreError, credentials::FrameKey, nodes};
+use farm_model::{Clock, DeviceId, Observation, Stamp};
+use firmware_protocol::{
+    self as wire, Arrival, Direction, Header, Key, MAX_FRAME, Readings, Record, Replay,
+};
+
+use self::state::NodeState;
+use super::resolve::Resolved;
+use crate::post::{Letter, Route};
+
+/// A frame as it came.
+#[derive(Clone, Debug)]
+pub struct FrameIn {
+    /// Which way it came, and the answer goes.
+    pub route: Route,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// When it was received.
+    pub received: Stamp,
+}
+
+/// What shall go down to a node beside answers: contents of records, as many as one frame holds.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// To whom.
+    pub device: DeviceId,
+    /// Kinds and contents.
+    pub records: Vec<(u8, Vec<u8>)>,
+}
+
+/// A record of a node that is not the pipeline's own business, after the commit that notes that its frame was seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeSaid {
+    /// Who said it.
+    pub device: DeviceId,
+    /// Its kind.
+    pub kind: u8,
+    /// Its contents.
+    pub contents: Vec<u8>,
+}
+
+/// The nodes that were heard.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    /// As it will be on disk once what was sealed is written.
+    known: HashMap<DeviceId, NodeState>,
+    /// As it will be if what is being resolved is taken.
+    pending: HashMap<DeviceId, NodeState>,
+    routes: HashMap<DeviceId, Route>,
+}
+
+impl Nodes {
+    /// Forgets what was begun and not taken.
+    pub(super) fn begin(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Takes what was begun: it goes into a batch now.
+    pub(super) fn take(&mut self, into: &mut Resolved) {
+        for (device, state) in self.pending.drain() {
+            into.nodes.push(state.row(device));
+            self.known.insert(device, state);
+        }
+    }
+
+    /// What a frame brings.
+    ///
+    /// # Errors
+    /// When the store can't be read; then nothing has changed.
+    pub(super) async fn frame(
+        &mut self,
+        frame: FrameIn,
+        farm: &Farm,
+        into: &mut Resolved,
+    ) -> Result<(), StoreError> {
+        let reject = |device, reason| refused(device, &frame, reason);
+        let header = match Header::read(&frame.bytes) {
+            Ok(header) if header.direction == Direction::Up => header,
+            Ok(_) => {
+                into.rejects.push(reject(None, "frame_not_up"));
+                return Ok(());
+            }
+            Err(wire::HeaderError::Version(_)) => {
+                into.rejects.push(reject(None, "frame_version"));
+                return Ok(());
+            }
+            Err(_) => {
+                into.rejects.push(reject(None, "frame_malformed"));
+                return Ok(());
+            }
+        };
+        let ending = header.device.0;
+        let found = farm
+            .read(move |conn| nodes::by_ending(conn, ending))
+            .await?;
+        let Some((device, key)) = found else {
+            into.rejects.push(reject(None, "frame_no_key"));
+            return Ok(());
+        };
+        let mut opening = frame.bytes.to_vec();
+        let key_of_frames = Key::new(key.0);
+        let Ok(opened) = wire::open(&mut opening, &key_of_frames) else {
+            into.rejects
+                .push(reject(Some(device), "frame_not_authentic"));
+            return Ok(());
+        };
+        let mut state = self.state(device, &key, farm).await?;
+        let mut visit = Visit {
+            device,
+            state: &mut state,
+            frame: &frame,
+            rate: farm.clock().rate(),
+            into,
+            time: None,
+        };
+        match visit.state.take(&opened.header, frame.received) {
+            Replay::OldBoot => {
+                into.rejects.push(reject(Some(device), "frame_old_boot"));
+                return Ok(());
+            }
+            Replay::Seen => {}
+            Replay::New => {
+                for record in opened.records() {
+                    match record {
+                        Ok(record) => visit.record(&record),
+                        Err(_) => visit.refuse("frame_malformed_record"),
+                    }
+                }
+            }
+        }
+        let time = visit.time;
+        let sequence = state.next_down(header.device);
+        into.letters.push(Letter {
+            to: frame.route.clone(),
+            sequence,
+            key: key_of_frames,
+            ack: Some(state.acks.ack()),
+            time,
+            records: Vec::new(),
+        });
+        self.routes.insert(device, frame.route);
+        self.pending.insert(device, state);
+        Ok(())
+    }
+
+    /// What somebody wants to tell a node; nothing comes of it when the node was not heard since the appliance started.
+    ///
+    /// # Errors
+    /// When the store can't be read; then nothing has changed.
+    pub(super) async fn errand(
+        &mut self,
+        errand: Errand,
+        farm: &Farm,
+        into: &mut Resolved,
+    ) -> Result<(), StoreError> {
+        let Errand { device, records } = errand;
+        let key = farm
+            .read(move |conn| farm::credentials::frame_key(conn, device))
+            .await?;
+        let (Some(route), Some(key)) = (self.routes.get(&device).cloned(), key) else {
+            metrics::counter!("node_errands_undelivered_total").increment(1);
+            return Ok(());
+        };
+        let mut state = self.state(device, &key, farm).await?;
+        let sequence = state.next_down(ending(device));
+        into.letters.push(Letter {
+            to: route,
+            sequence,
+            key: Key::new(key.0),
+            ack: None,
+            time: None,
+            records,
+        });
+        self.pending.insert(device, state);
+        Ok(())
+    }
+
+    /// What was seen of a node under this key.
+    async fn state(
+        &self,
+        device: DeviceId,
+        key: &FrameKey,
+        farm: &Farm,
+    ) -> Result<NodeState, StoreError> {
+        let print = state::print_of(key);
+        let known = self
+            .pending
+            .get(&device)
+            .or_else(|| self.known.get(&device));
+        let state = match known {
+            Some(state) => Some(state.clone()),
+            None => {
+                let stored = farm.read(move |conn| nodes::get(conn, device)).await?;
+                stored.and_then(|node| NodeState::restore(&node))
+            }
+        };
+        // Another key is another life: boots, queues and numbers begin again.
+        Ok(state
+            .filter(|state| state.print == print)
+            .unwrap_or_else(|| NodeState::new(print)))
+    }
+}
+
+/// One frame of one node.
+struct Visit<'a> {
+    device: DeviceId,
+    state: &'a mut NodeState,
+    frame: &'a FrameIn,
+    rate: f64,
+    into: &'a mut Resolved,
+    /// Ticks of a time request.
+    time: Option<u64>,
+}
+
+impl Visit<'_> {
+    fn record(&mut self, record: &Record<'_>) {
+        match record {
+            Record::Held(held) => self.state.held(held, self.frame.received),
+            Record::Readings(readings) => self.readings(readings),
+            Record::TimeRequest(request) => {
+                self.state.ticks(request.ticks, self.frame.received);
+                self.time = Some(request.ticks);
+            }
+            Record::Hello(hello) => {
+                self.state.hello(hello, self.frame.received);
+                self.say(record);
+            }
+            Record::ConfigReport(_)
+            | Record::CommandResult(_)
+            | Record::ChunkRequest(_)
+            | Record::UpdateStatus(_) => self.say(record),
+            // What goes down does not come up, and a newer node may say more than is understood here: kept, and told.
+            Record::Ack(_)
+            | Record::TimeAnswer(_)
+            | Record::Config(_)
+            | Record::Command(_)
+            | Record::Offer(_)
+            | Record::Chunk(_)
+            | Record::Withdraw(_) => self.refuse("frame_wrong_way"),
+            Record::Unknown { kind, contents } => {
+                let raw = [&[*kind], *contents].concat();
+                self.set_aside("frame_unknown_record", raw);
+            }
+        }
+    }
+
+    /// Hands a record on to whoever listens, once it is written down that its frame was seen.
+    fn say(&mut self, record: &Record<'_>) {
+        let mut contents = vec![0; MAX_FRAME];
+        let Ok(length) = record.contents(&mut contents) else {
+            return;
+        };
+        contents.truncate(length);
+        self.into.said.push(NodeSaid {
+            device: self.device,
+            kind: record.kind(),
+            contents,
+        });
+    }
+
+    fn readings(&mut self, readings: &Readings<'_>) {
+        let batch = readings.batch;
+        match self.state.acks.take(batch.queue, batch.number) {
+            Arrival::New => {}
+            Arrival::Known => {
+                metrics::counter!("node_batches_total", "fate" => "known").increment(1);
+                return;
+            }
+            Arrival::TooFar => {
+                metrics::counter!("node_batches_total", "fate" => "too_far").increment(1);
+                return;
+            }
+            Arrival::OldQueue => return self.refuse("frame_old_queue"),
+        }
+        metrics::counter!("node_batches_total", "fate" => "new").increment(1);
+        let print = self.state.print;
+        for (i, reading) in readings.iter().enumerate() {
+            match node::body(&reading) {
+                Ok(body) => self.into.observations.push(Observation {
+                    device: self.device,
+                    at: self.state.clock.place(
+                        &batch,
+                        reading.after_ms,
+                        self.frame.received,
+                        self.rate,
+                    ),
+                    body,
+                    raw: Vec::new(),
+                    // The window tells what was seen; this holds should the store have to take a batch apart.
+                    key: Some(format!("{print:08x}.{}.{}.{i}", batch.queue, batch.number)),
+                }),
+                Err(reject) => self.set_aside(reject.key(), format!("{reading:?}").into_bytes()),
+            }
+        }
+    }
+
+    fn refuse(&mut self, reason: &'static str) {
+        let record = refused(Some(self.device), self.frame, reason);
+        self.into.rejects.push(record);
+    }
+
+    fn set_aside(&mut self, reason: &'static str, raw: Vec<u8>) {
+        self.into.rejects.push(RejectRecord {
+            device: Some(self.device),
+            source: self.frame.route.name().to_owned(),
+            reason,
+            raw,
+        });
+    }
+}
+
+/// The frame as evidence: whole, for its header tells whose it claims to be.
+fn refused(device: Option<DeviceId>, frame: &FrameIn, reason: &'static str) -> RejectRecord {
+    RejectRecord {
+        device,
+        source: frame.route.name().to_owned(),
+        reason,
+        raw: frame.bytes[..frame.bytes.len().min(MAX_FRAME)].to_vec(),
+    }
+}
+
+/// How a device is called in frames.
+pub(crate) fn ending(device: DeviceId) -> wire::DeviceId {
+    let [.., a, b, c, d, e, f, g, h] = *device.as_bytes();
+    wire::DeviceId([a, b, c, d, e, f, g, h])
+}

@@ -1,0 +1,176 @@
+//! What was seen of one node, as the store keeps it.
+
+use edge_decode::node::NodeClock;
+use farm::{
+    credentials::FrameKey,
+    nodes::{Greeting, Node},
+};
+use farm_model::{DeviceId, Stamp, UnixMillis};
+use firmware_protocol::{
+    self as wire, AckWindow, Direction, Header, Held, Hello, ReplayWindow, Sequence,
+};
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// How far the numbers of frames that go down jump at most when the appliance starts: should an older copy of the database
+/// have been put back, no number is used twice.
+const JUMP: u64 = 1 << 32;
+
+/// What was seen of a node.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct NodeState {
+    /// Which key: under another one everything begins again.
+    pub(super) print: u32,
+    pub(super) replay: ReplayWindow,
+    pub(super) acks: AckWindow,
+    pub(super) clock: NodeClock,
+    /// Number of the next frame that goes down in the node's present boot.
+    down: u64,
+    waiting: u32,
+    lost: u32,
+    heard: UnixMillis,
+    greeting: Option<Greeting>,
+}
+
+/// As JSON.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    print: u32,
+    newest: u64,
+    seen: u64,
+    queue: u32,
+    through: u32,
+    also: u64,
+    down: u64,
+    clock: NodeClock,
+}
+
+impl NodeState {
+    pub(super) fn new(print: u32) -> Self {
+        Self {
+            print,
+            replay: ReplayWindow::default(),
+            acks: AckWindow::default(),
+            clock: NodeClock::default(),
+            down: 1,
+            waiting: 0,
+            lost: 0,
+            heard: UnixMillis(0),
+            greeting: None,
+        }
+    }
+
+    /// From the store, at the first frame after a start.
+    pub(super) fn restore(node: &Node) -> Option<Self> {
+        let stored: Stored = match serde_json::from_str(&node.state) {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::error!(device = %node.device, %error, "what was seen of a node cannot be read; it begins again");
+                return None;
+            }
+        };
+        Some(Self {
+            print: stored.print,
+            replay: ReplayWindow {
+                boot: node.boot,
+                newest: stored.newest,
+                seen: stored.seen,
+            },
+            acks: AckWindow {
+                queue: stored.queue,
+                through: stored.through,
+                also: stored.also,
+            },
+            clock: stored.clock,
+            down: stored.down + rand::rng().random_range(0..JUMP),
+            waiting: node.waiting,
+            lost: node.lost,
+            heard: node.heard_at,
+            greeting: None,
+        })
+    }
+
+    /// For the store.
+    pub(super) fn row(&self, device: DeviceId) -> Node {
+        let stored = Stored {
+            print: self.print,
+            newest: self.replay.newest,
+            seen: self.replay.seen,
+            queue: self.acks.queue,
+            through: self.acks.through,
+            also: self.acks.also,
+            down: self.down,
+            clock: self.clock.clone(),
+        };
+        Node {
+            device,
+            state: serde_json::to_string(&stored).expect("numbers and lists are JSON"),
+            heard_at: self.heard,
+            boot: self.replay.boot,
+            waiting: self.waiting,
+            lost: self.lost,
+            greeting: self.greeting.clone(),
+        }
+    }
+}
+
+impl NodeState {
+    /// Looks at the header of a frame that authenticated. With a new boot of the node, numbers of what goes down begin again.
+    pub(super) fn take(&mut self, header: &Header, received: Stamp) -> wire::Replay {
+        let boot = self.replay.boot;
+        let replay = self.replay.take(header);
+        if self.replay.boot != boot {
+            self.down = 1;
+        }
+        if replay != wire::Replay::OldBoot {
+            self.heard = received.wall;
+        }
+        replay
+    }
+
+    pub(super) fn held(&mut self, held: &Held, received: Stamp) {
+        self.ticks(held.ticks, received);
+        let lost = self.acks.held(held);
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "a node dropped batches before they could be sent: its queue was full"
+            );
+            metrics::counter!("node_batches_lost_total").increment(lost.into());
+        }
+        self.lost = self.lost.saturating_add(lost);
+        self.waiting = held.newest.saturating_add(1).saturating_sub(held.oldest);
+    }
+
+    pub(super) fn hello(&mut self, hello: &Hello<'_>, received: Stamp) {
+        self.ticks(hello.ticks, received);
+        // Should the edge remember less than the node, it goes on above what the node heard.
+        self.down = self
+            .down
+            .max(hello.heard.saturating_add(1).min(wire::MAX_SEQ / 2));
+        self.greeting = Some(Greeting {
+            firmware: hello.firmware.to_owned(),
+            hardware: hello.hardware.to_owned(),
+            reset: hello.reset.code(),
+        });
+    }
+
+    /// A frame of the present boot was sealed at `ticks`.
+    pub(super) fn ticks(&mut self, ticks: u64, received: Stamp) {
+        self.clock.heard(self.replay.boot, ticks, received);
+    }
+
+    /// For the next frame that goes down; it may leave once this state is on disk.
+    pub(super) fn next_down(&mut self, device: wire::DeviceId) -> Sequence {
+        let sequence = Sequence::resume(Direction::Down, device, self.replay.boot, self.down);
+        self.down += 1;
+        sequence
+    }
+}
+
+/// Tells one key from another without telling anything of it.
+pub(super) fn print_of(key: &FrameKey) -> u32 {
+    let hash = Sha256::digest(key.0);
+    u32::from_be_bytes(*hash.first_chunk().expect("SHA-256 has 32 bytes"))
+}

@@ -1,0 +1,133 @@
+//! Nodes that send sealed frames: which key opens them, and what is known of each.
+//!
+//! What was seen of a node's frames and batches is stored in the transaction that stores what they brought; so a batch is stored
+//! once, whatever is sent again. The store does not look into that state. It is local and never replicated.
+
+use farm_model::{DeviceId, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{
+    credentials::FrameKey,
+    sql,
+    store::{StoreError, Tx},
+};
+
+/// What is known of a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    /// Its device.
+    pub device: DeviceId,
+    /// What was seen of its frames and batches.
+    pub state: String,
+    /// When it was last heard.
+    pub heard_at: UnixMillis,
+    /// How often it has started.
+    pub boot: u32,
+    /// Batches in its flash when it was last heard.
+    pub waiting: u32,
+    /// Batches that it dropped before they could be sent, because its flash was full.
+    pub lost: u32,
+    /// From its newest greeting.
+    pub greeting: Option<Greeting>,
+}
+
+/// What a node says of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Greeting {
+    /// Version of the firmware that runs.
+    pub firmware: String,
+    /// What it runs on.
+    pub hardware: String,
+    /// Why it started: a code of the frame protocol.
+    pub reset: u8,
+}
+
+/// Stores what is known of a node; without a greeting the one before stays.
+///
+/// # Errors
+/// When the database fails.
+pub fn put(tx: &mut Tx<'_>, node: &Node) -> Result<(), StoreError> {
+    let greeting = node.greeting.as_ref();
+    tx.conn()
+        .prepare_cached(
+            "INSERT INTO node (device, state, heard_at, boot, waiting, lost, firmware, hardware, reset)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (device) DO UPDATE SET state = ?2, heard_at = ?3, boot = ?4, waiting = ?5, lost = ?6,
+                firmware = coalesce(?7, firmware), hardware = coalesce(?8, hardware), reset = coalesce(?9, reset)",
+        )?
+        .execute(params![
+            node.device.as_bytes(),
+            node.state,
+            node.heard_at.0,
+            node.boot,
+            node.waiting,
+            node.lost,
+            greeting.map(|g| &g.firmware),
+            greeting.map(|g| &g.hardware),
+            greeting.map(|g| g.reset),
+        ])?;
+    Ok(())
+}
+
+/// Every node that was heard.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(conn: &Connection) -> Result<Vec<Node>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM node"))?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The node that `device` is, once it was heard.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &Connection, device: DeviceId) -> Result<Option<Node>, StoreError> {
+    Ok(conn
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM node WHERE device = ?1"))?
+        .query_row([device.as_bytes()], read)
+        .optional()?)
+}
+
+/// The device whose identity ends in these bytes and that has a key for frames, with that key.
+///
+/// # Errors
+/// When the database fails.
+pub fn by_ending(
+    conn: &Connection,
+    ending: [u8; 8],
+) -> Result<Option<(DeviceId, FrameKey)>, StoreError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT device, frame_key FROM device_credential
+             WHERE substr(device, 9) = ?1 AND frame_key IS NOT NULL",
+        )?
+        .query_row([ending], |row| {
+            Ok((sql::id(row, 0)?, FrameKey(row.get(1)?)))
+        })
+        .optional()?)
+}
+
+const COLUMNS: &str = "device, state, heard_at, boot, waiting, lost, firmware, hardware, reset";
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Node> {
+    let firmware: Option<String> = row.get(6)?;
+    let greeting = match firmware {
+        Some(firmware) => Some(Greeting {
+            firmware,
+            hardware: row.get(7)?,
+            reset: row.get(8)?,
+        }),
+        None => None,
+    };
+    Ok(Node {
+        device: sql::id(row, 0)?,
+        state: row.get(1)?,
+        heard_at: UnixMillis(row.get(2)?),
+        boot: row.get(3)?,
+        waiting: row.get(4)?,
+        lost: row.get(5)?,
+        greeting,
+    })
+}
