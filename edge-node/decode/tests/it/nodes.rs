@@ -20,7 +20,9 @@ fn every_measure_is_a_quantity_and_every_quantity_can_be_measured() {
         other => panic!("{measure:?}: {other:?}"),
     };
     let measured: Vec<_> = Measure::ALL.iter().map(of).collect();
-    assert_eq!(measured, Quantity::ALL);
+    // The index of heat is computed of two others.
+    let told = Quantity::ALL.iter().filter(|q| **q != Quantity::Thi);
+    assert_eq!(measured, told.copied().collect::<Vec<_>>());
 }
 
 #[test]
