@@ -169,3 +169,28 @@ async fn the_document_names_every_route() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_documented_herd_can_be_registered() {
+    let (site, seeded) = Site::full().await;
+    let docs = include_str!("../../../docs/api.md");
+    let sample = docs
+        .split("```json\n")
+        .filter_map(|block| block.split("```").next())
+        .find(|block| block.contains("\"birth_date\""))
+        .expect("the document shows how");
+    let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
+    let manage = As::Token(&seeded.manage);
+    let first = site.post_json("/api/v1/animals", manage, &sample).await;
+    assert_eq!(first.json()["created"], 2, "{}", first.text);
+    let herd = site.get("/api/v1/animals", As::Token(&seeded.read)).await;
+    let herd = herd.json();
+    let items = herd["items"].as_array().unwrap();
+    let lali = items.iter().find(|a| a["number"] == "217").unwrap();
+    for (key, value) in sample["items"][0].as_object().unwrap() {
+        match key.as_str() {
+            "tags" => assert_eq!(lali["tag"], value[0]),
+            key => assert_eq!(lali[key], *value, "{key}"),
+        }
+    }
+}
