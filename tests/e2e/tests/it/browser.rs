@@ -2,6 +2,7 @@
 
 mod alarm;
 mod contrast;
+mod devices;
 mod keys;
 mod language;
 mod pages;
