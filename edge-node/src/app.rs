@@ -24,6 +24,7 @@ use crate::{
     api_ingest::ApiIngest,
     cli, clock,
     config::Config,
+    control,
     front::{self, Bounds},
     hardware::EdgeHardware,
     homeassistant,
@@ -146,7 +147,13 @@ impl Appliance {
         };
         let mut app = web_app(&farm, hardware, intake, &pulse, metrics, &config.data.dir).await?;
         app.options.mqtt = ports;
-        app.options.authority = Some(Arc::new(authority));
+        app.options.authority = Some(Arc::new(authority.clone()));
+        let (dir, ruled, ended) = (config.data.dir.clone(), farm.clone(), stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = control::serve(dir, ruled, authority, ended).await {
+                tracing::error!(%error, "the command line cannot reach the running appliance");
+            }
+        });
         let web = serve(&config.web.listen, &app, &tasks, &stop).await?;
         if config.homeassistant.enabled {
             let (farm, door, ended) = (farm.clone(), Arc::clone(&door), stop.clone());
@@ -162,7 +169,7 @@ impl Appliance {
             data: config.data,
         };
         jobs::start(charge, &tasks, &stop);
-        tracing::info!(?web, mqtt = ?door.addresses().tcp, tls = ?door.addresses().tls, boot = farm.boot(), "the appliance runs");
+        tracing::info!(?web, mqtt = ?door.addresses().tcp, tls = ?door.addresses().tls, websocket = ?door.addresses().websocket, boot = farm.boot(), "the appliance runs");
         Ok(Self {
             farm,
             web,

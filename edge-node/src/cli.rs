@@ -1,4 +1,8 @@
 //! The command line: `run`, and what an operator does without a browser.
+//!
+//! Whatever changes the farm works while the appliance runs, too: [`carry_out`] hands it over.
+
+mod devices;
 
 use std::{
     io::{BufRead, Write},
@@ -7,18 +11,15 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
-use farm::{
-    Actor, Farm, auth, backup, devices,
-    staff::{self, Pin},
-    text::Name,
-};
-use farm_model::{Device, Role};
+use farm::{auth, backup, staff};
+use farm_model::Role;
 
+use self::devices::Devices;
 use crate::{
-    app, clock, config,
+    app, config,
     config::Config,
+    control::{Order, carry_out},
     doctor::{self, Verdict},
-    lock::DataLock,
 };
 
 /// The farm appliance.
@@ -38,72 +39,63 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Run the appliance.
+    /// Run the appliance, until SIGTERM or Ctrl-C.
     Run {
-        /// End when standard input closes, so that a demonstration leaves nothing behind.
+        /// End when standard input closes too, so that a demonstration leaves nothing behind.
         #[arg(long)]
         until_stdin_closes: bool,
     },
-    /// Check the configuration and say what is wrong, with lines.
+    /// Check the configuration file and name every mistake with its line.
     CheckConfig {
-        /// Print the configuration with every default, commented, and do nothing else.
+        /// Print a configuration file with every setting explained and at its default, and check nothing.
         #[arg(long)]
         print_default: bool,
     },
-    /// List, export or import devices.
+    /// Devices: list, add, let in, cut off.
+    ///
+    /// Works whether or not the appliance runs: while it does, orders are handed to it.
     Devices {
         #[command(subcommand)]
         what: Devices,
     },
-    /// Add or list members of staff.
+    /// People who log in to the pages: add, list.
     Staff {
         #[command(subcommand)]
         what: Staff,
     },
-    /// Make or revoke tokens for the JSON API and MQTT clients.
+    /// Tokens, with which other programs use the JSON API and MQTT: make, list, revoke.
     Token {
         #[command(subcommand)]
         what: Token,
     },
-    /// Copy the database to a new file, also while the appliance runs.
+    /// Copy the database to a new file; the appliance may run meanwhile.
+    ///
+    /// The copy holds the keys of devices: keep it where nobody else may read it.
     Backup {
-        /// The new file.
+        /// The file to make; it must not exist yet.
         #[arg(long)]
         to: PathBuf,
     },
-    /// Look at clock, disk, database, ports, permissions and 1-wire, and say what to do.
+    /// Examine clock, disk, database, network ports, serial ports and 1-wire, and say what to do about what is wrong.
     Doctor {
-        /// One JSON object a line instead of text.
+        /// Print one JSON object a line, for programs.
         #[arg(long)]
         json: bool,
     },
 }
 
 #[derive(Subcommand, Debug)]
-enum Devices {
-    /// Every device, where it stands and how it is reached.
-    List,
-    /// All devices as JSON on standard output.
-    Export,
-    /// Add the devices of a file made by `export`; those with a known short name are edited.
-    Import {
-        /// The file.
-        file: PathBuf,
-    },
-}
-
-#[derive(Subcommand, Debug)]
 enum Staff {
-    /// Add somebody; the PIN is read from standard input.
+    /// Add somebody; their PIN (4 to 12 digits) is read from standard input.
     Add {
-        /// Name as it appears on the log-in page.
+        /// Their name, as the log-in page shows it.
         #[arg(long)]
         name: String,
-        /// What they may do.
+        /// What they may do: workers record, managers also decide and set up, owners also see to staff and tokens.
         #[arg(long, value_enum)]
         role: RoleName,
     },
-    /// Everybody who works here.
+    /// List everybody, those who left included.
     List,
 }
 
@@ -126,20 +118,20 @@ impl From<RoleName> for Role {
 
 #[derive(Subcommand, Debug)]
 enum Token {
-    /// Make a token; it is printed once and never again.
+    /// Make a token, and print it once.
     Add {
-        /// Whose it is, for you to recognise it.
+        /// What it is for, so that you know it again in the list.
         #[arg(long)]
         name: String,
-        /// What its holder may do.
+        /// What its holder may do: read; observe, which is to send readings too; manage, which is all that a manager may.
         #[arg(long, value_enum)]
         scope: ScopeName,
     },
-    /// Every token, without its secret.
+    /// List the tokens that are valid: id, scope, name.
     List,
-    /// Revoke a token by its id.
+    /// Revoke a token: it is worth nothing from now on, and whoever is connected with it is cut off.
     Revoke {
-        /// The id that `list` shows.
+        /// Its id, as `list` shows it.
         id: uuid::Uuid,
     },
 }
@@ -191,7 +183,7 @@ impl Cli {
                     },
                 )?;
             }
-            Command::Devices { what } => devices_command(&load()?, what, &mut out)?,
+            Command::Devices { what } => devices::run(&load()?, what, &mut out)?,
             Command::Staff { what } => staff_command(&load()?, what, &mut out)?,
             Command::Token { what } => token_command(&load()?, what, &mut out)?,
             Command::Backup { to } => {
@@ -226,21 +218,6 @@ pub(crate) fn database(config: &Config) -> PathBuf {
     config.data.dir.join("farm.db")
 }
 
-/// The farm, for a command that writes; only while no appliance runs on it.
-fn open(config: &Config) -> anyhow::Result<(DataLock, Farm)> {
-    let lock = DataLock::take(&config.data.dir)?;
-    let (clock, _) = clock::build(&config.clock, 0);
-    let farm = Farm::open(
-        &database(config),
-        farm::Options {
-            clock,
-            readers: 1,
-            ..farm::Options::default()
-        },
-    )?;
-    Ok((lock, farm))
-}
-
 /// The farm, for a command that only reads; beside a running appliance too.
 fn reader(config: &Config) -> anyhow::Result<rusqlite::Connection> {
     let path = database(config);
@@ -257,90 +234,15 @@ fn reader(config: &Config) -> anyhow::Result<rusqlite::Connection> {
     )?)
 }
 
-fn devices_command(config: &Config, what: Devices, out: &mut impl Write) -> anyhow::Result<()> {
-    match what {
-        Devices::List => {
-            for device in devices::list(&reader(config)?)? {
-                let state = if device.enabled {
-                    ""
-                } else {
-                    " (switched off)"
-                };
-                writeln!(
-                    out,
-                    "{:<24} {:<18} {}{state}",
-                    device.slug,
-                    device.kind.key(),
-                    describe(&device)
-                )?;
-            }
-        }
-        Devices::Export => writeln!(
-            out,
-            "{}",
-            serde_json::to_string_pretty(&devices::list(&reader(config)?)?)?
-        )?,
-        Devices::Import { file } => {
-            let text = std::fs::read_to_string(&file)
-                .with_context(|| format!("cannot read {}", file.display()))?;
-            let list: Vec<Device> = serde_json::from_str(&text).with_context(|| {
-                format!(
-                    "{} is no list of devices as `export` writes it",
-                    file.display()
-                )
-            })?;
-            let forms = list
-                .into_iter()
-                .map(form)
-                .collect::<anyhow::Result<Vec<_>>>()?;
-            let (_lock, farm) = open(config)?;
-            let ids =
-                farm.write_blocking(Actor::CommandLine, move |tx| devices::import(tx, &forms))?;
-            writeln!(out, "{} devices imported", ids.len())?;
-        }
-    }
-    Ok(())
-}
-
-fn describe(device: &Device) -> String {
-    use farm_model::Link;
-    match &device.link {
-        Link::Serial { port, .. } => format!("serial {port}"),
-        Link::ModbusRtu { port, unit, .. } => format!("Modbus RTU {port}, unit {unit}"),
-        Link::ModbusTcp {
-            host, port, unit, ..
-        } => format!("Modbus TCP {host}:{port}, unit {unit}"),
-        Link::OneWire { rom } => format!("1-wire {rom}"),
-        Link::Mqtt { .. } => "MQTT".to_owned(),
-        Link::ChirpStack { dev_eui, .. } => format!("LoRaWAN {dev_eui}"),
-        Link::Http => "HTTP".to_owned(),
-    }
-}
-
-fn form(device: Device) -> anyhow::Result<devices::DeviceForm> {
-    Ok(devices::DeviceForm {
-        slug: farm::text::Slug::new(&device.slug)
-            .with_context(|| format!("the short name {:?}", device.slug))?,
-        name: Name::new(&device.name).with_context(|| format!("the name of {}", device.slug))?,
-        kind: device.kind,
-        link: device.link,
-        place: device.place,
-        expect_every_s: device.expect_every_s,
-    })
-}
-
 fn staff_command(config: &Config, what: Staff, out: &mut impl Write) -> anyhow::Result<()> {
     match what {
         Staff::Add { name, role } => {
-            let name = Name::new(&name).context("the name")?;
-            let pin = Pin::new(first_line()?.trim())
-                .context("the PIN, on standard input")?
-                .hash();
-            let (_lock, farm) = open(config)?;
-            farm.write_blocking(Actor::CommandLine, move |tx| {
-                staff::add(tx, &name, role.into(), &pin)
-            })?;
-            writeln!(out, "added")?;
+            let order = Order::AddStaff {
+                name,
+                role: role.into(),
+                pin: first_line()?,
+            };
+            write!(out, "{}", carry_out(config, order)?.said)?;
         }
         Staff::List => {
             for member in staff::list(&reader(config)?)? {
@@ -355,12 +257,9 @@ fn staff_command(config: &Config, what: Staff, out: &mut impl Write) -> anyhow::
 fn token_command(config: &Config, what: Token, out: &mut impl Write) -> anyhow::Result<()> {
     match what {
         Token::Add { name, scope } => {
-            let name = Name::new(&name).context("the name")?;
-            let (_lock, farm) = open(config)?;
-            let (_, secret) = farm.write_blocking(Actor::CommandLine, move |tx| {
-                auth::add_token(tx, &name, scope.into())
-            })?;
-            writeln!(out, "{}", secret.as_str())?;
+            let scope = scope.into();
+            let made = carry_out(config, Order::AddToken { name, scope })?;
+            write!(out, "{}", made.said)?;
         }
         Token::List => {
             for token in auth::tokens(&reader(config)?)? {
@@ -368,20 +267,22 @@ fn token_command(config: &Config, what: Token, out: &mut impl Write) -> anyhow::
             }
         }
         Token::Revoke { id } => {
-            let (_lock, farm) = open(config)?;
-            farm.write_blocking(Actor::CommandLine, move |tx| auth::revoke_token(tx, id))?;
-            writeln!(out, "revoked")?;
+            write!(
+                out,
+                "{}",
+                carry_out(config, Order::RevokeToken { id })?.said
+            )?;
         }
     }
     Ok(())
 }
 
-/// The first line of standard input: secrets do not stand in process lists.
+/// The first line of standard input, trimmed: secrets do not stand in process lists.
 fn first_line() -> anyhow::Result<String> {
     let mut line = String::new();
     std::io::stdin()
         .lock()
         .read_line(&mut line)
         .context("standard input")?;
-    Ok(line)
+    Ok(line.trim().to_owned())
 }

@@ -10,6 +10,7 @@ mod authority;
 mod cli;
 pub mod clock;
 pub mod config;
+mod control;
 pub mod doctor;
 mod feed;
 mod figures;

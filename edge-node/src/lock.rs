@@ -9,10 +9,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error(
-        "{0} is in use by a running edge-node: make this change in its web pages, or stop it first \
-         (sudo systemctl stop edge-node)"
-    )]
+    #[error("{0} is in use by a running edge-node: stop it first (sudo systemctl stop edge-node)")]
     InUse(PathBuf),
     /// The folder or the lock's file can't be made.
     #[error("cannot make {path}: check that this user may write the folder")]

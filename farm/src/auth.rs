@@ -317,7 +317,9 @@ pub fn logout_everywhere(tx: &mut Tx<'_>, who: StaffId) -> Result<usize, StoreEr
 }
 
 /// What the holder of a token may do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Read everything but staff and tokens.

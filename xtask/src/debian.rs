@@ -59,6 +59,10 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         package: "python3-serial-asyncio",
     },
     Need {
+        file: "/usr/lib/python3/dist-packages/cryptography",
+        package: "python3-cryptography",
+    },
+    Need {
         file: "/usr/lib/python3/dist-packages/paho",
         package: "python3-paho-mqtt",
     },

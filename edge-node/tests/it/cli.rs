@@ -1,146 +1,8 @@
 //! The command line, as an operator uses it: the real program in a temporary folder.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
-    path::PathBuf,
-    process::{Child, ChildStdin, Command, Output, Stdio},
-};
+use std::fs;
 
-struct Machine {
-    dir: tempfile::TempDir,
-}
-
-/// An appliance that ends when this is dropped.
-struct Running {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    log: BufReader<std::process::ChildStdout>,
-    web: SocketAddr,
-    heard: String,
-}
-
-impl Machine {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().display();
-        let config = format!(
-            "[data]\ndir = \"{path}/data\"\n[web]\nlisten = [\"127.0.0.1:0\"]\n[mqtt]\nlisten = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\"]\n\
-             [serial]\ndirs = [\"{path}/serial\"]\n[onewire]\nroot = \"{path}/w1\"\n[clock]\ntrust = \"system\"\n\
-             [log]\nlevel = \"trace\"\n"
-        );
-        fs::write(dir.path().join("khamar.toml"), config).unwrap();
-        Self { dir }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_edge-node"));
-        command
-            .arg("--config")
-            .arg(self.path("khamar.toml"))
-            .args(args)
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, args: &[&str], input: &str) -> Output {
-        let mut child = self.command(args).spawn().unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.as_bytes())
-            .unwrap();
-        child.wait_with_output().unwrap()
-    }
-
-    /// What it prints when all is well.
-    fn ok(&self, args: &[&str], input: &str) -> String {
-        let output = self.run(args, input);
-        assert!(
-            output.status.success(),
-            "{args:?}: {}",
-            text(&output.stderr)
-        );
-        text(&output.stdout)
-    }
-
-    /// What it complains of.
-    fn fails(&self, args: &[&str], input: &str) -> String {
-        let output = self.run(args, input);
-        assert_eq!(output.status.code(), Some(1), "{args:?}");
-        text(&output.stderr)
-    }
-
-    fn start(&self) -> Running {
-        let mut child = self
-            .command(&["run", "--until-stdin-closes"])
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stdout.take().unwrap());
-        let mut heard = String::new();
-        let web = loop {
-            let begin = heard.len();
-            assert_ne!(log.read_line(&mut heard).unwrap(), 0, "it ended: {heard}");
-            if heard[begin..].contains("the appliance runs") {
-                let line: serde_json::Value = serde_json::from_str(&heard[begin..]).unwrap();
-                let web = line["web"].as_str().unwrap().trim_matches(['[', ']']);
-                break web.parse().unwrap();
-            }
-        };
-        Running {
-            stdin: child.stdin.take(),
-            child,
-            log,
-            web,
-            heard,
-        }
-    }
-}
-
-impl Running {
-    fn get(&self, path: &str, token: Option<&str>) -> String {
-        let mut stream = TcpStream::connect(self.web).unwrap();
-        let authorization =
-            token.map_or(String::new(), |t| format!("Authorization: Bearer {t}\r\n"));
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: khamar\r\n{authorization}Connection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    /// Ends it in order; gives all that it logged.
-    fn end(mut self) -> String {
-        drop(self.stdin.take());
-        self.log.read_to_string(&mut self.heard).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{}", self.heard);
-        std::mem::take(&mut self.heard)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended already when the test went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
+use crate::machine::{Machine, text};
 
 #[test]
 fn check_config_names_the_line_and_the_nearest_key() {
@@ -225,7 +87,7 @@ fn devices_move_from_one_farm_to_another() {
 }
 
 #[test]
-fn beside_a_running_appliance_only_reading_is_allowed() {
+fn a_running_appliance_takes_orders_and_no_second_one_starts() {
     let machine = Machine::new();
     machine.ok(
         &["staff", "add", "--name", "Rahima", "--role", "owner"],
@@ -233,21 +95,23 @@ fn beside_a_running_appliance_only_reading_is_allowed() {
     );
     let secret = machine.ok(&["token", "add", "--name", "test", "--scope", "manage"], "");
     let running = machine.start();
-    for args in [
-        &["run"][..],
-        &["staff", "add", "--name", "Karim", "--role", "worker"],
-        &["token", "add", "--name", "second", "--scope", "read"],
-    ] {
-        let complaint = machine.fails(args, "1470\n");
-        assert!(
-            complaint.contains("in use by a running edge-node"),
-            "{complaint}"
-        );
-    }
+    let complaint = machine.fails(&["run"], "");
+    assert!(
+        complaint.contains("in use by a running edge-node"),
+        "{complaint}"
+    );
+    let karim = ["staff", "add", "--name", "Karim", "--role", "worker"];
+    assert_eq!(machine.ok(&karim, "860142\n"), "added\n");
+    let complaint = machine.fails(&karim, "860142\n");
+    assert!(complaint.contains("called Karim already"), "{complaint}");
+    let second = machine.ok(&["token", "add", "--name", "second", "--scope", "read"], "");
+    let animals = running.get("/api/v1/animals", Some(second.trim()));
+    assert!(animals.starts_with("HTTP/1.1 200"), "{animals}");
     let copy = machine.path("copy.db");
     machine.ok(&["backup", "--to", copy.to_str().unwrap()], "");
     assert!(farm::backup::check(&copy).is_ok());
-    assert_eq!(machine.ok(&["staff", "list"], ""), "owner    Rahima\n");
+    let everybody = machine.ok(&["staff", "list"], "");
+    assert_eq!(everybody, "worker   Karim\nowner    Rahima\n");
 
     assert!(running.get("/readyz", None).starts_with("HTTP/1.1 200"));
     let animals = running.get("/api/v1/animals", Some(secret.trim()));
@@ -256,7 +120,9 @@ fn beside_a_running_appliance_only_reading_is_allowed() {
     assert!(metrics.contains("ingest_waiting"), "{metrics}");
     let log = running.end();
     assert!(!log.contains(secret.trim()), "no token in the log");
-    assert!(!log.contains("739251"), "no PIN in the log");
+    for pin in ["739251", "860142"] {
+        assert!(!log.contains(pin), "no PIN in the log");
+    }
 }
 
 #[test]

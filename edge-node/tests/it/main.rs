@@ -6,8 +6,10 @@
 )]
 
 mod cli;
+mod credentials;
 mod doctor;
 mod faults;
+mod machine;
 mod milking;
 mod nodes;
 mod rig;

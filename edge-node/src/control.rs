@@ -1,0 +1,67 @@
+//! What an operator orders at the command line, carried out by whoever has the data: this process, or the running appliance.
+//!
+//! One process at a time writes a farm's data. While the appliance runs, the command line hands its order to it over a socket in
+//! the data folder: a line of JSON there, a line of JSON back. Invariants: only the appliance's own user and root are heard; an
+//! order is confirmed when it is on disk; a secret goes to whoever ordered it and nowhere else.
+
+mod orders;
+mod socket;
+
+use anyhow::anyhow;
+use farm::Farm;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::{
+    orders::{Joins, NewDevice, Order},
+    socket::serve,
+};
+use crate::{
+    authority::FarmAuthority, cli, clock, config::Config, lock::DataLock, lock::LockError,
+};
+
+/// What an order came to.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// What is printed.
+    pub(crate) said: String,
+    /// Files for the operator, by name.
+    #[serde(default)]
+    pub(crate) files: Vec<(String, String)>,
+}
+
+impl Outcome {
+    fn says(said: impl Into<String>) -> Self {
+        Self {
+            said: said.into(),
+            files: Vec::new(),
+        }
+    }
+}
+
+/// Has an order carried out.
+///
+/// # Errors
+/// When it cannot be; the message says what to do.
+pub(crate) fn carry_out(config: &Config, order: Order) -> anyhow::Result<Outcome> {
+    match DataLock::take(&config.data.dir) {
+        Ok(_lock) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let (clock, _) = clock::build(&config.clock, 0);
+            let options = farm::Options {
+                clock,
+                readers: 1,
+                ..farm::Options::default()
+            };
+            let farm = Farm::open(&cli::database(config), options)?;
+            let authority = edge_ca::Authority::open(&config.data.dir.join("ca"))?;
+            let authority = FarmAuthority::new(farm.clone(), authority.into());
+            runtime
+                .block_on(orders::perform(&farm, &authority, order))
+                .map_err(|text| anyhow!(text))
+        }
+        Err(LockError::InUse(_)) => socket::send(&config.data.dir, &order),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,118 @@
+//! The socket between the command line and the running appliance.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{fs::PermissionsExt as _, net::UnixStream as Blocking},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use farm::Farm;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader as AsyncReader},
+    net::{UnixListener, UnixStream},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Outcome,
+    orders::{self, Order},
+};
+use crate::authority::FarmAuthority;
+
+/// Longest order: a list of every device of a large farm.
+const MAX_ORDER: u64 = 8 * 1024 * 1024;
+/// How long an order may take, its reading included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn path(dir: &Path) -> PathBuf {
+    dir.join("control.sock")
+}
+
+/// Takes orders, one after the other, until `stop`.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub(crate) async fn serve(
+    dir: PathBuf,
+    farm: Farm,
+    authority: FarmAuthority,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let path = path(&dir);
+    // Nobody else has the folder: what is there was left by a process that died.
+    if path.exists() {
+        std::fs::remove_file(&path)?;
+    }
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("cannot listen on {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    while let Some(taken) = stop.run_until_cancelled(listener.accept()).await {
+        let (stream, _) = taken?;
+        if !is_own(&stream) {
+            tracing::warn!("another user of this machine tried to give orders and was not heard");
+            continue;
+        }
+        if timeout(PATIENCE, answer(stream, &farm, &authority))
+            .await
+            .is_err()
+        {
+            tracing::warn!("an order of the command line took too long");
+        }
+    }
+    std::fs::remove_file(&path)?;
+    Ok(())
+}
+
+/// Whether the other end is this user or root.
+fn is_own(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}
+
+async fn answer(stream: UnixStream, farm: &Farm, authority: &FarmAuthority) {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = Vec::new();
+    let mut reader = AsyncReader::new(reader.take(MAX_ORDER));
+    if reader.read_until(b'\n', &mut line).await.is_err() {
+        return;
+    }
+    let outcome: Result<Outcome, String> = match serde_json::from_slice::<Order>(&line) {
+        Ok(order) => orders::perform(farm, authority, order).await,
+        Err(_) => Err(
+            "the running appliance does not know this order: it is of another version; restart it"
+                .to_owned(),
+        ),
+    };
+    let mut line = serde_json::to_vec(&outcome).expect("an outcome is plain data");
+    line.push(b'\n');
+    // Whoever went away is not told; the order stands.
+    let _ = writer.write_all(&line).await;
+}
+
+/// Hands an order to the running appliance, and waits for what it comes to. Blocks.
+///
+/// # Errors
+/// When the appliance is not reached, or refuses.
+pub(super) fn send(dir: &Path, order: &Order) -> anyhow::Result<Outcome> {
+    let path = path(dir);
+    let mut stream = Blocking::connect(&path).with_context(|| {
+        format!(
+            "the running appliance takes no orders at {}: run this as its own user (sudo -u khamar …) or as root",
+            path.display()
+        )
+    })?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut line = serde_json::to_vec(order)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    let outcome: Result<Outcome, String> = serde_json::from_str(&answer)
+        .context("the running appliance gave no answer that is understood: see its log")?;
+    outcome.map_err(|text| anyhow!(text))
+}
