@@ -117,29 +117,41 @@ pub(crate) async fn serve<S>(
         welcomed = Box::pin(welcome::welcome(&shared, &mut io, &mut input, &peer)) => welcomed,
         _ = closing.wait_for(|&closing| closing) => None,
     };
-    let Some((mut session, mut attachment)) = welcomed else {
+    match welcomed {
+        Some(place) => stay(place, io, input, closing).await,
         // What was written is the refusal; a client that sends on must still be able to read it.
-        farewell(&mut io).await;
-        return;
-    };
-    let ending = exchange(
-        &mut session,
-        &mut attachment,
-        &mut io,
-        &mut input,
-        &mut closing,
-    )
-    .await;
+        None => farewell(&mut io).await,
+    }
+}
+
+/// A client that was let in. It lies beside its connection's task, which is as large as its largest part.
+struct Place {
+    session: Session,
+    attachment: Attachment,
+}
+
+async fn stay<S>(
+    mut place: Box<Place>,
+    mut io: S,
+    mut input: BytesMut,
+    mut closing: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let ending = exchange(&mut place, &mut io, &mut input, &mut closing).await;
+    let session = &mut place.session;
     session.log(&ending);
     if ending == Ending::Closing {
         let patience = session.shared.config.drain_timeout;
         let _ = timeout(patience, session.settle_and_answer()).await;
     }
     session.say_goodbye(&ending);
+    let last = std::mem::take(&mut session.output);
+    let leaving = session.leaving(&ending);
     // Whatever the client sent and was not answered for still becomes durable and is passed on.
-    attachment.leave(session.leaving(&ending));
+    place.attachment.leave(leaving);
     if matches!(ending, Ending::Fault(_) | Ending::Closing) {
-        let _ = timeout(FAREWELL, io.write_all(&session.output)).await;
+        let _ = timeout(FAREWELL, io.write_all(&last)).await;
         farewell(&mut io).await;
     }
 }
@@ -167,8 +179,7 @@ enum Event {
 }
 
 async fn exchange<S>(
-    session: &mut Session,
-    attachment: &mut Attachment,
+    place: &mut Place,
     io: &mut S,
     input: &mut BytesMut,
     closing: &mut watch::Receiver<bool>,
@@ -176,6 +187,10 @@ async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Place {
+        session,
+        attachment,
+    } = place;
     let (mut reader, mut writer) = tokio::io::split(io);
     let mailbox = Arc::clone(&session.mailbox);
     let all_room = Arc::clone(&session.shared.room);

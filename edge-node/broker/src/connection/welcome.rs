@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Peer, Session, Shared, read_some};
+use super::{Peer, Place, Session, Shared, read_some};
 use crate::{
     acl::{Filter, Permit},
     codec::{Connect, Encoder, Refusal, Version, decode_connect},
@@ -35,7 +35,7 @@ pub(super) async fn welcome<S>(
     io: &mut S,
     input: &mut BytesMut,
     peer: &Peer,
-) -> Option<(Session, Attachment)>
+) -> Option<Box<Place>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -46,7 +46,10 @@ where
             session
                 .encoder
                 .welcome(&mut session.output, attachment.present, properties);
-            return Some((session, attachment));
+            return Some(Box::new(Place {
+                session,
+                attachment,
+            }));
         }
         Err(refused) => refused,
     };
