@@ -10,7 +10,8 @@ use super::{Visit, pages, walk};
 
 /// Words in Latin letters that are at home on a Bengali page: units, keys, names of files, protocols, programs, makers,
 /// languages and time zones.
-const AT_HOME: &str = "dBm mS cm Ctrl K CSV MQTT ChirpStack Asia Dhaka English";
+const AT_HOME: &str = "dBm mS cm Ctrl K CSV MQTT ChirpStack JSON API THI \
+    UHF RDM Allflex LA BB E Asia Dhaka English";
 
 /// Texts and names of what is shown, each with where it stands. Data is what `data` lists, `code`, and another language.
 const FOREIGN: &str = r#"
@@ -19,8 +20,8 @@ const known = new Set([...atHome.split(" "), ...data.split(" ")]);
 const wrong = new Set();
 const look = (text, el) => {
   if (el.closest("[lang]:not(html), code, .tag-number, script, style")) return;
-  // A machine's own name, such as east-tank or lora-70b3d57ed005006a, is data wherever it stands.
-  const said = text.replace(/[a-z0-9]+(-[a-z0-9]+)+/g, "");
+  // What machines are called (east-tank, WL-134A), their paths, and the places of a template are data wherever they stand.
+  const said = text.replace(/\{\w+\}|\/[\w/]+|[A-Za-z0-9]+(-[A-Za-z0-9]+)+/g, "");
   for (const word of said.match(/[A-Za-z]+/g) ?? []) {
     if (!known.has(word)) wrong.add(word + " in «" + text.trim().slice(0, 80) + "»");
   }

@@ -12,8 +12,8 @@ use crate::{store::MORNING, web::Visitor};
 
 /// Pages that nobody is led to.
 const HIDDEN: [&str; 3] = ["/styleguide", "/nowhere", "/login"];
-/// Where a walk begins: the first page, where a worker's first page leads, and what a herd in good order does not lead to.
-const BEGIN: [&str; 3] = ["/", "/health", "/herd/duplicates"];
+/// Where a walk begins: the first page, where a worker's first page leads, and what a farm in good order does not lead to.
+const BEGIN: [&str; 4] = ["/", "/health", "/herd/duplicates", "/devices/refused"];
 /// What a walk does not have to meet: programs ask for it, or a browser keeps it as a file, or it leads elsewhere.
 const NO_PAGE: [&str; 7] = [
     "/api/", "/assets/", "/live", "/healthz", "/readyz", "/metrics", "/setup",
@@ -99,7 +99,8 @@ fn patterns() -> Vec<&'static str> {
         .filter(|route| route.method.as_str() == "GET")
         .map(|route| route.path)
         .filter(|path| {
-            !path.ends_with(".csv") && !NO_PAGE.iter().any(|prefix| path.starts_with(prefix))
+            ![".csv", ".pem"].iter().any(|end| path.ends_with(end))
+                && !NO_PAGE.iter().any(|prefix| path.starts_with(prefix))
         })
         .collect()
 }
