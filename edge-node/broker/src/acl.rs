@@ -96,6 +96,8 @@ pub struct Permit {
     pub publish: Vec<Filter>,
     /// Topics it may subscribe to.
     pub subscribe: Vec<Filter>,
+    /// Topics it may not hear all the same: a filter that lies in one of these is denied, and a wider one does not reach them.
+    pub except: Vec<Filter>,
 }
 
 impl Permit {
@@ -107,6 +109,7 @@ impl Permit {
     /// Whether it may hear what is published to `topic`.
     pub fn may_hear(&self, topic: &str) -> bool {
         self.subscribe.iter().any(|allowed| allowed.matches(topic))
+            && !self.except.iter().any(|denied| denied.matches(topic))
     }
 
     /// Whether it may subscribe to `filter`: one allowed filter must hold all of it.
@@ -114,6 +117,7 @@ impl Permit {
         self.subscribe
             .iter()
             .any(|allowed| filter.is_inside(allowed))
+            && !self.except.iter().any(|denied| filter.is_inside(denied))
     }
 }
 
@@ -181,6 +185,24 @@ mod tests {
                 "{inner} in {outer}"
             );
         }
+    }
+
+    #[test]
+    fn an_exception_is_denied_and_out_of_reach() {
+        let permit = Permit {
+            subscribe: vec![filter("farm/#")],
+            except: vec![filter("farm/keys/#")],
+            ..Permit::default()
+        };
+        for (text, allowed) in [
+            ("farm/#", true),
+            ("farm/milk", true),
+            ("farm/keys/#", false),
+            ("farm/keys/+", false),
+        ] {
+            assert_eq!(permit.may_subscribe(&filter(text)), allowed, "{text}");
+        }
+        assert!(permit.may_hear("farm/milk") && !permit.may_hear("farm/keys/1"));
     }
 
     #[test]

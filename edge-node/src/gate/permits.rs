@@ -41,6 +41,7 @@ fn permit<S: AsRef<str>, T: AsRef<str>>(who: &Who, publish: &[S], subscribe: &[T
         identity: Some(who.to_string().into()),
         publish: publish.iter().map(|t| filter(t.as_ref())).collect(),
         subscribe: subscribe.iter().map(|t| filter(t.as_ref())).collect(),
+        ..Permit::default()
     }
 }
 

@@ -168,13 +168,23 @@ pub(crate) struct Mosquitto {
 
 impl Mosquitto {
     pub(crate) fn start() -> anyhow::Result<Self> {
+        Self::start_with("max_inflight_messages 0\n", None)
+    }
+
+    /// With more lines of configuration, and rules of access on top of letting everybody do everything.
+    pub(crate) fn start_with(more: &str, rules: Option<&str>) -> anyhow::Result<Self> {
         let dir = crate::figure::scratch()?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let config = dir.path().join("mosquitto.conf");
         let mut file = std::fs::File::create(&config)?;
         writeln!(file, "listener {} 127.0.0.1", address.port())?;
         writeln!(file, "allow_anonymous true\nset_tcp_nodelay true")?;
-        writeln!(file, "max_inflight_messages 0\nuser root")?;
+        writeln!(file, "{more}user root")?;
+        if let Some(rules) = rules {
+            let list = dir.path().join("acl");
+            std::fs::write(&list, format!("topic readwrite #\n{rules}\n"))?;
+            writeln!(file, "acl_file {}", list.display())?;
+        }
         let child = run(&config)?;
         let mut started = Self {
             address,

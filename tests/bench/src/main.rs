@@ -13,6 +13,7 @@ mod ingest;
 mod modbus;
 mod mqtt;
 mod pages;
+mod paho;
 mod peer;
 mod quiet;
 mod rfid;
@@ -54,6 +55,10 @@ const GROUPS: &[Group] = &[
     Group {
         names: &["door.idle", "door.storm"],
         measure: door::idle,
+    },
+    Group {
+        names: &["door.paho.3", "door.paho.5"],
+        measure: paho::measure,
     },
     Group {
         names: &["door.hour", "door.ceiling", "door.bytes"],

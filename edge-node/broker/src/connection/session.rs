@@ -394,10 +394,12 @@ impl Session {
                 dup: delivery.dup,
                 ids: &delivery.ids,
             };
-            let sent = self
-                .encoder
-                .publish(&mut self.output, outgoing, &mut self.aliases);
-            if sent.is_ok() {
+            let sent = self.permit.may_hear(&outgoing.message.topic)
+                && self
+                    .encoder
+                    .publish(&mut self.output, outgoing, &mut self.aliases)
+                    .is_ok();
+            if sent {
                 let delivered = &self.shared.counters.delivered;
                 delivered.fetch_add(1, Ordering::Relaxed);
                 continue;

@@ -83,11 +83,13 @@ impl Gate for FakeGate {
                 identity: None,
                 publish: parsed(["#", "$SYS/#"]),
                 subscribe: parsed(["#", "$SYS/#"]),
+                ..Permit::default()
             }),
             _ => Ok(Permit {
                 identity: holder.or(login.user),
                 publish: filters(),
                 subscribe: filters(),
+                ..Permit::default()
             }),
         };
         Box::pin(std::future::ready(answer))

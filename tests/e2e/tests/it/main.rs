@@ -9,6 +9,8 @@ mod figures;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod lasting;
+#[cfg(test)]
 mod mqtt;
 #[cfg(test)]
 mod names;
