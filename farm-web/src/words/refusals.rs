@@ -32,6 +32,14 @@ pub(crate) mod t {
         other_device = "Topic and message name two devices" / "টপিকে এক যন্ত্র, বার্তায় আরেক";
         too_many_devices = "Too many devices: remove some first" / "যন্ত্র বেশি হয়ে গেছে: আগে কিছু সরান";
         store_refused = "The database did not take it: tell whoever looks after the appliance" / "ডেটাবেস নেয়নি: যিনি যন্ত্র দেখেন তাঁকে জানান";
+        frame_broken = "Not a whole frame: check the cable, or the node's firmware" / "পুরো ফ্রেম নয়: তার বা নোডের ফার্মওয়্যার দেখুন";
+        frame_not_up = "A frame meant for nodes, not from one: check who sends it" / "নোডের জন্য বানানো ফ্রেম, নোড থেকে নয়: কে পাঠায় দেখুন";
+        frame_newer = "Newer than this appliance knows: update the appliance" / "এই অ্যাপ্লায়েন্সের চেয়ে নতুন: অ্যাপ্লায়েন্স হালনাগাদ করুন";
+        frame_no_key = "No device has its frame key: let the node join, or make its key" / "কোনো যন্ত্রে এর চাবি নেই: নোডকে যোগ দিতে দিন, বা চাবি বানান";
+        frame_not_authentic = "Made with another key: put the node's frame key into it again" / "অন্য চাবিতে বানানো: নোডে তার ফ্রেমের চাবি আবার বসান";
+        frame_old = "An old frame, from before a restart: nothing to do unless they go on" / "পুরোনো ফ্রেম, রিস্টার্টের আগের: বারবার না এলে কিছু করার নেই";
+        frame_wrong_way = "Something that only the appliance says: update the node" / "এ কথা শুধু অ্যাপ্লায়েন্স বলে: নোড হালনাগাদ করুন";
+        frame_bad_tag = "A tag that cannot be: check the node's reader" / "এমন ট্যাগ হয় না: নোডের রিডার দেখুন";
         milking_refused = "The milking cannot be true: record it by hand" / "দোহনটি সত্যি হতে পারে না: হাতে লিখুন";
     }
 }
@@ -65,6 +73,14 @@ pub(crate) fn refusal(lang: Lang, key: &str) -> &str {
         "other_device" => t::other_device(lang),
         "too_many_devices" => t::too_many_devices(lang),
         "store_refused" => t::store_refused(lang),
+        "frame_malformed" | "frame_malformed_record" => t::frame_broken(lang),
+        "frame_not_up" => t::frame_not_up(lang),
+        "frame_version" | "frame_unknown_record" | "frame_unknown_reading" => t::frame_newer(lang),
+        "frame_no_key" => t::frame_no_key(lang),
+        "frame_not_authentic" => t::frame_not_authentic(lang),
+        "frame_old_boot" | "frame_old_queue" => t::frame_old(lang),
+        "frame_wrong_way" => t::frame_wrong_way(lang),
+        "frame_bad_tag" => t::frame_bad_tag(lang),
         "milking_refused" => t::milking_refused(lang),
         other => other,
     }
@@ -88,7 +104,9 @@ mod tests {
         let uplinks = edge_decode::chirpstack::UplinkReject::ALL
             .iter()
             .map(|r| r.key());
-        for key in topics.chain(readers).chain(uplinks) {
+        use edge_decode::node::NodeReject;
+        let nodes = [NodeReject::UnknownReading, NodeReject::BadTag].map(NodeReject::key);
+        for key in topics.chain(readers).chain(uplinks).chain(nodes) {
             assert_ne!(refusal(Lang::Bn, key), key, "{key} has no words");
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Visit;
 
 /// Pages of which there is one.
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 20] = [
     "/",
     "/parlour",
     "/parlour/1",
@@ -19,6 +19,8 @@ const PAGES: [&str; 18] = [
     "/alerts",
     "/devices",
     "/devices/new",
+    "/devices/join",
+    "/devices/refused",
     "/staff",
     "/settings",
     "/about",
