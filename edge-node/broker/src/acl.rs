@@ -92,6 +92,9 @@ pub struct Permit {
     /// [`Door::end`](crate::Door::end) finds it, and the [`Publish::user`](crate::Publish::user) of what it says. Without, the
     /// user name stands for it.
     pub identity: Option<Arc<str>>,
+    /// Seconds that its session may outlive its connection, where that is less than
+    /// [`DoorConfig::max_session_expiry`](crate::DoorConfig::max_session_expiry): none for whom nobody knows.
+    pub max_session_expiry: Option<u32>,
     /// Topics it may publish to.
     pub publish: Vec<Filter>,
     /// Topics it may subscribe to.

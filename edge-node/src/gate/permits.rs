@@ -23,11 +23,12 @@ pub(super) fn of_scope(who: &Who, scope: Scope) -> Permit {
 
 /// What a device that asks to join may do: ask under its own serial number, and hear the answer.
 pub(super) fn of_joining(who: &Who, serial: &str) -> Permit {
-    permit(
-        who,
-        &[joining::ask_topic(serial)],
-        &[joining::KEY.to_owned(), joining::answer_topic(serial)],
-    )
+    let hear = [joining::KEY.to_owned(), joining::answer_topic(serial)];
+    Permit {
+        // Nobody knows who it is: it leaves nothing behind.
+        max_session_expiry: Some(0),
+        ..permit(who, &[joining::ask_topic(serial)], &hear)
+    }
 }
 
 /// What a device may do.
@@ -39,6 +40,7 @@ pub(super) fn of_device(who: &Who, basis: &Basis) -> Permit {
 fn permit<S: AsRef<str>, T: AsRef<str>>(who: &Who, publish: &[S], subscribe: &[T]) -> Permit {
     Permit {
         identity: Some(who.to_string().into()),
+        max_session_expiry: None,
         publish: publish.iter().map(|t| filter(t.as_ref())).collect(),
         subscribe: subscribe.iter().map(|t| filter(t.as_ref())).collect(),
         ..Permit::default()

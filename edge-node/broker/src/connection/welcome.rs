@@ -189,9 +189,11 @@ fn settle_terms(
     properties: &mut ConnackProperties,
 ) {
     let config = &shared.config;
-    if connect.session_expiry > config.max_session_expiry {
-        connect.session_expiry = config.max_session_expiry;
-        properties.session_expiry_interval = Some(config.max_session_expiry);
+    let own = permit.max_session_expiry.unwrap_or(u32::MAX);
+    let longest = config.max_session_expiry.min(own);
+    if connect.session_expiry > longest {
+        connect.session_expiry = longest;
+        properties.session_expiry_interval = Some(longest);
     }
     if let Some(max) = config.max_keep_alive
         && connect.version == Version::V5

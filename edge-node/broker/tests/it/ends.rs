@@ -59,6 +59,24 @@ async fn all_connections_of_one_end_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn who_may_not_leave_a_session_behind_leaves_none() {
+    let house = House::open().await;
+    let lasting = |user: &str| {
+        let head = [&string("MQTT")[..], &[4, 0b1000_0000, 0, 60]].concat();
+        packet(0x10, &[head, string("c"), string(user)].concat())
+    };
+    for (user, present) in [("passing", 0), ("known", 1)] {
+        for expected in [0, present] {
+            let mut raw = Raw::dial(house.address()).await;
+            raw.send(&lasting(user)).await;
+            assert_eq!(raw.packet().await, [0x20, 2, expected, 0], "{user}");
+            raw.send(&[0xe0, 0]).await;
+            raw.until_close().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_logs_in_at_that_moment_does_not_slip_through() {
     let house = House::open().await;
     let mut raw = Raw::dial(house.address()).await;

@@ -41,7 +41,7 @@ impl Taken {
     }
 }
 
-/// A gate that lets everyone but `mallory` in, `late` when the test says so, `everyone` to every topic, and does what the test
+/// A gate that lets everyone but `mallory` in, `late` when the test says so, `passing` without a session that lasts, `everyone` to every topic, and does what the test
 /// wants with publishes. Who shows a certificate is who holds it, whatever it says.
 pub(crate) struct FakeGate {
     /// `late` waits to be let in.
@@ -81,11 +81,13 @@ impl Gate for FakeGate {
             Some("banned") => Err(Denied::NotAuthorized),
             Some("everyone") => Ok(Permit {
                 identity: None,
+                max_session_expiry: None,
                 publish: parsed(["#", "$SYS/#"]),
                 subscribe: parsed(["#", "$SYS/#"]),
                 ..Permit::default()
             }),
             _ => Ok(Permit {
+                max_session_expiry: (login.user.as_deref() == Some("passing")).then_some(0),
                 identity: holder.or(login.user),
                 publish: filters(),
                 subscribe: filters(),
