@@ -2,6 +2,7 @@
 
 pub mod modbus;
 pub mod mqtt;
+pub mod node;
 pub mod onewire;
 pub mod pty;
 pub mod reader;
