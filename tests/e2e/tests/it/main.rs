@@ -15,6 +15,8 @@ mod mqtt;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod raw;
