@@ -6,7 +6,8 @@
 //! Classes that arrange parts: `grid` (as many columns as fit), `split` (main and side on a desk), `cluster` (in a row that
 //! wraps), `actions` (buttons), `form` (a column of fields), `flow` (one under the other), `parlour-touch` (buttons of 20 mm),
 //! `actions-big` and `people` (lists of `tile` links), `readings` (a list of `reading-row`), `alert-list` (of `card alert-card`),
-//! `pin-pad` (a form with a PIN and its keys), `grid two` (charts beside each other).
+//! `pin-pad` (a form with a PIN and its keys), `grid two` (charts beside each other), `columns` (cards of unlike height),
+//! `row` (short fields side by side), `fold` (details that open), `device-row` (a line that leads somewhere, with its state).
 
 mod button;
 mod calendar;

@@ -12,9 +12,9 @@ use crate::{
     components::{
         Badge, Breadcrumb, Button, Calendar, Card, Check, Choice, Column, Confirm, Dialog,
         Direction, EmptyState, Event, Field, Point, Quality, Row, Select, Sheet, StallCard,
-        StallState, Stat, Tab, Table, Tiles, breadcrumbs, facts, form_error, keypad, page_head,
-        parlour, progress, quality_chip, search_results, section, stats, tabs, timeline, toast,
-        undo_bar,
+        StallState, Stat, Tab, Table, Tiles, breadcrumbs, copyable, facts, form_error, keypad,
+        page_head, parlour, progress, qr, quality_chip, search_results, section, stats, tabs,
+        timeline, toast, undo_bar,
     },
     fmt,
     icons::Icon,
@@ -365,6 +365,8 @@ fn forms(lang: Lang) -> Markup {
             form.form method="post" action="#" {
                 (Field::pin("pin", t::pin(lang)))
                 (keypad(lang, "pin", Point::Without))
+                (copyable(lang, "handed-over", "farm/device/stall-1-meter/milk_flow"))
+                @if let Some(code) = qr(t::name(lang), "farm/device/stall-1-meter/milk_flow") { (code) }
             }
         }
     }
