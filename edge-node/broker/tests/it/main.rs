@@ -5,6 +5,7 @@ mod bytes;
 mod clients;
 mod ends;
 mod hostile;
+mod lasting;
 mod raw;
 mod round_trips;
 mod sessions;
