@@ -124,10 +124,10 @@ async fn a_handshake_at_qos_2_goes_on_where_it_broke() {
     let (mut ears, _) = lasting(&house, "ears").await;
     assert_eq!(
         ears.packet().await,
-        [0x62, 2, 0, 1],
+        [0x62, 2, 0, 2],
         "not the message again"
     );
-    ears.send(&[0x70, 2, 0, 1, 0xc0, 0]).await;
+    ears.send(&[0x70, 2, 0, 2, 0xc0, 0]).await;
     assert_eq!(ears.packet().await, [0xd0, 0]);
     leave(&house, ears).await;
     let (mut ears, _) = lasting(&house, "ears").await;
