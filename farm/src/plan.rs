@@ -11,6 +11,8 @@ use crate::{
 };
 
 const DAY_MIN: i64 = 24 * 60;
+/// Most sessions of a day.
+pub const MOST_SESSIONS: usize = 8;
 
 /// Why the plan was not saved.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +155,7 @@ pub fn save(tx: &mut Tx<'_>, sessions: &[(Name, Time, Time)]) -> Result<(), Plan
     if sessions.is_empty() {
         return Err(PlanError::Empty);
     }
-    if sessions.len() > 8 {
+    if sessions.len() > MOST_SESSIONS {
         return Err(PlanError::TooMany);
     }
     if let Some(number) = overlap(sessions) {

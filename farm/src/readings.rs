@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(crate) use self::newest::newest;
 pub use self::{
     compact::compact,
-    history::{Point, Resolution, Summary, history, resolution_for, summary},
+    history::{Point, Resolution, Summary, history, is_longer_than, resolution_for, summary},
     ingest::{Fate, IngestReport, ingest, ingest_each, is_known, noise},
     newest::{LastTag, last_tag, last_tags},
     quarantine::{Quarantined, RejectCount, quarantine, quarantined, reject_counts},

@@ -22,7 +22,7 @@ impl<const MAX: usize> Line<MAX> {
     pub fn new(text: &str) -> Result<Self, TextError> {
         let text: String = text.trim().nfc().collect();
         let long = text.chars().count();
-        if text.is_empty() {
+        if text.chars().all(is_joiner) {
             Err(TextError::Empty)
         } else if long > MAX {
             Err(TextError::TooLong { long, max: MAX })
@@ -49,6 +49,11 @@ impl<const MAX: usize> Line<MAX> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a character only joins or parts its neighbours, and alone shows nothing.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
 }
 
 /// Whether a character shows nothing or turns the text around it: two names could then look alike. The joiners that
@@ -178,6 +183,7 @@ mod tests {
         );
         assert_eq!(Name::new("a\0b"), Err(TextError::Control));
         assert_eq!(Name::new("\u{200b}"), Err(TextError::Control));
+        assert_eq!(Name::new("\u{200d}\u{fe0f}"), Err(TextError::Empty));
         assert_eq!(Name::new("\u{202e}gnp"), Err(TextError::Control));
         assert!(
             Name::new("র\u{200d}্যাব").is_ok(),

@@ -171,7 +171,7 @@ impl Devices {
             at,
             key,
         } = message;
-        let at = at.map_or(received, |wall| Stamp { wall, ..received });
+        let at = at.map_or(received, |wall| received.told(wall));
         let quantity = match &body {
             Body::Measured { quantity, .. } => Some(*quantity),
             _ => None,
@@ -233,9 +233,7 @@ impl Devices {
         let Link::ChirpStack { fields, .. } = &device.link else {
             return Ok(());
         };
-        let at = uplink
-            .at
-            .map_or(received, |wall| Stamp { wall, ..received });
+        let at = uplink.at.map_or(received, |wall| received.told(wall));
         let bodies = uplink.bodies(fields);
         resolved
             .observations

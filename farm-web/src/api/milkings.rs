@@ -1,6 +1,6 @@
 //! Milking visits: read by cursor, imported once however often they are sent.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use axum::{
     Json,
@@ -9,13 +9,14 @@ use axum::{
 use farm::{
     Tx, animals,
     milkings::{self, MilkError, Told, VisitCursor, VisitFilter, VisitSort},
+    plan,
     text::fold,
 };
 use farm_model::{
-    AnimalId, Destination, Identity, Milli, SessionKey, Stall, Stamp, Tag, Visit, VisitId,
-    time::ClockQuality,
+    AnimalId, Clock as _, Destination, Identity, Milli, Quantity, SessionKey, Stall, Stamp, Tag,
+    Visit, VisitId, time::ClockQuality,
 };
-use jiff::civil::Date;
+use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,6 +29,8 @@ use crate::{app::Web, auth::Caller, error::Error};
 
 /// Most records in one answer.
 const MOST: usize = 1000;
+/// Longest that a visit may have lasted.
+const LONGEST_MS: i64 = 86_400_000;
 
 /// A session: the local date it began on and its number that day.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -192,12 +195,13 @@ pub(crate) async fn save(
     let numbers: HashMap<String, AnimalId> =
         herd.0.iter().map(|a| (fold(&a.number), a.id)).collect();
     let tags: HashMap<Tag, AnimalId> = herd.1.into_iter().collect();
-    let known = Arc::new((numbers, tags));
+    let known = (numbers, tags);
+    let now = web.farm.clock().now();
     let batch = Batch(
         batch
             .0
             .into_iter()
-            .map(|item| item.and_then(|item| visit(&known, &item)))
+            .map(|item| item.and_then(|item| visit(&known, now, &item)))
             .collect(),
     );
     Ok(each(&web.farm, &caller.actor(), batch, store).await)
@@ -205,6 +209,7 @@ pub(crate) async fn save(
 
 fn visit(
     (numbers, tags): &(HashMap<String, AnimalId>, HashMap<Tag, AnimalId>),
+    now: Stamp,
     item: &MilkingItem,
 ) -> Result<Visit, String> {
     let tag = item.animal.parse::<Tag>().ok();
@@ -214,17 +219,45 @@ fn visit(
         .or_else(|| numbers.get(&fold(&item.animal)))
         .copied()
         .ok_or_else(|| format!("animal: none is called {:?}", item.animal))?;
-    let (start, end) = (item.start.0, item.end.0);
+    let start = item.start.of_this_century();
+    let start = start.map_err(|e| format!("start: {e}"))?;
+    let end = item.end.of_this_century();
+    let end = end.map_err(|e| format!("end: {e}"))?;
     if end < start {
         return Err("end: before start".into());
     }
-    let milli = |field: &str, value: Option<f64>| match value {
+    if end.since(start) > LONGEST_MS {
+        return Err("end: more than a day after start".into());
+    }
+    if now.told(end).wall != end {
+        return Err("end: in the future".into());
+    }
+    let milli = |quantity: Quantity, value: Option<f64>| match value {
         None => Ok(None),
         Some(v) => Milli::from_f64(v)
+            .filter(|v| quantity.allows(*v))
             .map(Some)
-            .ok_or_else(|| format!("{field}: too large")),
+            .ok_or_else(|| format!("{}: more or less than can be true", quantity.key())),
+    };
+    let flow = |field: &str, value: Option<i64>| match value {
+        Some(ml) if !Quantity::MilkFlow.allows(Milli(ml)) => {
+            Err(format!("{field}: more or less than can be true"))
+        }
+        value => Ok(value),
     };
     let SessionRef { date, number } = item.session;
+    if !(1..=plan::MOST_SESSIONS as u8).contains(&number) {
+        return Err(format!("session: a day has up to {}", plan::MOST_SESSIONS));
+    }
+    // A session may run past midnight, and days begin at different hours around the world.
+    let day = start.timestamp().to_zoned(TimeZone::UTC).date();
+    if day
+        .since(date)
+        .map_or(i32::MAX, |span| span.get_days().abs())
+        > 1
+    {
+        return Err("session: of another day than start".into());
+    }
     let stamp = |wall| Stamp {
         wall,
         clock: ClockQuality::Synced,
@@ -239,11 +272,11 @@ fn visit(
         stall: item.stall.map(Stall),
         identity: Identity::Animal { animal, tag },
         yield_ml: item.yield_ml,
-        avg_flow_ml_min: item.avg_flow_ml_min,
-        peak_flow_ml_min: item.peak_flow_ml_min,
-        conductivity: milli("conductivity", item.conductivity)?,
-        fat: milli("fat", item.fat)?,
-        snf: milli("snf", item.snf)?,
+        avg_flow_ml_min: flow("avg_flow_ml_min", item.avg_flow_ml_min)?,
+        peak_flow_ml_min: flow("peak_flow_ml_min", item.peak_flow_ml_min)?,
+        conductivity: milli(Quantity::Conductivity, item.conductivity)?,
+        fat: milli(Quantity::Fat, item.fat)?,
+        snf: milli(Quantity::Snf, item.snf)?,
         destination: Destination::Tank,
         findings: Vec::new(),
         meter: None,

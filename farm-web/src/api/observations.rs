@@ -18,6 +18,18 @@ use crate::{app::Web, error::Error};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment(pub(crate) UnixMillis);
 
+impl Moment {
+    /// The moment, for something that happened then.
+    ///
+    /// # Errors
+    /// When it can only come from a clock that was never set.
+    pub(crate) fn of_this_century(self) -> Result<UnixMillis, &'static str> {
+        Some(self.0)
+            .filter(|at| at.is_of_this_century())
+            .ok_or("not of this century: look at the sender's clock")
+    }
+}
+
 impl FromStr for Moment {
     type Err = String;
 
@@ -151,8 +163,10 @@ fn observation(
     }
     let at = match item.at {
         // The sender's own clock; ours vouches for it as far as for a person's word.
-        Some(Moment(wall)) => Stamp {
-            wall,
+        Some(moment) => Stamp {
+            wall: now
+                .told(moment.of_this_century().map_err(|e| format!("at: {e}"))?)
+                .wall,
             clock: now.clock.min(ClockQuality::Told),
             boot: 0,
             mono: 0,

@@ -98,14 +98,14 @@ pub(crate) async fn list(
         .read(move |conn| {
             let device = devices::find(conn, &slug)?
                 .ok_or_else(|| Error::from(Reason::NotFound).detail(format!("device: {slug}")))?;
+            if readings::is_longer_than(conn, device.id, quantity, from, to, resolution, MOST)? {
+                return Err(Error::invalid(
+                    "resolution: too many points, ask for a coarser one or a shorter range",
+                ));
+            }
             readings::history(conn, device.id, quantity, from, to, resolution).map_err(Error::from)
         })
         .await?;
-    if points.len() > MOST {
-        return Err(Error::invalid(
-            "resolution: too many points, ask for a coarser one or a shorter range",
-        ));
-    }
     let number = |m: farm_model::Milli| m.to_f64();
     let points = points
         .into_iter()

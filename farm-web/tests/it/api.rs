@@ -194,3 +194,80 @@ async fn the_documented_herd_can_be_registered() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_can_not_be_true_is_refused_by_name() {
+    let (site, seeded) = Site::full().await;
+    let token = As::Token(&seeded.manage);
+    let good = json!({ "animal": "131", "session": { "date": "2026-01-05", "number": 1 }, "yield_ml": 7_500,
+        "start": "2026-01-05T05:00:00+06:00", "end": "2026-01-05T05:06:00+06:00" });
+    let mut items = vec![];
+    for (field, value) in [
+        ("start", json!(i64::MIN)),
+        ("end", json!("2088-01-01T05:00:00Z")),
+        ("end", json!("2026-01-09T05:00:00+06:00")),
+        ("end", json!("2027-01-09T05:00:00+06:00")),
+        ("session", json!({ "date": "2026-01-05", "number": 255 })),
+        ("session", json!({ "date": "9999-12-31", "number": 1 })),
+        ("fat", json!(42)),
+        ("peak_flow_ml_min", json!(-1)),
+    ] {
+        let mut item = good.clone();
+        item[field] = value;
+        if field == "end" && item["end"] == json!("2027-01-09T05:00:00+06:00") {
+            item["start"] = json!("2027-01-09T04:55:00+06:00");
+            item["session"]["date"] = json!("2027-01-09");
+        }
+        items.push(item);
+    }
+    items.push(good);
+    let body = json!({ "items": items });
+    let result = site.post_json("/api/v1/milkings", token, &body).await;
+    let result = result.json();
+    let said: Vec<_> = result["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["detail"].as_str().unwrap_or("stored"))
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @r"
+    start: not of this century: look at the sender's clock
+    end: more than a day after start
+    end: more than a day after start
+    end: in the future
+    session: a day has up to 8
+    session: of another day than start
+    fat: more or less than can be true
+    peak_flow_ml_min: more or less than can be true
+    stored
+    ");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_or_was_never_set_dates_nothing() {
+    let (site, seeded) = Site::full().await;
+    let tell = |value: f64, at: serde_json::Value| json!({ "device": "tank-1-probe", "quantity": "temperature", "value": value, "at": at });
+    let body = json!({ "items": [
+        tell(5.01, json!(i64::MIN)),
+        tell(5.02, json!(0)),
+        tell(5.03, json!("2088-01-01T00:00:00Z")),
+    ]});
+    let token = As::Token(&seeded.manage);
+    let result = site.post_json("/api/v1/observations", token, &body).await;
+    let result = result.json();
+    assert_eq!(result["stored"], 1, "{result}");
+    assert_eq!(
+        result["rejected"][1]["detail"],
+        "at: not of this century: look at the sender's clock"
+    );
+    let path = "/api/v1/readings?device=tank-1-probe&quantity=temperature&resolution=raw";
+    let series = site.get(path, token).await.json();
+    let newest = series["points"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(newest["value"], 5.03, "it was measured when it was heard");
+
+    let ever = format!("{path}&from={}&to={}", i64::MIN, i64::MAX);
+    for resolution in ["raw", "minute", "day"] {
+        let answer = site.get(&ever.replace("raw", resolution), token).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    }
+}

@@ -38,7 +38,15 @@ impl UnixMillis {
     pub fn plus(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
+
+    /// Whether it is of this century: what else a device tells is a clock that was never set.
+    pub fn is_of_this_century(self) -> bool {
+        (946_684_800_000..4_102_444_800_000).contains(&self.0)
+    }
 }
+
+/// How far a sender's clock may run ahead of ours.
+const AHEAD_MS: i64 = 120_000;
 
 /// How far the wall clock can be believed, from worst to best.
 #[derive(
@@ -86,6 +94,20 @@ pub struct Stamp {
     pub boot: u32,
     /// Milliseconds since that boot, never going back.
     pub mono: u64,
+}
+
+impl Stamp {
+    /// When it happened, for something that was heard at this moment and whose sender tells `wall`. Nothing is heard before
+    /// it happens: a sender's clock that is ahead of a trusted one by more than two minutes is wrong, and what it tells
+    /// happened when it was heard.
+    #[must_use]
+    pub fn told(self, wall: UnixMillis) -> Self {
+        if self.clock.is_trusted() && wall.since(self.wall) > AHEAD_MS {
+            self
+        } else {
+            Self { wall, ..self }
+        }
+    }
 }
 
 /// Where time comes from; a border that tests and the demo replace.
@@ -184,4 +206,32 @@ fn system_millis() -> UnixMillis {
 fn since_start() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_ahead_of_a_trusted_clock_is_not_believed() {
+        let heard = |clock| Stamp {
+            wall: UnixMillis(1_800_000_000_000),
+            clock,
+            ..Stamp::default()
+        };
+        let told = |clock, ahead| {
+            let heard: Stamp = heard(clock);
+            heard.told(heard.wall.plus(ahead)).wall.since(heard.wall)
+        };
+        for (clock, ahead, kept) in [
+            (ClockQuality::Synced, -86_400_000, -86_400_000),
+            (ClockQuality::Synced, 60_000, 60_000),
+            (ClockQuality::Synced, 600_000, 0),
+            (ClockQuality::Synced, i64::MAX, 0),
+            // We may be the one who is wrong.
+            (ClockQuality::Restored, 600_000, 600_000),
+        ] {
+            assert_eq!(told(clock, ahead), kept, "{clock:?} {ahead}");
+        }
+    }
 }

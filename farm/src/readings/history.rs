@@ -99,6 +99,48 @@ pub fn history(
     }
 }
 
+/// Whether [`history`] would have more than `most` points: to be asked before whoever may name any range is answered.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_longer_than(
+    conn: &Connection,
+    device: DeviceId,
+    quantity: Quantity,
+    from: UnixMillis,
+    to: UnixMillis,
+    resolution: Resolution,
+    most: usize,
+) -> Result<bool, StoreError> {
+    let Some(series) = find_series(conn, device, quantity)? else {
+        return Ok(false);
+    };
+    // What is still in the log makes no more than its own number of points.
+    let points: i64 = match resolution.period_ms() {
+        None => conn
+            .prepare_cached(
+                "SELECT count(*) FROM (
+                    SELECT 1 FROM reading WHERE series = ?1 AND at >= ?2 AND at < ?3
+                    UNION ALL
+                    SELECT 1 FROM reading_log WHERE series = ?1 AND at >= ?2 AND at < ?3
+                    LIMIT ?4)",
+            )?
+            .query_row(params![series, from.0, to.0, most as i64 + 1], |row| {
+                row.get(0)
+            })?,
+        Some(period) => conn
+            .prepare_cached(
+                "SELECT count(*) FROM (
+                    SELECT 1 FROM rollup WHERE series = ?1 AND period = ?2 AND at >= ?3 AND at < ?4 LIMIT ?5)",
+            )?
+            .query_row(
+                params![series, period, from.0, to.0, most as i64 + 1],
+                |row| row.get(0),
+            )?,
+    };
+    Ok(points > most as i64)
+}
+
 /// What a series did in `from..to`.
 ///
 /// # Errors
@@ -167,7 +209,7 @@ fn summed(
     to: UnixMillis,
     period: i64,
 ) -> Result<Vec<Point>, StoreError> {
-    let first = from.0.div_euclid(period) * period;
+    let first = from.0.div_euclid(period).saturating_mul(period);
     let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
     let mut kept = conn.prepare_cached(
         "SELECT at, n, min, max, sum, bad FROM rollup WHERE series = ?1 AND period = ?2 AND at >= ?3 AND at < ?4",
