@@ -25,6 +25,7 @@ mod animals;
 mod batch;
 mod credentials;
 mod devices;
+mod firmware;
 mod joins;
 mod milkings;
 mod observations;
@@ -88,6 +89,7 @@ pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
         post("/api/v1/devices/{device}/certificate/revoke"),
         post("/api/v1/devices/{device}/revoke"),
         get("/api/v1/authority"),
+        get("/api/v1/firmware"),
         get("/api/v1/joins"),
         post("/api/v1/joins"),
         post("/api/v1/joins/{request}/refuse"),
@@ -112,6 +114,7 @@ fn documented() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .routes(routes!(credentials::end_certificate))
         .routes(routes!(credentials::revoke))
         .routes(routes!(credentials::authority))
+        .routes(routes!(firmware::list))
         .routes(routes!(joins::list, joins::approve))
         .routes(routes!(joins::refuse))
         .routes(routes!(sessions::list, sessions::save))

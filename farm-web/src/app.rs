@@ -2,7 +2,8 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use farm::Farm;
+use farm::{Farm, firmware::Shelf};
+use farm_firmware::Rules;
 use farm_model::StaffId;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::broadcast;
@@ -38,6 +39,8 @@ pub struct Options {
     pub mqtt: MqttPorts,
     /// Makes certificates for devices, where the farm has an authority.
     pub authority: Option<Arc<dyn Authority>>,
+    /// Takes in firmware of nodes, where there is a way to them.
+    pub firmware: Option<Firmware>,
     /// Renders `/metrics`, if the program installed a recorder.
     pub metrics: Option<PrometheusHandle>,
     /// What `/readyz` asks besides the database.
@@ -52,10 +55,29 @@ impl Default for Options {
             setup_code: None,
             mqtt: MqttPorts::default(),
             authority: None,
+            firmware: None,
             metrics: None,
             ready: None,
         }
     }
+}
+
+impl Options {
+    /// The rules of rollouts.
+    pub(crate) fn rules(&self) -> Rules {
+        self.firmware
+            .as_ref()
+            .map_or_else(Rules::default, |f| f.rules)
+    }
+}
+
+/// Where images of firmware lie, and the rules by which nodes are offered them.
+#[derive(Clone, Debug)]
+pub struct Firmware {
+    /// Where images lie.
+    pub shelf: Shelf,
+    /// The rules of rollouts.
+    pub rules: Rules,
 }
 
 /// Ports on which devices reach the machine over MQTT, as an installer types them into a device; none is closed.
@@ -105,7 +127,7 @@ impl Web {
             ingest,
             options,
         } = app;
-        let artist = Artist::new(farm.clone(), Arc::clone(&hardware));
+        let artist = Artist::new(farm.clone(), Arc::clone(&hardware), options.rules());
         Self(Arc::new(Shared {
             hub: Arc::new(Hub::new(u64::from(farm.boot()) << 32, Arc::new(artist))),
             farm,

@@ -21,7 +21,7 @@ mod status;
 pub mod words;
 
 pub use access::{Needs, RouteEntry};
-pub use app::{App, Cookies, MqttPorts, Options};
+pub use app::{App, Cookies, Firmware, MqttPorts, Options};
 pub use border::{
     Authority, AuthorityError, Bundle, DriverHealth, DriverState, Hardware, HardwareError, Ingest,
     NoHardware, Preset, Probe, Refused, Report, SerialPort, StoreIngest, Words,

@@ -11,6 +11,7 @@ pub(crate) mod animal;
 pub(crate) mod context;
 mod csv;
 pub(crate) mod devices;
+pub(crate) mod firmware;
 pub(crate) mod health;
 pub(crate) mod herd;
 pub(crate) mod home;
@@ -37,6 +38,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         alerts::routes,
         animal::routes,
         devices::routes,
+        firmware::routes,
         health::routes,
         herd::routes,
         home::routes,

@@ -165,14 +165,34 @@
       form.closest("dialog:modal")?.close();
       alarm();
     } catch {
-      const message = document.createElement("div");
-      message.className = "toast bad";
-      message.setAttribute("role", "alert");
-      message.textContent = body.dataset.failText;
-      toast([message]);
+      failed();
     } finally {
       form.removeAttribute("aria-busy");
     }
+  };
+  const failed = () => {
+    const message = document.createElement("div");
+    message.className = "toast bad";
+    message.setAttribute("role", "alert");
+    message.textContent = body.dataset.failText;
+    toast([message]);
+  };
+
+  // --- files: <form data-upload="#part #part"> shows how much has been sent; what is refused comes back in those parts
+  const upload = (form) => {
+    const request = new XMLHttpRequest(), bar = $("progress", form);
+    const done = () => { bar.hidden = true; form.removeAttribute("aria-busy"); };
+    request.upload.onprogress = (event) => { bar.hidden = false; bar.value = 1000 * event.loaded / event.total; };
+    request.onload = () => {
+      const page = parse(request.responseText), parts = form.dataset.upload.split(" ").map((part) => $(part, page));
+      if (request.status < 400 || parts.includes(null)) return location.assign(request.responseURL);
+      done();
+      for (const part of parts) swap(part, true);
+    };
+    request.onerror = () => { done(); failed(); };
+    form.setAttribute("aria-busy", "true");
+    request.open("POST", form.action);
+    request.send(new FormData(form));
   };
   let typed;
 
@@ -254,6 +274,7 @@
     for (const menu of all(".user[open], .more details[open]")) if (!menu.contains(event.target)) menu.open = false;
   });
   document.addEventListener("submit", (event) => {
+    if ("upload" in event.target.dataset) { event.preventDefault(); return upload(event.target); }
     if (!event.target.dataset.enhance || event.defaultPrevented) return;
     event.preventDefault();
     send(event.target, event.submitter);

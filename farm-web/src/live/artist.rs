@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use farm::Farm;
+use farm_firmware::Rules;
 use futures_util::future::BoxFuture;
 use ui::Lang;
 
@@ -13,11 +14,16 @@ use crate::{border::Hardware, error::Error, pages};
 pub(crate) struct Artist {
     farm: Farm,
     hardware: Arc<dyn Hardware>,
+    rules: Rules,
 }
 
 impl Artist {
-    pub(crate) fn new(farm: Farm, hardware: Arc<dyn Hardware>) -> Self {
-        Self { farm, hardware }
+    pub(crate) fn new(farm: Farm, hardware: Arc<dyn Hardware>, rules: Rules) -> Self {
+        Self {
+            farm,
+            hardware,
+            rules,
+        }
     }
 
     async fn fragments(&self, topic: Topic, lang: Lang) -> Result<Vec<Fragment>, Error> {
@@ -31,6 +37,7 @@ impl Artist {
             Topic::Sensors => pages::sensors::fragments(farm, lang).await,
             Topic::Inbox => pages::inbox::fragments(farm, lang).await,
             Topic::Devices => pages::devices::fragments(farm, &self.hardware, lang).await,
+            Topic::Firmware => pages::firmware::fragments(farm, self.rules, lang).await,
         }
     }
 }

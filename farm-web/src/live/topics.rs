@@ -43,6 +43,8 @@ topics! {
     Inbox = "inbox", Manager;
     /// State of devices.
     Devices = "devices", Manager;
+    /// What runs where, and how far updates are.
+    Firmware = "firmware", Manager;
 }
 
 impl Topic {
@@ -71,7 +73,8 @@ impl Topic {
             ],
             Change::Quarantine { .. } | Change::Join => &[Self::Devices],
             Change::Setting => Self::ALL,
-            Change::Staff { .. } | Change::Token { .. } | Change::Firmware => &[],
+            Change::Staff { .. } | Change::Token { .. } => &[],
+            Change::Firmware => &[Self::Firmware],
         }
     }
 }

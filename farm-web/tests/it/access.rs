@@ -40,6 +40,8 @@ fn path_of(pattern: &str, seeded: &Seeded) -> String {
         .replace("{quantity}", "temperature")
         .replace("{kind}", "heat")
         .replace("{request}", "1")
+        .replace("{image}", "1")
+        .replace("{rollout}", "1")
         .replace("{index}", &index);
     let id = match pattern {
         p if p.starts_with("/herd") => cow,

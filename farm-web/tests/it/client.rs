@@ -8,8 +8,9 @@ use axum::{
     http::{Method, Request, StatusCode, header},
     response::Response,
 };
-use farm::Farm;
-use farm_web::{App, NoHardware, Options, StoreIngest};
+use farm::{Farm, firmware::Shelf};
+use farm_firmware::{Rules, SigningKey};
+use farm_web::{App, Firmware, NoHardware, Options, StoreIngest};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
@@ -20,6 +21,11 @@ pub(crate) struct Site {
     pub(crate) farm: Farm,
     pub(crate) router: Router,
     _folder: tempfile::TempDir,
+}
+
+/// The vendor that the farm trusts.
+pub(crate) fn vendor() -> SigningKey {
+    SigningKey::from_seed(&[7; 32])
 }
 
 /// Who asks.
@@ -56,6 +62,10 @@ impl Site {
             ingest: Arc::new(StoreIngest(farm.clone())),
             options: Options {
                 setup_code: Some("123456".into()),
+                firmware: Some(Firmware {
+                    shelf: Shelf::new(folder.path().join("firmware"), vec![vendor().public()]),
+                    rules: Rules::default(),
+                }),
                 ..Options::default()
             },
         });

@@ -13,7 +13,10 @@ mod credentials;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]
+mod firmware;
+#[cfg(test)]
 mod heat;
+#[cfg(test)]
 mod herd;
 #[cfg(test)]
 mod live;

@@ -197,7 +197,10 @@ pub(super) async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Respo
     let body = html! {
         div.page-head {
             div { h1 { (w::devices(lang)) } }
-            (Button::primary(super::t::add(lang)).icon(Icon::Plus).href("/devices/new"))
+            div.actions {
+                (Button::primary(super::t::add(lang)).icon(Icon::Plus).href("/devices/new"))
+                (crate::pages::firmware::link(lang))
+            }
         }
         (joins::above_list(&ctx).await?)
         @if view.rows.len() > FOLD || !wanted.is_plain() { (filters(lang, &wanted)) }
