@@ -9,7 +9,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use edge_acquire::{Drivers, Settings};
 use edge_broker::Door;
-use farm::{Farm, StoreError};
+use farm::{Farm, StoreError, firmware::Shelf};
 use farm_web::{App, MqttPorts, Options};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -24,7 +24,7 @@ use crate::{
     api_ingest::ApiIngest,
     cli, clock,
     config::Config,
-    control,
+    control::{self, Ruled},
     front::{self, Bounds},
     hardware::EdgeHardware,
     homeassistant,
@@ -32,6 +32,7 @@ use crate::{
     jobs::{self, Charge},
     lock::DataLock,
     logging, mqtt, post,
+    updates::Updates,
 };
 
 /// Batches of drivers that may wait for the pipeline.
@@ -130,6 +131,7 @@ impl Appliance {
         let drivers = Arc::new(Drivers::start(sink, farm.clock().clone(), settings.clone()));
         let (mut ingest, intake) = Ingest::new(farm.clone(), config.milking.clone(), inbound);
         let (pulse, letters) = (ingest.pulse(), ingest.letters());
+        let said = ingest.said().subscribe();
         let pipeline = tokio::spawn(ingest.run(stop_pipeline.clone()));
 
         let mqtt::Opened { door, authority } =
@@ -145,12 +147,27 @@ impl Appliance {
             plain: door.addresses().tcp.first().map(SocketAddr::port),
             tls: door.addresses().tls.first().map(SocketAddr::port),
         };
+        let firmware = firmware(&config);
+        let updates = Updates::new(
+            farm.clone(),
+            intake.clone(),
+            firmware.shelf.clone(),
+            firmware.rules,
+            config.firmware.bytes_per_second,
+        );
+        tasks.spawn(updates.run(said, stop.clone()));
         let mut app = web_app(&farm, hardware, intake, &pulse, metrics, &config.data.dir).await?;
         app.options.mqtt = ports;
         app.options.authority = Some(Arc::new(authority.clone()));
-        let (dir, ruled, ended) = (config.data.dir.clone(), farm.clone(), stop.clone());
+        app.options.firmware = Some(firmware.clone());
+        let (dir, ended) = (config.data.dir.clone(), stop.clone());
+        let ruled = Ruled {
+            farm: farm.clone(),
+            authority,
+            shelf: firmware.shelf,
+        };
         tasks.spawn(async move {
-            if let Err(error) = control::serve(dir, ruled, authority, ended).await {
+            if let Err(error) = control::serve(dir, ruled, ended).await {
                 tracing::error!(%error, "the command line cannot reach the running appliance");
             }
         });
@@ -280,6 +297,14 @@ async fn open_farm(
         }));
     }
     Ok(farm)
+}
+
+/// Where images of firmware lie, and the rules of rollouts.
+pub(crate) fn firmware(config: &Config) -> farm_web::Firmware {
+    farm_web::Firmware {
+        shelf: Shelf::new(config.data.dir.join("firmware"), config.firmware.keys()),
+        rules: config.firmware.rules(),
+    }
 }
 
 async fn web_app(

@@ -3,6 +3,7 @@
 //! Whatever changes the farm works while the appliance runs, too: [`carry_out`] hands it over.
 
 mod devices;
+mod firmware;
 
 use std::{
     io::{BufRead, Write},
@@ -14,7 +15,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use farm::{auth, backup, staff};
 use farm_model::Role;
 
-use self::devices::Devices;
+use self::{devices::Devices, firmware::Firmware};
 use crate::{
     app, config,
     config::Config,
@@ -57,6 +58,11 @@ enum Command {
     Devices {
         #[command(subcommand)]
         what: Devices,
+    },
+    /// Firmware of nodes: add signed images, offer them, watch them; for vendors, sign them.
+    Firmware {
+        #[command(subcommand)]
+        what: Firmware,
     },
     /// People who log in to the pages: add, list.
     Staff {
@@ -184,6 +190,7 @@ impl Cli {
                 )?;
             }
             Command::Devices { what } => devices::run(&load()?, what, &mut out)?,
+            Command::Firmware { what } => firmware::run(&load()?, what, &mut out)?,
             Command::Staff { what } => staff_command(&load()?, what, &mut out)?,
             Command::Token { what } => token_command(&load()?, what, &mut out)?,
             Command::Backup { to } => {

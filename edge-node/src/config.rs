@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use farm_firmware::{Rules, TrustedKey};
 use farm_model::UnixMillis;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
@@ -27,6 +28,8 @@ pub struct Config {
     pub web: WebConfig,
     /// The MQTT door.
     pub mqtt: MqttConfig,
+    /// Updates of nodes.
+    pub firmware: FirmwareConfig,
     /// Serial ports and buses.
     pub serial: SerialConfig,
     /// Temperature probes on the 1-wire bus.
@@ -115,6 +118,48 @@ impl Default for MqttConfig {
             anonymous_from: Vec::new(),
             max_packet_bytes: 65_536,
             max_connections: 2_500,
+        }
+    }
+}
+
+/// Updates of nodes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FirmwareConfig {
+    /// Public keys of the vendors whose images are believed, each the line of a PEM file between BEGIN and END.
+    pub trusted_keys: Vec<String>,
+    /// Bytes a second that go to one node at most.
+    pub bytes_per_second: u32,
+    /// Minutes that the first node must run an image before the others follow.
+    pub prove_minutes: u32,
+    /// Nodes that are brought up to date at once.
+    pub at_once: u32,
+}
+
+impl Default for FirmwareConfig {
+    fn default() -> Self {
+        Self {
+            trusted_keys: Vec::new(),
+            bytes_per_second: 4_096,
+            prove_minutes: 30,
+            at_once: 4,
+        }
+    }
+}
+
+impl FirmwareConfig {
+    /// The trusted keys; a text that is none is left out.
+    pub fn keys(&self) -> Vec<TrustedKey> {
+        let keys = self.trusted_keys.iter();
+        keys.filter_map(|text| text.parse().ok()).collect()
+    }
+
+    /// The rules of rollouts.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            prove_ms: i64::from(self.prove_minutes) * 60_000,
+            at_once: self.at_once as usize,
+            ..Rules::default()
         }
     }
 }
@@ -441,6 +486,20 @@ fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
                 ),
             );
         }
+    }
+    for key in &config.firmware.trusted_keys {
+        if let Err(error) = key.parse::<TrustedKey>() {
+            wrong(
+                "trusted_keys",
+                format!("`firmware.trusted_keys`: \"{key}\": {error}"),
+            );
+        }
+    }
+    if config.firmware.bytes_per_second == 0 || config.firmware.at_once == 0 {
+        wrong(
+            "bytes_per_second",
+            "`firmware.bytes_per_second` and `firmware.at_once` must be at least 1".to_owned(),
+        );
     }
     let rate = config.clock.simulated_rate;
     if rate != 0.0 && !(0.001..=10_000.0).contains(&rate) {

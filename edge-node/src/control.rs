@@ -4,20 +4,30 @@
 //! the data folder: a line of JSON there, a line of JSON back. Invariants: only the appliance's own user and root are heard; an
 //! order is confirmed when it is on disk; a secret goes to whoever ordered it and nowhere else.
 
+mod firmware;
 mod orders;
 mod socket;
 
 use anyhow::anyhow;
-use farm::Farm;
+use farm::{Farm, firmware::Shelf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
+    firmware::FirmwareOrder,
     orders::{Joins, NewDevice, Order},
     socket::serve,
 };
 use crate::{
-    authority::FarmAuthority, cli, clock, config::Config, lock::DataLock, lock::LockError,
+    app, authority::FarmAuthority, cli, clock, config::Config, lock::DataLock, lock::LockError,
 };
+
+/// What orders are about.
+#[derive(Clone)]
+pub(crate) struct Ruled {
+    pub(crate) farm: Farm,
+    pub(crate) authority: FarmAuthority,
+    pub(crate) shelf: Shelf,
+}
 
 /// What an order came to.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -56,9 +66,13 @@ pub(crate) fn carry_out(config: &Config, order: Order) -> anyhow::Result<Outcome
             };
             let farm = Farm::open(&cli::database(config), options)?;
             let authority = edge_ca::Authority::open(&config.data.dir.join("ca"))?;
-            let authority = FarmAuthority::new(farm.clone(), authority.into());
+            let ruled = Ruled {
+                authority: FarmAuthority::new(farm.clone(), authority.into()),
+                farm,
+                shelf: app::firmware(config).shelf,
+            };
             runtime
-                .block_on(orders::perform(&farm, &authority, order))
+                .block_on(orders::perform(&ruled, order))
                 .map_err(|text| anyhow!(text))
         }
         Err(LockError::InUse(_)) => socket::send(&config.data.dir, &order),

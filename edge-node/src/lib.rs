@@ -27,5 +27,6 @@ mod mqtt;
 mod names;
 pub mod post;
 pub mod sessions;
+mod updates;
 
 pub use cli::Cli;

@@ -14,12 +14,12 @@ use farm_firmware::ImageError;
 use farm_model::DeviceId;
 
 pub use self::{
-    heard::{Answer, Heard, answer, heard, is_news},
+    heard::{Answer, Heard, answer, heard, is_news, standing_offer},
     images::{AddError, Image, ImageNumber, MOST_IMAGES, Shelf, image, images, remove},
     rollouts::{
         Batch, DEFAULT_CHANNEL, Phase, RolloutNumber, offer, pause, resume, set_channel, withdraw,
     },
-    round::{Order, Outgoing, is_milking, round},
+    round::{Order, Outgoing, is_any_running, is_milking, round},
     view::{Progress, Rollout, Running, rollouts, running},
 };
 use crate::store::{StoreError, store_error};
@@ -57,6 +57,9 @@ pub enum FirmwareError {
     /// No such device.
     #[error("this device is not known: go back to the list and choose another")]
     UnknownDevice,
+    /// A channel that is none.
+    #[error("write the channel with 1 to 32 letters, digits and signs, without spaces")]
+    NoChannel,
     /// A share that is none.
     #[error("write a share from 1 to 100 percent")]
     NoShare,

@@ -15,7 +15,10 @@ use farm_web::{Authority as _, Bundle};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Outcome;
+use super::{
+    Outcome, Ruled,
+    firmware::{self, FirmwareOrder},
+};
 use crate::authority::FarmAuthority;
 
 /// An order.
@@ -58,6 +61,7 @@ pub(crate) enum Order {
     RevokeToken {
         id: Uuid,
     },
+    Firmware(FirmwareOrder),
 }
 
 /// A device as an operator describes it.
@@ -83,12 +87,14 @@ pub(crate) enum Joins {
 ///
 /// # Errors
 /// Why not, and what to do about it.
-pub(crate) async fn perform(
-    farm: &Farm,
-    authority: &FarmAuthority,
-    order: Order,
-) -> Result<Outcome, String> {
+pub(crate) async fn perform(ruled: &Ruled, order: Order) -> Result<Outcome, String> {
+    let Ruled {
+        farm,
+        authority,
+        shelf,
+    } = ruled;
     match order {
+        Order::Firmware(order) => firmware::perform(farm, shelf, order).await,
         Order::Certify { slug, request } => certify(farm, authority, &slug, request).await,
         Order::ListJoining => list_joining(farm).await,
         Order::AddStaff { name, role, pin } => add_staff(farm, &name, role, pin).await,
@@ -174,7 +180,10 @@ fn act(tx: &mut Tx<'_>, order: Order) -> Result<Outcome, Refused> {
             auth::revoke_token(tx, id)?;
             Outcome::says("revoked: whoever is connected with it is cut off\n")
         }
-        Order::Certify { .. } | Order::ListJoining | Order::AddStaff { .. } => {
+        Order::Firmware(_)
+        | Order::Certify { .. }
+        | Order::ListJoining
+        | Order::AddStaff { .. } => {
             return Err(Refused("this order is carried out elsewhere".to_owned()));
         }
     })

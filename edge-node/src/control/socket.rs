@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use farm::Farm;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader as AsyncReader},
     net::{UnixListener, UnixStream},
@@ -17,11 +16,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Outcome,
+    Outcome, Ruled,
     orders::{self, Order},
 };
-use crate::authority::FarmAuthority;
-
 /// Longest order: a list of every device of a large farm.
 const MAX_ORDER: u64 = 8 * 1024 * 1024;
 /// How long an order may take, its reading included.
@@ -37,8 +34,7 @@ fn path(dir: &Path) -> PathBuf {
 /// When the socket cannot be made.
 pub(crate) async fn serve(
     dir: PathBuf,
-    farm: Farm,
-    authority: FarmAuthority,
+    ruled: Ruled,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let path = path(&dir);
@@ -55,10 +51,7 @@ pub(crate) async fn serve(
             tracing::warn!("another user of this machine tried to give orders and was not heard");
             continue;
         }
-        if timeout(PATIENCE, answer(stream, &farm, &authority))
-            .await
-            .is_err()
-        {
+        if timeout(PATIENCE, answer(stream, &ruled)).await.is_err() {
             tracing::warn!("an order of the command line took too long");
         }
     }
@@ -74,7 +67,7 @@ fn is_own(stream: &UnixStream) -> bool {
         .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
 }
 
-async fn answer(stream: UnixStream, farm: &Farm, authority: &FarmAuthority) {
+async fn answer(stream: UnixStream, ruled: &Ruled) {
     let (reader, mut writer) = stream.into_split();
     let mut line = Vec::new();
     let mut reader = AsyncReader::new(reader.take(MAX_ORDER));
@@ -82,7 +75,7 @@ async fn answer(stream: UnixStream, farm: &Farm, authority: &FarmAuthority) {
         return;
     }
     let outcome: Result<Outcome, String> = match serde_json::from_slice::<Order>(&line) {
-        Ok(order) => orders::perform(farm, authority, order).await,
+        Ok(order) => orders::perform(ruled, order).await,
         Err(_) => Err(
             "the running appliance does not know this order: it is of another version; restart it"
                 .to_owned(),

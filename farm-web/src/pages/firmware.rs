@@ -291,7 +291,9 @@ impl From<FirmwareError> for Error {
             | FirmwareError::InUse
             | FirmwareError::AnotherRuns
             | FirmwareError::NobodyFits => Reason::Conflict,
-            FirmwareError::DoesNotFit(_) | FirmwareError::NoShare => Reason::Invalid,
+            FirmwareError::DoesNotFit(_) | FirmwareError::NoShare | FirmwareError::NoChannel => {
+                Reason::Invalid
+            }
         };
         Self::from(reason).detail(error.to_string())
     }

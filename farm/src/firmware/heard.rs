@@ -43,8 +43,6 @@ pub enum Heard {
 /// What follows on it.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Answer {
-    /// Nothing.
-    Nothing,
     /// It may have what it asks for, of this image.
     Feed(Header),
     /// It may not have it now: the rollout is paused. It will ask again.
@@ -91,6 +89,22 @@ pub fn answer(conn: &Connection, device: DeviceId, image: ImageId) -> Result<Ans
         }) => Answer::Later,
         _ => Answer::Withdraw,
     })
+}
+
+/// The image that `device` was offered and does not have yet.
+///
+/// # Errors
+/// When the database fails.
+pub fn standing_offer(conn: &Connection, device: DeviceId) -> Result<Option<Header>, StoreError> {
+    let header: Option<Vec<u8>> = conn
+        .prepare_cached(
+            "SELECT i.header FROM firmware_update u JOIN firmware_rollout r ON r.id = u.rollout
+             JOIN firmware_image i ON i.id = r.image
+             WHERE u.device = ?1 AND r.phase = 'running' AND u.state IN ('offered', 'downloading') LIMIT 1",
+        )?
+        .query_row([device.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(header.and_then(|bytes| Header::read(&bytes).ok()))
 }
 
 /// Takes in what a node said.

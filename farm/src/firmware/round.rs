@@ -31,8 +31,6 @@ pub struct Outgoing {
 pub enum Order {
     /// There is this image for it.
     Offer(Header),
-    /// This image is not offered any more.
-    Withdraw([u8; 32]),
 }
 
 /// Whether a session is open by the farm's plan, or a stall is busy.
@@ -48,6 +46,15 @@ pub fn is_milking(conn: &Connection, parlour: &Parlour, now: Stamp) -> Result<Mi
     } else {
         Milking::No
     })
+}
+
+/// Whether there is anything for [`round`] to do.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_any_running(conn: &Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM firmware_rollout WHERE phase = 'running')";
+    Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
 /// Goes once over every rollout that runs.
