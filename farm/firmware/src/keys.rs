@@ -31,7 +31,8 @@ pub enum NotAKey {
 pub struct TrustedKey([u8; 32]);
 
 impl TrustedKey {
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether `signature` (64 bytes) over `message` was made with its private half.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, self.0)
             .verify(message, signature)
             .is_ok()

@@ -7,6 +7,7 @@
 mod flash;
 mod notes;
 mod queue;
+mod slots;
 
 use firmware_protocol::{
     Ack, Action, Batch, ClockQuality, Command, CommandResult, Config, ConfigReport, ConfigWriter,
@@ -18,6 +19,7 @@ use firmware_protocol::{
 pub use self::{
     flash::{Flash, PowerLost, SECTOR},
     queue::MAX_BATCH,
+    slots::{Health, Slots},
 };
 use self::{
     notes::{Key as Note, Notes},

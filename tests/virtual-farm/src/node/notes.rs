@@ -22,6 +22,12 @@ pub(super) enum Key {
     Command = 2,
     /// The configuration in force, as its record had it.
     Config = 3,
+    /// How far an update of the firmware is.
+    Update = 4,
+    /// What the first slot holds.
+    SlotA = 5,
+    /// What the second slot holds.
+    SlotB = 6,
 }
 
 /// The values, and where the next one goes.

@@ -15,3 +15,5 @@ mod program;
 mod provision;
 #[cfg(test)]
 mod rfid;
+#[cfg(test)]
+mod slots;
