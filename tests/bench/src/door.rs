@@ -3,12 +3,14 @@
 //! The door is the running appliance: what it acknowledges is on disk. mosquitto acknowledges from memory.
 
 mod ack;
+mod bytes;
 mod hour;
 mod idle;
 mod rate;
 
 pub(crate) use self::{
-    ack::measure as ack, hour::measure as hour, idle::measure as idle, rate::measure as rate,
+    ack::measure as ack, bytes::measure as bytes, hour::measure as hour, idle::measure as idle,
+    rate::measure as rate,
 };
 
 use e2e::EdgeOptions;

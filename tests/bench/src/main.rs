@@ -61,8 +61,12 @@ const GROUPS: &[Group] = &[
         measure: paho::measure,
     },
     Group {
-        names: &["door.hour", "door.ceiling", "door.bytes"],
+        names: &["door.hour", "door.ceiling"],
         measure: door::hour,
+    },
+    Group {
+        names: &["door.bytes", "door.bytes.frames"],
+        measure: door::bytes,
     },
     Group {
         names: &["edge.ingest.modbus"],

@@ -1,5 +1,5 @@
 //! `door.hour`: 5,000 messages a minute for an hour of the farm's time, and how many were lost; `door.ceiling`: how many a
-//! minute the appliance would take at most; `door.bytes`: what 50 sensors send in a day.
+//! minute the appliance would take at most.
 //!
 //! The farm's clock runs 75 times as fast, so the door takes 6,250 messages a second for 48 seconds. Each message has an `id` of
 //! its own, as a node's has that may have to send it again. The appliance is killed at the end and its file counted.
@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{Figure, options};
 use crate::{
-    broker::{Acks, Load, connect, dial, publish},
+    broker::{Acks, Load, dial, publish},
     figure::note,
     mqtt::kept,
 };
@@ -27,12 +27,6 @@ const CLIENTS: usize = 16;
 const IN_ALL: usize = 300_000;
 /// How often a client speaks; it says what is due.
 const EVERY: Duration = Duration::from_millis(20);
-
-const SENSORS: f64 = 50.0;
-const MESSAGES_A_DAY: f64 = 24.0 * 60.0;
-/// Headers of IPv4 and of TCP with time stamps. A publish and its acknowledgement are a segment each, and one more says that the
-/// acknowledgement came.
-const SEGMENTS: f64 = 3.0 * 52.0;
 
 pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -58,15 +52,9 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
         lasts: Duration::from_secs(5),
     };
     let most = runtime.block_on(load.run(edge.mqtt))?;
-    let day = per_message() * SENSORS * MESSAGES_A_DAY / 1e6;
-    note(format_args!(
-        "door.bytes: {:.0} bytes a message with all headers, one a minute from each sensor",
-        per_message()
-    ));
     Ok(vec![
         Figure::new("door.hour", lost, "of 300,000 messages lost").goal(0.0),
         Figure::new("door.ceiling", most.per_second * 60.0, "messages/min").goal(PER_MINUTE),
-        Figure::new("door.bytes", day, "MB a day from 50 sensors").goal(50.0),
     ])
 }
 
@@ -123,12 +111,4 @@ fn told(out: &mut Vec<u8>, client: usize, n: usize) {
         n,
         &format!(r#"{{"value": {value:.2}, "id": "{client}-{n}"}}"#),
     );
-}
-
-/// Bytes on the wire for one message and its acknowledgement; pings and log-ins are few beside them.
-fn per_message() -> f64 {
-    let mut out = Vec::new();
-    told(&mut out, 10, 100_000);
-    let hello = connect("node-10").len() as f64 / MESSAGES_A_DAY;
-    out.len() as f64 + 4.0 + SEGMENTS + hello
 }
