@@ -140,6 +140,7 @@ impl Appliance {
             letters,
             farm.clone(),
             Arc::clone(&door),
+            Arc::clone(&drivers),
             stop.clone(),
         ));
         let hardware = EdgeHardware::new(Arc::clone(&drivers), settings);

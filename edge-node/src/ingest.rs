@@ -212,7 +212,9 @@ impl Ingest {
                     }
                 }
                 inbound = self.drivers.recv(), if room && drivers_live => match inbound {
-                    Some(inbound) => batch.add(inbound),
+                    Some(inbound) => {
+                        batch.add(inbound, &mut self.devices, &self.farm, &feed).await;
+                    }
                     None => drivers_live = false,
                 },
                 resume = changes.next() => stale.note(&resume),
@@ -253,7 +255,9 @@ impl Ingest {
         loop {
             while batch.len() < MOST {
                 if let Ok(inbound) = self.drivers.try_recv() {
-                    batch.add(inbound);
+                    batch
+                        .add(inbound, &mut self.devices, &self.farm, &feed)
+                        .await;
                 } else if let Ok(urgent) = self.urgent.try_recv() {
                     batch
                         .add_urgent(urgent, &mut self.devices, &self.farm, &feed)

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use edge_acquire::Drivers;
 use edge_broker::{Door, Retain};
 use farm::Farm;
 use farm_model::Clock;
@@ -94,6 +95,7 @@ pub(crate) async fn deliver(
     mut letters: mpsc::Receiver<Letter>,
     farm: Farm,
     door: Arc<Door>,
+    drivers: Arc<Drivers>,
     stop: CancellationToken,
 ) {
     loop {
@@ -119,7 +121,11 @@ pub(crate) async fn deliver(
                     tracing::warn!(%error, down, "a node cannot be answered");
                 }
             }
-            Route::Port(_) => {}
+            Route::Port(port) => {
+                if !drivers.send_down(port, &frame) {
+                    metrics::counter!("node_letters_dropped_total").increment(1);
+                }
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
         bus::{Bus, probe_unowned},
         wire::Endpoint,
     },
+    node::{Lines, Node},
     onewire::Tree,
     outbox::Outbox,
     rfid::Reader,
@@ -52,6 +53,7 @@ enum Site {
 #[derive(Clone, PartialEq, Debug)]
 enum Job {
     Reader(Box<Device>),
+    Node(Box<Device>),
     Bus(Endpoint),
     Tree,
 }
@@ -84,6 +86,7 @@ impl Drivers {
                 clock,
                 board,
                 outbox,
+                lines: Lines::default(),
             },
             stations: AsyncMutex::default(),
             pump: AsyncMutex::new(Some(pump)),
@@ -158,6 +161,11 @@ impl Drivers {
         self.shared.board.changes()
     }
 
+    /// Sends a frame down to the node on `port`; says whether there is one that can take it now.
+    pub fn send_down(&self, port: &str, frame: &[u8]) -> bool {
+        self.shared.lines.send(port, frame)
+    }
+
     /// Ends the present life of the driver that serves `device`; it starts again after its back-off, as after any
     /// failure. Nothing that was decoded is lost. Says whether there was one.
     pub async fn kill(&self, device: DeviceId) -> bool {
@@ -189,7 +197,7 @@ impl Drivers {
                 // The lock is held meanwhile: nobody opens the port for a driver.
                 probe_unowned(&endpoint, *unit, ranges, &self.shared.settings).await
             }
-            Some(station) if matches!(station.job, Job::Reader(_)) => {
+            Some(station) if matches!(station.job, Job::Reader(_) | Job::Node(_)) => {
                 Err(ProbeError::PortInUse(endpoint.to_string()))
             }
             Some(station) => {
@@ -259,6 +267,13 @@ impl Station {
                 };
                 Supervised::start(name, care, move || reader.clone().live())
             }
+            Job::Node(device) => {
+                let node = Node {
+                    device: *device,
+                    shared,
+                };
+                Supervised::start(name, care, move || node.clone().live())
+            }
             Job::Bus(endpoint) => {
                 let bus = Bus {
                     endpoint,
@@ -301,7 +316,8 @@ fn has_driver(device: &Device) -> bool {
         Link::Serial { .. }
         | Link::ModbusRtu { .. }
         | Link::ModbusTcp { .. }
-        | Link::OneWire { .. } => true,
+        | Link::OneWire { .. }
+        | Link::Node { .. } => true,
         Link::Mqtt { .. } | Link::ChirpStack { .. } | Link::Http => false,
     }
 }
@@ -322,6 +338,10 @@ fn job(device: &Device) -> Option<(Site, Job)> {
             Site::Port(port.clone()),
             Job::Reader(Box::new(device.clone())),
         ));
+    }
+    if let Link::Node { port, .. } = &device.link {
+        let job = Job::Node(Box::new(device.clone()));
+        return Some((Site::Port(port.clone()), job));
     }
     if let Link::OneWire { .. } = device.link {
         return Some((Site::OneWire, Job::Tree));

@@ -1,6 +1,6 @@
 //! What drivers hand on.
 
-use farm_model::{DeviceId, Observation};
+use farm_model::{DeviceId, Observation, Stamp};
 
 /// A batch of what drivers heard, in the order in which they heard it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -9,13 +9,26 @@ pub struct Inbound {
     pub observations: Vec<Observation>,
     /// What was not.
     pub rejects: Vec<RejectRecord>,
+    /// Sealed frames of nodes, for whoever has their keys.
+    pub frames: Vec<NodeFrame>,
 }
 
 impl Inbound {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.observations.is_empty() && self.rejects.is_empty()
+        self.observations.is_empty() && self.rejects.is_empty() && self.frames.is_empty()
     }
+}
+
+/// A frame that a serial port brought; nothing of it is believed yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeFrame {
+    /// The port.
+    pub port: String,
+    /// Its bytes, without the line's stuffing.
+    pub bytes: Vec<u8>,
+    /// When it was complete.
+    pub received: Stamp,
 }
 
 /// Bytes that could not be believed, for the quarantine.

@@ -15,7 +15,7 @@ use std::{
 use farm_model::{Body, DeviceId, Observation, Tag};
 use tokio::sync::{Notify, mpsc};
 
-use crate::{Inbound, RejectRecord, board::Board};
+use crate::{Inbound, NodeFrame, RejectRecord, board::Board};
 
 /// Most observations in one batch: as many as the writer likes to take in one command.
 const BATCH: usize = 512;
@@ -37,6 +37,7 @@ struct Shared {
 struct Queue {
     observations: VecDeque<Observation>,
     rejects: VecDeque<RejectRecord>,
+    frames: VecDeque<NodeFrame>,
     closed: bool,
 }
 
@@ -61,6 +62,12 @@ impl Outbox {
         queue.observations.extend(observations);
         queue.rejects.extend(rejects);
         drop(queue);
+        self.0.filled.notify_one();
+    }
+
+    /// Hands on frames. Never waits; ask for [`Self::room`] before reading more.
+    pub(crate) fn push_frames(&self, frames: impl IntoIterator<Item = NodeFrame>) {
+        self.lock().frames.extend(frames);
         self.0.filled.notify_one();
     }
 
@@ -117,20 +124,21 @@ impl Outbox {
                 self.0.board.error(device, "merged_repeat");
             }
         }
-        queue.observations.len() < self.0.capacity && queue.rejects.len() < self.0.capacity
+        let fullest = queue.observations.len().max(queue.rejects.len());
+        fullest.max(queue.frames.len()) < self.0.capacity
     }
 
     fn take(&self) -> Option<Inbound> {
         let mut queue = self.lock();
-        if queue.observations.is_empty() && queue.rejects.is_empty() {
-            return None;
-        }
         let observations = queue.observations.len().min(BATCH);
         let rejects = queue.rejects.len().min(BATCH);
-        Some(Inbound {
+        let frames = queue.frames.len().min(BATCH);
+        let inbound = Inbound {
             observations: queue.observations.drain(..observations).collect(),
             rejects: queue.rejects.drain(..rejects).collect(),
-        })
+            frames: queue.frames.drain(..frames).collect(),
+        };
+        (!inbound.is_empty()).then_some(inbound)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

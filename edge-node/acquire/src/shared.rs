@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use farm_model::{Clock, DeviceId, Stamp, UnixMillis};
 
-use crate::{RejectRecord, Settings, board::Board, outbox::Outbox};
+use crate::{RejectRecord, Settings, board::Board, node::Lines, outbox::Outbox};
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -13,6 +13,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) board: Board,
     pub(crate) outbox: Outbox,
+    pub(crate) lines: Lines,
 }
 
 impl Shared {

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use super::{
     Acknowledge, Outlets, Urgent,
     commit::{Fates, Whole},
-    nodes::NodeSaid,
-    resolve::{Devices, Resolved},
+    nodes::{FrameIn, NodeSaid},
+    resolve::{Devices, Resolved, Told},
 };
 use crate::{
     feed::{Feed, Outcome},
@@ -100,16 +100,30 @@ impl Batch {
     pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.is_empty()
             && (!self.waiting.is_empty()
+                || !self.leaving.letters.is_empty()
                 || self.outcome.is_urgent()
                 || self.len() >= MOST
                 || now >= self.due_at())
     }
 
     /// Adds what a driver heard.
-    pub(super) fn add(&mut self, inbound: Inbound) {
+    pub(super) async fn add(
+        &mut self,
+        inbound: Inbound,
+        devices: &mut Devices,
+        farm: &Farm,
+        feed: &Feed,
+    ) {
         self.begin();
         self.contents.observations.extend(inbound.observations);
         self.contents.rejects.extend(inbound.rejects);
+        let frames = inbound.frames.into_iter().map(FrameIn::of_port);
+        let told: Vec<_> = frames.map(Told::Frame).collect();
+        if !told.is_empty() {
+            // Should the store not say whose they are, their nodes send them again.
+            let urgent = Urgent { told, done: None };
+            self.add_urgent(urgent, devices, farm, feed).await;
+        }
     }
 
     /// Adds what was told, and who waits for it, if somebody does; if the store can't say whose it is, they are told at once.

@@ -10,7 +10,7 @@ mod state;
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use edge_acquire::RejectRecord;
+use edge_acquire::{NodeFrame, RejectRecord};
 use edge_decode::node;
 use farm::{Farm, StoreError, credentials::FrameKey, nodes};
 use farm_model::{Clock, DeviceId, Observation, Stamp};
@@ -31,6 +31,17 @@ pub struct FrameIn {
     pub bytes: Bytes,
     /// When it was received.
     pub received: Stamp,
+}
+
+impl FrameIn {
+    /// One that a serial port brought.
+    pub(super) fn of_port(frame: NodeFrame) -> Self {
+        Self {
+            route: Route::Port(frame.port),
+            bytes: frame.bytes.into(),
+            received: frame.received,
+        }
+    }
 }
 
 /// What shall go down to a node beside answers: contents of records, as many as one frame holds.

@@ -154,7 +154,7 @@ async fn what_drivers_handed_over_is_written_before_the_end() {
         let observations = stall.meter(&rig, 0.0, 1_000.0);
         let inbound = Inbound {
             observations,
-            rejects: Vec::new(),
+            ..Inbound::default()
         };
         rig.drivers.send(inbound).await.unwrap();
     }

@@ -1,6 +1,10 @@
 //! Frames of nodes through the whole pipeline: stored once, answered each time, refused by name.
 
-use edge_node::ingest::{Told, read_publish};
+use edge_acquire::{Inbound, NodeFrame};
+use edge_node::{
+    ingest::{Told, read_publish},
+    post::Route,
+};
 use farm::{Actor, credentials};
 use farm_model::{
     Body, Clock as _, ClockQuality, DeviceId, DeviceKind, Milli, Observation, PlaceKind, Quantity,
@@ -260,6 +264,29 @@ async fn a_batch_outlives_resets_of_its_node() {
     assert_eq!(report.stored, 0);
     let reasons = reasons(&rig).await;
     assert_eq!(reasons[0].0, "frame_old_boot");
+}
+
+#[tokio::test]
+async fn frames_of_a_serial_port_are_answered_there() {
+    let mut rig = Rig::start();
+    let mut node = Node::add(&rig, DeviceKind::Sensor).await;
+    node.measure(4_100);
+    node.measure(4_200);
+    for _ in 0..2 {
+        let frame = NodeFrame {
+            port: "/dev/ttyUSB3".to_owned(),
+            bytes: node.frame(),
+            received: rig.farm.clock().now(),
+        };
+        let inbound = Inbound {
+            frames: vec![frame],
+            ..Inbound::default()
+        };
+        rig.drivers.send(inbound).await.unwrap();
+        let letter = within(rig.letters.recv()).await.unwrap();
+        assert_eq!(*letter.route(), Route::Port("/dev/ttyUSB3".to_owned()));
+        assert_eq!(rig.count(STORED).await, 2);
+    }
 }
 
 #[tokio::test]

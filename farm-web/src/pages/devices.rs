@@ -40,6 +40,7 @@ pub(crate) mod t {
         transport_one_wire = "Temperature probe (1-wire)" / "তাপমাত্রার প্রোব (ওয়ান-ওয়্যার)";
         transport_mqtt = "MQTT" / "এমকিউটিটি (MQTT)";
         transport_chirpstack = "LoRaWAN (ChirpStack)" / "লোরাওয়ান (ChirpStack)";
+        transport_node = "Node on a serial port" / "সিরিয়াল পোর্টে নোড";
         transport_http = "Program over HTTP" / "এইচটিটিপি প্রোগ্রাম";
     }
 }
@@ -73,6 +74,7 @@ pub(crate) fn transport(lang: Lang, link: &Link) -> &'static str {
         Link::OneWire { .. } => t::transport_one_wire(lang),
         Link::Mqtt { .. } => t::transport_mqtt(lang),
         Link::ChirpStack { .. } => t::transport_chirpstack(lang),
+        Link::Node { .. } => t::transport_node(lang),
         Link::Http => t::transport_http(lang),
     }
 }
@@ -80,7 +82,7 @@ pub(crate) fn transport(lang: Lang, link: &Link) -> &'static str {
 /// Where it is reached: port, host, identity.
 fn endpoint(link: &Link) -> String {
     match link {
-        Link::Serial { port, .. } => port.clone(),
+        Link::Serial { port, .. } | Link::Node { port, .. } => port.clone(),
         Link::ModbusRtu { port, unit, .. } => format!("{port} · {unit}"),
         Link::ModbusTcp {
             host, port, unit, ..

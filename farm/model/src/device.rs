@@ -145,6 +145,14 @@ pub enum Link {
         #[serde(default)]
         fields: Vec<(String, Quantity)>,
     },
+    /// A node on a serial port: it sends frames of the firmware protocol, for itself or for others.
+    Node {
+        /// Path of the port.
+        port: String,
+        /// Line settings.
+        #[serde(default = "SerialLine::of_nodes")]
+        line: SerialLine,
+    },
     /// A client of the HTTP API.
     Http,
 }
@@ -167,6 +175,16 @@ impl Default for SerialLine {
             baud: 9600,
             parity: Parity::None,
             stop_bits: 1,
+        }
+    }
+}
+
+impl SerialLine {
+    /// What nodes use: 115,200 bits per second.
+    pub fn of_nodes() -> Self {
+        Self {
+            baud: 115_200,
+            ..Self::default()
         }
     }
 }

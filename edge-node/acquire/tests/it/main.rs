@@ -4,6 +4,7 @@
 
 mod modbus_rtu;
 mod modbus_tcp;
+mod node;
 mod onewire;
 mod rig;
 mod serial;

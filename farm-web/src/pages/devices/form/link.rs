@@ -23,6 +23,7 @@ use crate::{
 
 pub(crate) mod t {
     ui::texts! {
+        node_hint = "A microcontroller on a cable that sends sealed frames" / "তারে লাগানো মাইক্রোকন্ট্রোলার, সুরক্ষিত ফ্রেম পাঠায়";
         serial_hint = "A tag reader on a cable or a USB adapter" / "তারে বা ইউএসবি অ্যাডাপ্টারে লাগানো ট্যাগ রিডার";
         modbus_rtu_hint = "Milk meters and others on an RS-485 pair" / "আরএস-৪৮৫ তারে দুধের মিটার ও অন্য যন্ত্র";
         modbus_tcp_hint = "A meter or gateway with a network address" / "নেটওয়ার্ক ঠিকানা আছে এমন মিটার বা গেটওয়ে";
@@ -80,13 +81,14 @@ const HOST: &str = "192.168.1.40";
 const ROM: &str = "28-0316a2795caf";
 
 /// Every transport, the most usual first.
-pub(super) const TRANSPORTS: [&str; 7] = [
+pub(super) const TRANSPORTS: [&str; 8] = [
     "serial",
     "modbus_rtu",
     "modbus_tcp",
     "one_wire",
     "mqtt",
     "chirp_stack",
+    "node",
     "http",
 ];
 
@@ -120,6 +122,10 @@ pub(super) fn blank(transport: &str) -> Option<Link> {
             dev_eui: String::new(),
             fields: Vec::new(),
         },
+        "node" => Link::Node {
+            port: String::new(),
+            line: SerialLine::of_nodes(),
+        },
         "http" => Link::Http,
         _ => return None,
     })
@@ -134,6 +140,7 @@ pub(super) fn key(link: &Link) -> &'static str {
         Link::OneWire { .. } => "one_wire",
         Link::Mqtt { .. } => "mqtt",
         Link::ChirpStack { .. } => "chirp_stack",
+        Link::Node { .. } => "node",
         Link::Http => "http",
     }
 }
@@ -147,6 +154,7 @@ pub(super) fn about(lang: Lang, link: &Link) -> (Icon, &'static str) {
         Link::OneWire { .. } => (Icon::Thermometer, t::one_wire_hint(lang)),
         Link::Mqtt { .. } => (Icon::Wifi, t::mqtt_hint(lang)),
         Link::ChirpStack { .. } => (Icon::Sensor, t::chirp_stack_hint(lang)),
+        Link::Node { .. } => (Icon::Sensor, t::node_hint(lang)),
         Link::Http => (Icon::Device, t::http_hint(lang)),
     }
 }
@@ -164,7 +172,9 @@ impl Machine {
     /// `devices` are all that there are but the one that the form is about.
     pub(super) async fn ask(hardware: &dyn Hardware, link: &Link, devices: &[Device]) -> Self {
         let ports = match link {
-            Link::Serial { .. } | Link::ModbusRtu { .. } => hardware.serial_ports().await,
+            Link::Serial { .. } | Link::ModbusRtu { .. } | Link::Node { .. } => {
+                hardware.serial_ports().await
+            }
             _ => Vec::new(),
         };
         let probes = match link {
@@ -224,6 +234,10 @@ pub(super) fn fill(lang: Lang, typed: &mut Typed, link: &Link) {
         Link::OneWire { rom } => typed.set("rom", rom),
         Link::Mqtt { client } => typed.set("client", client.as_deref().unwrap_or("")),
         Link::ChirpStack { dev_eui, .. } => typed.set("dev_eui", dev_eui),
+        Link::Node { port, line } => {
+            typed.set("port", port);
+            fill_line(typed, *line);
+        }
         Link::Http => {}
     }
 }
@@ -283,6 +297,10 @@ pub(super) fn fields(lang: Lang, typed: &Typed, link: &Link, machine: &Machine) 
             Link::ChirpStack { .. } => {
                 (of("dev_eui", Field::text("dev_eui", t::dev_eui(lang)).hint(t::dev_eui_hint(lang))
                     .placeholder("a84041000181c061").required()))
+            },
+            Link::Node { line, .. } => {
+                (port_field(lang, typed, machine))
+                (line_fields(lang, typed, *line))
             },
             Link::Http => {},
         }
@@ -438,6 +456,13 @@ pub(super) fn read(lang: Lang, typed: &mut Typed, like: &Link, presets: &[Preset
             dev_eui: eui_of(lang, typed)?,
             fields: fields.clone(),
         },
+        Link::Node { .. } => {
+            let (port, line) = (port_of(lang, typed), line_of(lang, typed));
+            Link::Node {
+                port: port?,
+                line: line?,
+            }
+        }
         Link::Http => Link::Http,
     })
 }
