@@ -35,7 +35,7 @@ async fn frames_come_up_whole_whatever_is_between_them() {
     let mut stream = Vec::new();
     for n in 0..3_u8 {
         let mut buffer = [0; MAX_SERIAL];
-        stream.extend([0x41, n, 0xff, 0]);
+        stream.extend([0x41, 9, 0xff, 0]);
         stream.extend(to_serial(&[n, 0, 7], &mut buffer).unwrap());
     }
     for piece in stream.chunks(5) {
