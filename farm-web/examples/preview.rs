@@ -11,6 +11,12 @@ use axum::{
     http::{HeaderValue, header},
     middleware::{Next, from_fn},
 };
+use farm::{
+    Actor, Farm,
+    firmware::{self, Batch, Heard, Order, Shelf},
+};
+use farm_firmware::{Label, Milking, Rules, SigningKey, sign};
+use firmware_protocol::UpdateState;
 
 #[expect(dead_code, reason = "the tests use more of what is seeded")]
 #[path = "../tests/it/seed.rs"]
@@ -24,11 +30,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let farm = seed::farm(&folder.path().join("farm.db"));
     let seeded = Arc::new(seed::everything(&farm).await);
     let cow = seeded.cow;
+    let shelf = firmware(&farm, folder.path()).await?;
     let app = farm_web::App {
         farm: farm.clone(),
         hardware: Arc::new(farm_web::NoHardware),
         ingest: Arc::new(farm_web::StoreIngest(farm)),
-        options: farm_web::Options::default(),
+        options: farm_web::Options {
+            firmware: Some(farm_web::Firmware {
+                shelf,
+                rules: Rules::default(),
+            }),
+            ..farm_web::Options::default()
+        },
     };
     let router = farm_web::router(app).layer(from_fn(move |request: Request, next: Next| {
         let request = dressed(request, &seeded);
@@ -40,6 +53,72 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await?;
     Ok(())
+}
+
+/// Nodes that run something, an image that is on its way to them, and one that was refused.
+async fn firmware(
+    farm: &Farm,
+    folder: &std::path::Path,
+) -> Result<Shelf, Box<dyn std::error::Error>> {
+    let vendor = SigningKey::from_seed(&[7; 32]);
+    let file = |key: &SigningKey, version| {
+        let label = |text| Label::new(text).map_err(Box::new);
+        let (version, hardware) = (label(version)?, label("khamar-node-c3")?);
+        let file = sign(key, &[0x5A; 400_000], version, hardware, label("stable")?)?;
+        Ok::<_, Box<dyn std::error::Error>>(file)
+    };
+    let shelf = Shelf::new(folder.join("firmware"), vec![vendor.public()]);
+    let good = file(&vendor, "2.1.0")?;
+    let forged = file(&SigningKey::from_seed(&[9; 32]), "2.2.0")?;
+    let (adding, farm_of_files) = (shelf.clone(), farm.clone());
+    let added = tokio::task::spawn_blocking(move || {
+        let add = |name, file: &[u8]| adding.add(&farm_of_files, Actor::System, name, file);
+        (
+            add("node-2.1.0.khfw", &good),
+            add("found.khfw", &forged).is_err(),
+        )
+    });
+    let (image, _) = added.await?;
+    let image = image?;
+    farm.write(Actor::System, move |tx| {
+        let devices: Vec<_> = farm::devices::list(tx.conn())?
+            .iter()
+            .map(|d| d.id)
+            .take(5)
+            .collect();
+        for device in &devices {
+            let (hardware, version) = ("khamar-node-c3".into(), "2.0.3".into());
+            firmware::heard(tx, *device, &Heard::Greets { hardware, version })?;
+        }
+        firmware::offer(tx, image, &Batch::Devices(devices.clone()))?;
+        let rules = Rules {
+            prove_ms: 0,
+            ..Rules::default()
+        };
+        let offered = firmware::round(tx, &rules, Milking::No)?;
+        let reports = [
+            (0, UpdateState::Confirmed, 0),
+            (1, UpdateState::Fetching, 173_000),
+            (2, UpdateState::RolledBack, 0),
+        ];
+        for (n, state, have) in reports {
+            for out in &offered {
+                let Order::Offer(header) = &out.order;
+                let image = header.offer().image();
+                if n == 0 {
+                    firmware::heard(tx, devices[0], &Heard::Reports { image, state, have })?;
+                    let (hardware, version) = ("khamar-node-c3".into(), "2.1.0".into());
+                    firmware::heard(tx, devices[0], &Heard::Greets { hardware, version })?;
+                    firmware::round(tx, &rules, Milking::No)?;
+                } else {
+                    firmware::heard(tx, devices[n], &Heard::Reports { image, state, have })?;
+                }
+            }
+        }
+        firmware::round(tx, &rules, Milking::No).map(drop)
+    })
+    .await?;
+    Ok(shelf)
 }
 
 /// The request as a browser would send it that is logged in and has chosen a look.

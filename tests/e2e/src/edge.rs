@@ -105,6 +105,20 @@ impl Edge {
         String::from_utf8(output.stdout).expect("it prints UTF-8")
     }
 
+    /// Runs one of its subcommands that must fail; gives what it says on standard error.
+    ///
+    /// # Panics
+    /// When the subcommand succeeds.
+    pub fn refused(&self, args: &[&str]) -> String {
+        let output = self
+            .program(args)
+            .stdin(Stdio::null())
+            .output()
+            .expect("edge-node starts");
+        assert!(!output.status.success(), "edge-node {args:?} succeeded");
+        String::from_utf8(output.stderr).expect("it prints UTF-8")
+    }
+
     /// Starts the process without waiting for it.
     ///
     /// # Panics

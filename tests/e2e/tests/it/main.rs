@@ -7,6 +7,8 @@ mod faults;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod firmware;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod lasting;

@@ -332,7 +332,7 @@ impl Slots {
         let first = NOTES + (1 - state.active) * sectors;
         let mut at = chunk.offset as usize;
         for byte_run in runs_within_sectors(at, chunk.data) {
-            if at % SECTOR == 0 {
+            if at.is_multiple_of(SECTOR) {
                 // Whole sectors count after a loss of power; this one is begun anew then.
                 let mut reached = state.clone();
                 reached.have = at as u32;

@@ -31,7 +31,14 @@ fn header(key: &SigningKey, hardware: &str) -> Header {
 }
 
 fn slots(seed: u64) -> Slots {
-    Slots::new(vendor().public(), "node-c3", "1.0", OLD, 3, Rng::stream(seed, "slots"))
+    Slots::new(
+        vendor().public(),
+        "node-c3",
+        "1.0",
+        OLD,
+        3,
+        Rng::stream(seed, "slots"),
+    )
 }
 
 /// Answers what the node asks, from an image that may have been tampered with; until it asks no more.
