@@ -88,6 +88,20 @@ fn no_test_is_switched_off_and_no_note_is_left() {
 }
 
 #[test]
+fn no_merge_is_left_half_done() {
+    let marks = ["<".repeat(7), ">".repeat(7)].map(|mark| mark + " ");
+    let mut found = Vec::new();
+    for ending in [".rs", ".md", ".toml", ".sql", ".js", ".css", ".json", ".py"] {
+        for (path, text) in tracked(ending) {
+            let lines = text.lines().enumerate();
+            let marked = lines.filter(|(_, line)| marks.iter().any(|mark| line.starts_with(mark)));
+            found.extend(marked.map(|(number, _)| format!("{}:{}", path.display(), number + 1)));
+        }
+    }
+    assert_none("marks of a merge", &found);
+}
+
+#[test]
 fn every_crate_takes_the_workspace_lints() {
     let lax: Vec<String> = tracked("Cargo.toml")
         .into_iter()
