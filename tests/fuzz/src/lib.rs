@@ -2,6 +2,9 @@
 //!
 //! The targets need no files: the mutator itself puts a true input in now and then.
 
+#[cfg(not(fuzzing))]
+compile_error!("fuzz targets need coverage and `--cfg fuzzing`: build and run them with `cargo xtask fuzz`");
+
 use edge_decode::rfid::{Decoder, MAX_PENDING, Read, Reject};
 use farm_model::{device::RfidDialect, observation::MAX_RAW};
 
