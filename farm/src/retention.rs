@@ -1,9 +1,13 @@
 //! The disk never fills: raw readings go by age and by size, oldest first; milkings, events and audit never go.
+//!
+//! Invariant: age is counted by a trusted clock, or from the latest moment that one has shown. A clock that jumps ahead makes
+//! nothing old; what must go for want of room goes by size, which needs no clock.
 
 use farm_model::UnixMillis;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
+    holds,
     readings::PERIODS_MS,
     store::{StoreError, Tx},
 };
@@ -13,7 +17,7 @@ const DAY_MS: i64 = 86_400_000;
 /// What is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// Age in milliseconds after which a raw reading goes.
+    /// Age in milliseconds, by a trusted clock, after which a raw reading goes.
     pub raw_ms: i64,
     /// Size of the file in bytes above which the oldest raw readings go, whatever their age.
     pub bytes: u64,
@@ -64,7 +68,7 @@ pub fn size(conn: &Connection) -> Result<Size, StoreError> {
 pub fn enforce(tx: &mut Tx<'_>, budget: Budget) -> Result<Step, StoreError> {
     let conn = tx.conn();
     let mut deleted = 0;
-    let by_age = tx.wall().plus(-budget.raw_ms);
+    let by_age = holds::certain(conn, &tx.now())?.plus(-budget.raw_ms);
     if let Some(oldest) = oldest_raw(conn)?
         && oldest < by_age
     {

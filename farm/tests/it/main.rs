@@ -14,6 +14,7 @@ mod holds;
 mod joins;
 mod milk;
 mod plans;
+mod retention;
 mod silence;
 mod store;
 mod support;
