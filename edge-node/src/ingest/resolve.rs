@@ -277,9 +277,6 @@ pub fn read_publish(topic: &str, payload: &[u8], received: Stamp) -> Option<Told
         })
 }
 
-/// Seconds between messages of a sensor in a room or at a tank, as nodes are set up; levels come half as often.
-const SENSOR_EVERY_S: u32 = 300;
-
 /// Devices that messages alone may bring a farm to; a person may add more.
 const MOST_DEVICES: i64 = 1_000;
 
@@ -311,10 +308,6 @@ enum Made {
 
 /// The device that speaks for `target`, made when there is none; none when there are too many.
 fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<Option<(DeviceId, Made)>, StoreError> {
-    let expect_every_s = match target {
-        Target::Environment(_) | Target::Tank(_) => Some(SENSOR_EVERY_S),
-        Target::Milk { .. } | Target::Stall(_) | Target::Device(_) => None,
-    };
     let (place, slug, kind) = match target {
         Target::Milk { .. } => (None, "milk-topic".to_owned(), DeviceKind::MilkMeter),
         Target::Environment(location) => (
@@ -351,7 +344,7 @@ fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<Option<(DeviceId, Made)>, 
         kind,
         link: Link::Mqtt { client: None },
         place,
-        expect_every_s,
+        expect_every_s: None,
     };
     let device = devices::add(tx, &form).map_err(device_store_only)?;
     Ok(Some((device, Made::Now)))

@@ -65,8 +65,12 @@ async fn methane_rings_at_once() {
 #[tokio::test]
 async fn a_reading_that_stays_out_three_times_is_missed_until_it_comes() {
     let rig = Rig::start();
-    rig.publish("farm/environment/barn/temp", r#"{"value": 27.5}"#)
-        .await;
+    for _ in 0..9 {
+        assert_eq!(rig.look().await, [], "nothing is learnt yet");
+        rig.clock.pass(5 * MINUTE);
+        rig.publish("farm/environment/barn/temp", r#"{"value": 27.5}"#)
+            .await;
+    }
     rig.clock.pass(14 * MINUTE);
     assert_eq!(rig.look().await, []);
     rig.clock.pass(2 * MINUTE);
@@ -79,10 +83,31 @@ async fn a_reading_that_stays_out_three_times_is_missed_until_it_comes() {
 }
 
 #[tokio::test]
+async fn a_room_that_speaks_hourly_is_taken_at_its_word() {
+    let rig = Rig::start();
+    for _ in 0..12 {
+        rig.publish("farm/environment/barn/temp", r#"{"value": 27.5}"#)
+            .await;
+        rig.clock.pass(60 * MINUTE);
+        assert_eq!(rig.look().await, []);
+    }
+    let device = rig.farm.read(|conn| devices::find(conn, "barn-mqtt")).await;
+    let said = device.unwrap().expect("it made itself").expect_every_s;
+    assert_eq!(said, None, "no person said how often");
+    rig.clock.pass(121 * MINUTE);
+    assert_eq!(rig.look().await, [AlertKind::Silent]);
+}
+
+#[tokio::test]
 async fn a_tank_whose_level_goes_on_is_missed_for_its_temperature() {
     let rig = Rig::start();
-    rig.publish("farm/tank/1/temp", r#"{"value": 4}"#).await;
-    rig.publish("farm/tank/1/level", r#"{"value": 60}"#).await;
+    for n in 0..10 {
+        rig.clock.pass(5 * MINUTE);
+        rig.publish("farm/tank/1/temp", r#"{"value": 4}"#).await;
+        if n % 2 == 1 {
+            rig.publish("farm/tank/1/level", r#"{"value": 60}"#).await;
+        }
+    }
     rig.clock.pass(10 * MINUTE);
     rig.publish("farm/tank/1/level", r#"{"value": 61}"#).await;
     assert_eq!(rig.look().await, [], "levels come every ten minutes");
