@@ -13,9 +13,12 @@ use axum::{
 };
 use farm::{
     Actor, Farm,
+    devices::{self, DeviceForm},
     firmware::{self, Batch, Heard, Order, Shelf},
+    text::{Name, Slug},
 };
 use farm_firmware::{Label, Milking, Rules, SigningKey, sign};
+use farm_model::{DeviceKind, Link};
 use firmware_protocol::UpdateState;
 
 #[expect(dead_code, reason = "the tests use more of what is seeded")]
@@ -81,11 +84,19 @@ async fn firmware(
     let (image, _) = added.await?;
     let image = image?;
     farm.write(Actor::System, move |tx| {
-        let devices: Vec<_> = farm::devices::list(tx.conn())?
-            .iter()
-            .map(|d| d.id)
-            .take(5)
-            .collect();
+        let mut devices = Vec::new();
+        for n in 1..=4 {
+            let form = DeviceForm {
+                slug: Slug::new(&format!("node-{n}")).expect("a short name"),
+                name: Name::new(&format!("Barn node {n}")).expect("a name"),
+                kind: DeviceKind::Sensor,
+                link: Link::Mqtt { client: None },
+                place: None,
+                expect_every_s: None,
+            };
+            let added = devices::add(tx, &form);
+            devices.push(added.expect("the name is free"));
+        }
         for device in &devices {
             let (hardware, version) = ("khamar-node-c3".into(), "2.0.3".into());
             firmware::heard(tx, *device, &Heard::Greets { hardware, version })?;
