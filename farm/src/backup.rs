@@ -1,8 +1,10 @@
 //! Copies of the farm's file, made while it is in use, and a look at whether a file is sound.
 //!
-//! Invariant: a copy has its final name only when it is whole and on disk.
+//! Invariant: a copy has its final name only when it is whole and on disk, and it never takes the room that the farm itself
+//! needs to write: one that fails leaves nothing behind.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     path::{Path, PathBuf},
     time::Duration,
@@ -10,10 +12,17 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::{OpenError, StoreError, known_version, own_alone};
+use crate::{
+    retention,
+    store::{OpenError, StoreError, known_version, own_alone},
+};
 
 /// Beginning and end of a daily copy's name; the local date stands between.
 const DAILY: (&str, &str) = ("farm-", ".db");
+/// End of the name of a copy that is being made.
+const PART: &str = ".part";
+/// Bytes that a copy leaves free.
+const LEFT_FREE: u64 = 64_000_000;
 
 /// Why a copy could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +37,19 @@ pub enum CopyError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// It would fill the disk.
+    #[error(
+        "there is no room for the copy {path}: it needs {needed_mb} MB and {free_mb} MB are free; free some space, keep fewer \
+         copies (data.copies), or copy to another disk"
+    )]
+    NoRoom {
+        /// The copy.
+        path: PathBuf,
+        /// What it needs, with what it leaves free.
+        needed_mb: u64,
+        /// What there is.
+        free_mb: u64,
     },
     /// There is something at that place.
     #[error("{0} exists already: choose another name, or remove it first")]
@@ -58,19 +80,63 @@ pub fn copy(from: &Path, to: &Path) -> Result<u64, CopyError> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder).map_err(write)?;
     }
-    let part = to.with_extension("part");
-    if part.exists() {
-        fs::remove_file(&part).map_err(write)?;
-    }
-    own_alone(&part).map_err(write)?;
+    let part = beside(to, PART);
+    remove_part(&part).map_err(write)?;
     let conn = read_only(from)?;
+    let used = retention::size(&conn)?.used;
+    let free = free_bytes(folder_of(to)).map_err(write)?;
+    if free < used + LEFT_FREE {
+        return Err(CopyError::NoRoom {
+            path: to.to_owned(),
+            needed_mb: (used + LEFT_FREE).div_ceil(1_000_000),
+            free_mb: free / 1_000_000,
+        });
+    }
+    let bytes = copy_whole(&conn, &part, to, write);
+    if bytes.is_err() {
+        // What went wrong is told; that its remains cannot be removed either would hide it.
+        let _ = remove_part(&part);
+    }
+    bytes
+}
+
+/// Makes the copy under the name `part`, and renames it when it is on disk.
+fn copy_whole(
+    conn: &Connection,
+    part: &Path,
+    to: &Path,
+    write: impl Fn(std::io::Error) -> CopyError,
+) -> Result<u64, CopyError> {
+    own_alone(part).map_err(&write)?;
     conn.execute("VACUUM INTO ?1", [part.to_string_lossy()])
         .map_err(StoreError::from)?;
-    let file = File::open(&part).map_err(write)?;
-    file.sync_all().map_err(write)?;
-    fs::rename(&part, to).map_err(write)?;
-    sync_folder(to).map_err(write)?;
-    Ok(file.metadata().map_err(write)?.len())
+    let file = File::open(part).map_err(&write)?;
+    file.sync_all().map_err(&write)?;
+    fs::rename(part, to).map_err(&write)?;
+    sync_folder(to).map_err(&write)?;
+    Ok(file.metadata().map_err(&write)?.len())
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(end);
+    name.into()
+}
+
+/// Removes what a copy left that did not become whole, with SQLite's own file beside it.
+fn remove_part(part: &Path) -> std::io::Result<()> {
+    for path in [part.to_owned(), beside(part, "-journal")] {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn free_bytes(folder: &Path) -> std::io::Result<u64> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(stat.f_bavail * stat.f_frsize)
 }
 
 /// Makes the copy of the local date `date` in `folder` unless it is there, and removes all but the newest `keep`.
@@ -88,11 +154,16 @@ pub fn daily(
     if to.exists() {
         return Ok(None);
     }
-    copy(from, &to)?;
-    let mut copies = copies(folder).map_err(|source| CopyError::Write {
+    let write = |source| CopyError::Write {
         path: folder.to_owned(),
         source,
-    })?;
+    };
+    // The power went while one was made.
+    for part in named(folder, PART).map_err(write)? {
+        remove_part(&part).map_err(write)?;
+    }
+    copy(from, &to)?;
+    let mut copies = copies(folder).map_err(write)?;
     copies.truncate(copies.len().saturating_sub(keep.max(1)));
     for old in copies {
         fs::remove_file(&old).map_err(|source| CopyError::Write {
@@ -108,6 +179,11 @@ pub fn daily(
 /// # Errors
 /// When the folder can't be read.
 pub fn copies(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    named(folder, DAILY.1)
+}
+
+/// The files in `folder` that begin as a daily copy and end so.
+fn named(folder: &Path, end: &str) -> std::io::Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
     }
@@ -115,7 +191,7 @@ pub fn copies(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(DAILY.0) && name.ends_with(DAILY.1) {
+        if name.starts_with(DAILY.0) && name.ends_with(end) {
             copies.push(path);
         }
     }
@@ -153,8 +229,11 @@ fn read_only(path: &Path) -> Result<Connection, StoreError> {
 
 /// A new name is on disk when its folder is.
 fn sync_folder(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }

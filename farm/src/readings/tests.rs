@@ -266,6 +266,26 @@ fn a_copy_is_whole_and_never_overwrites() {
 }
 
 #[test]
+fn a_copy_that_fails_leaves_nothing_to_fill_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    put(
+        &farm(&dir),
+        (0..5000).map(|i| temperature(T0 + i, i)).collect(),
+    );
+    let (path, folder) = (dir.path().join("farm.db"), dir.path().join("copies"));
+    std::fs::create_dir(&folder).unwrap();
+    // The power went while yesterday's was made.
+    std::fs::write(folder.join("farm-2026-11-20.db.part"), [0; 4096]).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let len = bytes.len();
+    bytes[len / 2..].fill(0xA5);
+    std::fs::write(&path, bytes).unwrap();
+    let date = jiff::civil::date(2026, 11, 21);
+    assert!(backup::daily(&path, &folder, date, 3).is_err());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
 fn a_damaged_file_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("farm.db");
