@@ -5,6 +5,7 @@
 //! error that names the key, its line and the nearest key that exists.
 
 use std::{
+    collections::HashSet,
     fmt,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -14,6 +15,7 @@ use farm_firmware::{Rules, TrustedKey};
 use farm_model::UnixMillis;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// The commented file that `edge-node check-config --print-default` writes.
 pub const DEFAULT: &str = include_str!("../khamar.toml");
@@ -378,10 +380,27 @@ pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
 }
 
 fn at(text: &str, error: &toml::de::Error) -> Problem {
-    let line = error.span().map_or(0, |span| line_of(text, span.start));
+    let Some(span) = error.span() else {
+        return Problem {
+            line: 0,
+            message: error.message().replace('\n', " "),
+        };
+    };
+    let written = text.get(span.clone()).unwrap_or_default();
+    let message = match error.message() {
+        "invalid socket address syntax" => {
+            format!("{written} is no address with a port; write it as \"0.0.0.0:8080\"")
+        }
+        "invalid IP address syntax" => {
+            format!("{written} is no address; write it as \"192.168.1.50\"")
+        }
+        other => other
+            .replace('\n', " ")
+            .replace("expected struct", "expected a section, as of"),
+    };
     Problem {
-        line,
-        message: error.message().replace('\n', " "),
+        line: line_of(text, span.start),
+        message,
     }
 }
 
@@ -456,6 +475,43 @@ fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
             ),
         );
     }
+    if config.data.dir.as_os_str().is_empty() {
+        wrong(
+            "dir",
+            "`data.dir` is empty; write the folder, such as \"/var/lib/khamar\"".to_owned(),
+        );
+    }
+    if config.data.copies == 0 {
+        wrong("copies", "`data.copies` must be at least 1".to_owned());
+    }
+    if !is_level(&config.log.level) {
+        wrong(
+            "level",
+            format!(
+                "`log.level`: {:?} is no level; write error, warn, info, debug or trace",
+                config.log.level
+            ),
+        );
+    }
+    for (key, value) in at_least_one(&config.milking) {
+        if value < 1 {
+            wrong(key, format!("`milking.{key}` must be at least 1"));
+        }
+    }
+    if config.milking.min_visit_ml < 0 {
+        wrong(
+            "min_visit_ml",
+            "`milking.min_visit_ml` must be at least 0".to_owned(),
+        );
+    }
+    if let Some(address) = listened_twice(config) {
+        wrong(
+            "listen",
+            format!(
+                "{address} stands twice among the addresses to listen on; give each its own port"
+            ),
+        );
+    }
     if config.web.listen.is_empty() {
         wrong(
             "listen",
@@ -514,6 +570,38 @@ fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
     } else {
         Err(problems)
     }
+}
+
+/// What would make the parlour's rules meaningless at 0 or below.
+fn at_least_one(rules: &edge_milking::Config) -> [(&'static str, i64); 5] {
+    [
+        ("milk_flow_ml_min", rules.milk_flow_ml_min),
+        ("end_after_s", rules.end_after_s.into()),
+        ("max_visit_s", rules.max_visit_s.into()),
+        ("max_flow_ml_min", rules.max_flow_ml_min),
+        ("gap_after_s", rules.gap_after_s.into()),
+    ]
+}
+
+/// Whether logs understand it: a level, or directives of modules. A word that is no level would name a module and silence all
+/// others.
+fn is_level(text: &str) -> bool {
+    let is_directive = |part: &str| {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        level.trim().parse::<LevelFilter>().is_ok()
+    };
+    text.split(',').all(is_directive) && EnvFilter::try_new(text).is_ok()
+}
+
+/// An address that two listeners would want; port 0 is any free one.
+fn listened_twice(config: &Config) -> Option<SocketAddr> {
+    let mqtt = &config.mqtt;
+    let all = config.web.listen.iter().chain(&mqtt.listen);
+    let mut seen = HashSet::new();
+    all.chain(&mqtt.websocket)
+        .chain(&mqtt.tls)
+        .find(|address| address.port() != 0 && !seen.insert(**address))
+        .copied()
 }
 
 /// Whether a certificate can be for this name.
@@ -576,6 +664,20 @@ mod tests {
         insta::assert_snapshot!(problems("[mqtt]\nnames = [\"farm.local\", \"ফার্ম\"]\n"), @r#"  line 2: `mqtt.names`: "ফার্ম" is neither a host name nor an address; write it as "farm.example" or "192.168.1.10""#);
         insta::assert_snapshot!(problems("[mqtt]\ntls_min = \"1.1\"\n"), @"  line 2: unknown variant `1.1`, expected `1.2` or `1.3`");
         insta::assert_snapshot!(problems("[data]\ncopies = \"thirty\"\n"), @r#"  line 2: invalid type: string "thirty", expected u32"#);
+        insta::assert_snapshot!(problems("[web]\nlisten = [\"localhost:8080\"]\n"), @r#"  line 2: "localhost:8080" is no address with a port; write it as "0.0.0.0:8080""#);
+        insta::assert_snapshot!(problems("[mqtt]\nanonymous_from = [\"10.0.0.0/8\"]\n"), @r#"  line 2: "10.0.0.0/8" is no address; write it as "192.168.1.50""#);
+        insta::assert_snapshot!(problems("web = 3\n"), @"  line 1: invalid type: integer `3`, expected a section, as of WebConfig");
+        insta::assert_snapshot!(problems("[data]\ndir = \"\"\ncopies = 0\n[log]\nlevel = \"loud\"\n"), @r#"
+          line 2: `data.dir` is empty; write the folder, such as "/var/lib/khamar"
+          line 3: `data.copies` must be at least 1
+          line 5: `log.level`: "loud" is no level; write error, warn, info, debug or trace
+        "#);
+        insta::assert_snapshot!(problems("[milking]\nend_after_s = 0\ngap_after_s = 0\nmin_visit_ml = -1\n"), @r"
+          line 2: `milking.end_after_s` must be at least 1
+          line 3: `milking.gap_after_s` must be at least 1
+          line 4: `milking.min_visit_ml` must be at least 0
+        ");
+        insta::assert_snapshot!(problems("[web]\nlisten = [\"0.0.0.0:1883\"]\n"), @"  line 2: 0.0.0.0:1883 stands twice among the addresses to listen on; give each its own port");
         insta::assert_snapshot!(problems("[data\n"), @"  line 1: unclosed table, expected `]`");
     }
 }

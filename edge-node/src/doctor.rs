@@ -3,7 +3,7 @@
 //! It changes nothing but one probe file in the data folder, and may run beside the appliance.
 
 use std::{
-    fmt, fs,
+    fmt, fs, io,
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::{
     clock,
     config::{ClockTrust, Config},
-    lock::{DataLock, LockError},
+    lock,
 };
 
 /// How one thing is.
@@ -89,7 +89,7 @@ impl fmt::Display for Check {
 
 /// Looks at everything.
 pub fn examine(config: &Config) -> Vec<Check> {
-    let running = matches!(DataLock::take(&config.data.dir), Err(LockError::InUse(_)));
+    let running = lock::is_taken(&config.data.dir);
     let mut checks = vec![clock_check(config)];
     checks.extend(disk(&config.data.dir));
     checks.push(database(&config.data.dir.join("farm.db")));
@@ -132,10 +132,18 @@ fn clock_check(config: &Config) -> Check {
 }
 
 fn disk(dir: &Path) -> Vec<Check> {
+    if matches!(fs::metadata(dir), Err(e) if e.kind() == io::ErrorKind::NotFound) {
+        return vec![Check::good(
+            "disk",
+            format!(
+                "{} is not there yet: it is made at the first start",
+                dir.display()
+            ),
+        )];
+    }
     let probe = dir.join(".doctor");
     let started = Instant::now();
-    let written = fs::create_dir_all(dir).and_then(|()| {
-        let file = fs::File::create(&probe)?;
+    let written = fs::File::create(&probe).and_then(|file| {
         std::io::Write::write_all(&mut &file, &[0; 4096])?;
         file.sync_all()
     });
@@ -143,14 +151,8 @@ fn disk(dir: &Path) -> Vec<Check> {
     // Only a probe; what matters was measured.
     let _ = fs::remove_file(&probe);
     if let Err(e) = written {
-        return vec![Check::bad(
-            "disk",
-            format!("{} cannot be written: {e}", dir.display()),
-            format!(
-                "sudo chown -R khamar: {0}; sudo chmod 750 {0}",
-                dir.display()
-            ),
-        )];
+        let seen = format!("{} cannot be written: {e}", dir.display());
+        return vec![Check::bad("disk", seen, unwritable(dir, &e)), room(dir)];
     }
     let speed = if took > Duration::from_millis(500) {
         Check::warning(
@@ -168,6 +170,24 @@ fn disk(dir: &Path) -> Vec<Check> {
         )
     };
     vec![speed, room(dir)]
+}
+
+/// What to do about a folder that cannot be written.
+fn unwritable(dir: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => {
+            "free some space on this disk: nothing more is stored until then".to_owned()
+        }
+        io::ErrorKind::ReadOnlyFilesystem => format!(
+            "the card or disk failed, or is write-protected; look at: sudo dmesg | tail; findmnt -T {}",
+            dir.display()
+        ),
+        io::ErrorKind::NotADirectory => "it is a file: choose another data.dir".to_owned(),
+        _ => format!(
+            "sudo chown -R khamar: {0}; sudo chmod 750 {0}",
+            dir.display()
+        ),
+    }
 }
 
 fn room(dir: &Path) -> Check {
@@ -342,6 +362,27 @@ fn power() -> Option<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_is_full_or_failed_is_no_matter_of_owners() {
+        for (errno, advice) in [
+            (Errno::NOSPC, "free some space"),
+            (Errno::ROFS, "dmesg"),
+            (Errno::ACCESS, "chown"),
+        ] {
+            let told = unwritable(Path::new("/data"), &errno.into());
+            assert!(told.contains(advice), "{told}");
+        }
+    }
+
+    #[test]
+    fn looking_makes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.dir = dir.path().join("khamar");
+        examine(&config);
+        assert!(!config.data.dir.exists());
+    }
 
     #[test]
     fn a_port_that_may_not_be_used_says_which_group_to_join() {

@@ -53,6 +53,13 @@ impl DataLock {
     }
 }
 
+/// Whether an appliance that runs has the folder `dir`. Makes nothing: whoever only looks may be another user than the one
+/// whose files these must be.
+pub(crate) fn is_taken(dir: &Path) -> bool {
+    File::open(dir.join("edge-node.lock"))
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,7 +67,10 @@ mod tests {
     #[test]
     fn a_folder_has_one_writer() {
         let dir = tempfile::tempdir().unwrap();
+        assert!(!is_taken(dir.path()));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         let first = DataLock::take(dir.path()).unwrap();
+        assert!(is_taken(dir.path()));
         assert!(matches!(
             DataLock::take(dir.path()),
             Err(LockError::InUse(_))

@@ -13,7 +13,7 @@ use ui::{Lang, icons::Icon, shell};
 use crate::{
     app::Web,
     error::{Error, Problem, Reason},
-    lang::{Speak, theme_of},
+    lang::{Speak, own_path, theme_of},
     pages::Ctx,
     router::body_limit,
     words::{self, t},
@@ -39,7 +39,11 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
         problem(&error)
     } else if error.reason == Reason::NotLoggedIn {
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
-        let next = if method == Method::GET { path } else { "/" };
+        let next = if method == Method::GET {
+            path
+        } else {
+            form_of(&headers).unwrap_or("/")
+        };
         Redirect::to(&format!("/login?next={}", encode(next))).into_response()
     } else {
         page(&error, &method, &uri, &headers, &web).await
@@ -72,6 +76,15 @@ fn error_of(response: &mut Response) -> Option<Error> {
     let kind = response.headers().get(header::CONTENT_TYPE);
     let said = kind.is_some_and(|k| !k.as_bytes().starts_with(b"text/plain"));
     (!said).then(|| reason.into())
+}
+
+/// The page from which a form was sent, if the browser says so: back there leads the log-in that came between.
+fn form_of(headers: &HeaderMap) -> Option<&str> {
+    let referer = headers.get(header::REFERER)?.to_str().ok()?;
+    let (_, rest) = referer.split_once("://")?;
+    let (host, path) = rest.split_at(rest.find('/')?);
+    let own = headers.get(header::HOST)?.to_str().ok()?;
+    host.eq_ignore_ascii_case(own).then_some(own_path(path))
 }
 
 fn wants_json(path: &str, headers: &HeaderMap) -> bool {

@@ -1,6 +1,9 @@
 //! Every route with nobody, with the role below the one it needs, and with the right one.
 
-use axum::http::{Method, StatusCode};
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode, header},
+};
 use farm_model::staff::Role;
 use farm_web::{Needs, route_table};
 
@@ -167,6 +170,30 @@ async fn answers_carry_the_security_headers() {
             response.headers()["x-content-type-options"],
             "nosniff",
             "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_in_the_middle_of_a_form_leads_back_to_it() {
+    let (site, _) = Site::full().await;
+    for (referer, next) in [
+        ("http://10.0.0.5:8080/record/7?q=1", "/record/7%3Fq%3D1"),
+        ("http://evil.test/record/7", "/"),
+        ("http://10.0.0.5:8080//evil.test/", "/"),
+        ("/record/7", "/"),
+    ] {
+        let request = Request::post("/settings")
+            .header(header::HOST, "10.0.0.5:8080")
+            .header(header::REFERER, referer)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from("name=x"))
+            .unwrap();
+        let answer = site.raw(request).await;
+        assert_eq!(
+            answer.headers()[header::LOCATION].to_str().unwrap(),
+            format!("/login?next={next}"),
+            "{referer}"
         );
     }
 }
