@@ -272,7 +272,8 @@ pub fn released(tx: &mut Tx<'_>, session: i64, pid: u16) -> Result<(), StoreErro
 }
 
 /// After a start, before the door opens: every session is away. One that was connected when the appliance ended without a
-/// word may have been sent anything, and is away from now.
+/// word may have been sent anything that is there, and is away from now. What comes later has been sent to nobody, though its
+/// number may be one that was used before.
 ///
 /// # Errors
 /// When the database fails.
@@ -286,8 +287,11 @@ pub fn recover(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         end(tx, session)?;
     }
     tx.conn().execute(
-        "UPDATE mqtt_session SET left_at = ?1, sent_to = ?2 WHERE left_at IS NULL",
-        params![tx.wall().0, i64::MAX],
+        "UPDATE mqtt_session
+         SET sent_to = CASE WHEN left_at IS NULL THEN newest ELSE min(sent_to, newest) END,
+             left_at = coalesce(left_at, ?1)
+         FROM (SELECT coalesce(max(n), 0) AS newest FROM mqtt_letter)",
+        [tx.wall().0],
     )?;
     Ok(())
 }

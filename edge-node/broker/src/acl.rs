@@ -93,7 +93,9 @@ pub struct Permit {
     /// user name stands for it.
     pub identity: Option<Arc<str>>,
     /// Seconds that its session may outlive its connection, where that is less than
-    /// [`DoorConfig::max_session_expiry`](crate::DoorConfig::max_session_expiry): none for whom nobody knows.
+    /// [`DoorConfig::max_session_expiry`](crate::DoorConfig::max_session_expiry). With 0 it is a guest: it leaves nothing behind, and is
+    /// known by its identity instead of the client identifier that it gave, so that it neither ends nor blocks a session of
+    /// somebody who is known.
     pub max_session_expiry: Option<u32>,
     /// Topics it may publish to.
     pub publish: Vec<Filter>,
@@ -104,6 +106,11 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// Whether it is a guest.
+    pub(crate) fn is_guest(&self) -> bool {
+        self.max_session_expiry == Some(0)
+    }
+
     /// Whether it may publish to `topic`.
     pub fn may_publish(&self, topic: &str) -> bool {
         self.publish.iter().any(|allowed| allowed.matches(topic))

@@ -13,6 +13,7 @@ mod herd;
 mod holds;
 mod joins;
 mod milk;
+mod mqtt;
 mod plans;
 mod retention;
 mod silence;

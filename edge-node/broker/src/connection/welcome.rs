@@ -108,6 +108,9 @@ where
     let permit = ask_gate(shared, &connect, peer).await.map_err(refuse)?;
     if let Some(identity) = &permit.identity {
         connect.user = Some(Arc::clone(identity));
+        if permit.is_guest() {
+            connect.client_id = Arc::clone(identity);
+        }
     }
     check_will(shared, &connect, &permit).map_err(refuse)?;
     settle_terms(shared, &mut connect, &permit, &mut properties);

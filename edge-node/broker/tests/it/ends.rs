@@ -77,6 +77,27 @@ async fn who_may_not_leave_a_session_behind_leaves_none() {
 }
 
 #[tokio::test]
+async fn a_guest_neither_ends_nor_blocks_the_session_of_somebody_known() {
+    let house = House::open().await;
+    let come = async |user: &str| {
+        let head = [&string("MQTT")[..], &[4, 0b1000_0000, 0, 60]].concat();
+        let mut raw = Raw::dial(house.address()).await;
+        raw.send(&packet(0x10, &[head, string("c"), string(user)].concat()))
+            .await;
+        let connack = raw.packet().await;
+        assert_eq!((connack[0], connack[3]), (0x20, 0), "{user}: {connack:?}");
+        (raw, connack[2])
+    };
+    let (mut known, _) = come("known").await;
+    known.send(&[0xe0, 0]).await;
+    known.until_close().await;
+    let (_guest, _) = come("passing").await;
+    let (_known, present) = come("known").await;
+    assert_eq!(present, 1, "the guest has taken the session");
+    let (_other_guest, _) = come("passing").await;
+}
+
+#[tokio::test]
 async fn who_logs_in_at_that_moment_does_not_slip_through() {
     let house = House::open().await;
     let mut raw = Raw::dial(house.address()).await;
