@@ -63,21 +63,23 @@ fn line(lang: Lang, image: &Image, view: &View) -> Markup {
         fields: Vec::new(),
     };
     html! {
-        li.reading-row {
-            strong { (name) }
-            small.hint {
-                @if let Some(header) = &image.header { (header.channel) " · " (size(lang, header)) " · " }
-                (time_ago(lang, image.added.0, view.now.0))
+        li {
+            div.reading-row {
+                strong { (name) }
+                small.hint {
+                    @if let Some(header) = &image.header { (header.channel) " · " (size(lang, header)) " · " }
+                    (time_ago(lang, image.added.0, view.now.0))
+                }
+                (Button::quiet(t::remove(lang)).icon(Icon::Bin).opens(&dialog))
             }
             @match (image.refused, &image.header) {
-                (Some(why), _) => p.advice { (Icon::Warning) strong { (t::was_refused(lang)) ": " } (say::refusal(lang, why)) },
+                (Some(why), _) => p.advice { strong { (t::was_refused(lang)) ": " } (say::refusal(lang, why)) },
                 (None, Some(_)) => details.fold id={ "offer-" (image.id) } {
                     summary { (t::offer(lang)) }
                     (offer_form(lang, image.id))
                 },
                 (None, None) => {},
             }
-            (Button::quiet(t::remove(lang)).icon(Icon::Bin).opens(&dialog))
             (remove)
         }
     }
@@ -106,7 +108,7 @@ pub(super) fn add_form(lang: Lang, shelf: &Shelf, refused: Option<String>) -> Ma
         section.section #firmware-add {
             h2 { (t::add(lang)) }
             @if shelf.keys().is_empty() {
-                p.advice { (Icon::Warning) (t::trusted_none(lang)) }
+                p.advice { (t::trusted_none(lang)) }
             }
             form.form method="post" action=(PAGE) enctype="multipart/form-data" data-upload="#firmware-add #firmware-images" {
                 div.field {

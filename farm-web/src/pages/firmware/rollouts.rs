@@ -67,14 +67,16 @@ fn card(lang: Lang, rollout: &Rollout, view: &View) -> Markup {
                 h3 { (header.version) " · " (header.hardware) }
                 span.cluster.tight { (Badge::new(tone, phase)) }
             }
-            p.hint { (header.channel) " · " (share) " · " (time_ago(lang, rollout.started.0, view.now.0)) }
-            (progress(&t::done(lang, done, all), permille(done, all), ""))
-            @if let Some(device) = rollout.stopped_by {
-                div.flash.bad { (ui::icons::Icon::Warning) p { (t::stopped(lang, view.name(device))) } }
+            div.flow {
+                p.hint { (header.channel) " · " (share) " · " (time_ago(lang, rollout.started.0, view.now.0)) }
+                (progress(&t::done(lang, done, all), permille(done, all), ""))
+                @if let Some(device) = rollout.stopped_by {
+                    div.flash.bad { (ui::icons::Icon::Warning) p { (t::stopped(lang, view.name(device))) } }
+                }
+                @if let Some(wait) = rollout.wait { p { (say::wait(lang, wait, view)) } }
+                ul.readings { @for device in &rollout.devices { (line(lang, rollout, device, view)) } }
+                (deeds(lang, rollout))
             }
-            @if let Some(wait) = rollout.wait { p { (say::wait(lang, wait, view)) } }
-            ul.readings { @for device in &rollout.devices { (line(lang, rollout, device, view)) } }
-            (deeds(lang, rollout))
         }
     }
 }
