@@ -154,6 +154,11 @@ impl Ctx {
         if manager {
             items.push(NavItem::new("/record", t::record_milk(lang), Icon::Bucket));
         }
+        items.push(NavItem::new(
+            "/health",
+            t::health_event(lang),
+            Icon::Syringe,
+        ));
         items.push(NavItem::new("/milkings", t::milkings(lang), Icon::Drop));
         items.push(NavItem::new("/tanks", t::tanks(lang), Icon::Tank));
         items.push(NavItem::new("/sensors", t::sensors(lang), Icon::Sensor));

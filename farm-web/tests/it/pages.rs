@@ -262,6 +262,15 @@ async fn a_sensors_history_leaves_as_a_spreadsheet() {
 }
 
 #[tokio::test]
+async fn what_befalls_a_cow_is_written_down_from_anywhere() {
+    let (site, seeded) = Site::full().await;
+    for secret in [&seeded.worker, &seeded.manager, &seeded.owner] {
+        let page = site.get("/tanks", As::Session(secret)).await;
+        assert!(page.text.contains("<a href=\"/health\">"), "{}", page.text);
+    }
+}
+
+#[tokio::test]
 async fn errors_are_pages_for_people() {
     let (site, seeded) = Site::full().await;
     let lost = site.get("/nowhere", As::Session(&seeded.worker)).await;
