@@ -27,6 +27,7 @@ use ui::{
     shell::Page,
 };
 
+use super::typed::Typed;
 use crate::{
     access::{Needs, Routes},
     app::Web,
@@ -58,7 +59,6 @@ pub(crate) mod t {
         start = "Start" / "শুরু করুন";
         pin_bad = "A PIN has 4 to 12 digits. Choose another." / "পিনে ৪ থেকে ১২টি সংখ্যা থাকে। আবার দিন।";
         pin_differs = "The two PINs differ. Type both again." / "দুটি পিন এক নয়। দুটিই আবার দিন।";
-        name_bad = "Write your name." / "আপনার নাম লিখুন।";
         no_setup = "This farm cannot be set up from here" / "এখান থেকে খামার চালু করা যাবে না";
         no_setup_text = "The program has no setup code. Start it again and look at what it prints." / "প্রোগ্রামে সেটআপ কোড নেই। আবার চালু করে কী লেখা আসে দেখুন।";
     }
@@ -225,29 +225,6 @@ fn pin_pad(lang: Lang, who: &Staff, next: &str, error: Option<&str>) -> Markup {
     }
 }
 
-#[derive(Deserialize, Default)]
-pub(crate) struct Setup {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    farm: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    pin: String,
-    #[serde(default)]
-    pin_again: String,
-}
-
-/// What is wrong with a setup form, field by field.
-#[derive(Default)]
-struct SetupErrors {
-    code: Option<String>,
-    name: Option<String>,
-    pin: Option<String>,
-    pin_again: Option<String>,
-}
-
 async fn setup_page(
     State(web): State<Web>,
     Speak(lang): Speak,
@@ -258,7 +235,7 @@ async fn setup_page(
         return Ok(Redirect::to("/login").into_response());
     }
     let body = match web.options.setup_code {
-        Some(_) => setup_form(lang, &Setup::default(), SetupErrors::default()),
+        Some(_) => setup_form(lang, &Typed::default()),
         None => html! {
             (EmptyState::new(Icon::Lock, t::no_setup(lang), t::no_setup_text(lang)))
         },
@@ -270,36 +247,31 @@ async fn setup(
     State(web): State<Web>,
     Speak(lang): Speak,
     headers: HeaderMap,
-    Form(form): Form<Setup>,
+    mut typed: Typed,
 ) -> Result<Response, Error> {
-    let refuse = |status, errors| {
-        let body = setup_form(lang, &form, errors);
+    let refuse = |status, typed: &Typed| {
+        let body = setup_form(lang, typed);
         let page = frame(lang, &headers, "", t::setup(lang), "/setup", &body);
         Ok((status, page).into_response())
     };
     match web.farm.write(Actor::System, auth::begin_setup).await {
         Ok(()) => {}
         Err(AuthError::Locked { seconds }) => {
-            let errors = SetupErrors {
-                code: Some(t::code_locked(lang, fmt::duration(lang, seconds))),
-                ..SetupErrors::default()
-            };
-            return refuse(StatusCode::TOO_MANY_REQUESTS, errors);
+            typed.wrong("code", t::code_locked(lang, fmt::duration(lang, seconds)));
+            return refuse(StatusCode::TOO_MANY_REQUESTS, &typed);
         }
         Err(error) => return Err(error.into()),
     }
-    let checked = check_setup(&web, lang, &form);
-    if !matches!(&checked, Err(errors) if errors.code.is_some()) {
+    let read = read_setup(&web, lang, &mut typed);
+    if !typed.is_wrong("code") {
         web.farm.write(Actor::System, auth::setup_is_right).await?;
     }
-    let (name, pin) = match checked {
-        Ok(owner) => owner,
-        Err(errors) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, errors),
+    let Some(Owner { farm, name, pin }) = read.filter(|_| typed.is_right()) else {
+        return refuse(StatusCode::UNPROCESSABLE_ENTITY, &typed);
     };
     let hash = tokio::task::spawn_blocking(move || pin.hash())
         .await
         .map_err(Error::internal)?;
-    let farm_name = Name::optional(&form.farm).unwrap_or_default();
     let secret = web
         .farm
         .write(Actor::System, move |tx| {
@@ -307,9 +279,9 @@ async fn setup(
             if staff::list(tx.conn())?.iter().any(|s| s.active) {
                 return Err(Error::from(Reason::Forbidden));
             }
-            if let Some(name) = farm_name {
+            if let Some(farm) = farm {
                 let mut settings = settings::load(tx.conn())?;
-                name.as_str().clone_into(&mut settings.name);
+                farm.as_str().clone_into(&mut settings.name);
                 settings::save(tx, &settings)?;
             }
             let id = staff::add(tx, &name, Role::Owner, &hash)?;
@@ -324,46 +296,41 @@ async fn setup(
         .into_response())
 }
 
-fn check_setup(web: &Web, lang: Lang, form: &Setup) -> Result<(Name, Pin), SetupErrors> {
-    let mut errors = SetupErrors::default();
-    let typed = fmt::ascii_digits(form.code.trim());
-    let right = web
-        .options
-        .setup_code
-        .as_ref()
-        .is_some_and(|code| bool::from(code.as_bytes().ct_eq(typed.as_bytes())));
-    if !right {
-        errors.code = Some(words::reason(lang, Reason::WrongSetupCode).to_owned());
-    }
-    let name = Name::new(&form.name);
-    if name.is_err() {
-        errors.name = Some(t::name_bad(lang).to_owned());
-    }
-    let pin = Pin::new(&form.pin);
-    if pin.is_err() {
-        errors.pin = Some(t::pin_bad(lang).to_owned());
-    } else if form.pin != form.pin_again {
-        errors.pin_again = Some(t::pin_differs(lang).to_owned());
-    }
-    match (right, name, pin, &errors.pin_again) {
-        (true, Ok(name), Ok(pin), None) => Ok((name, pin)),
-        _ => Err(errors),
-    }
+/// Who sets the farm up, and what it is to be called.
+struct Owner {
+    farm: Option<Name>,
+    name: Name,
+    pin: Pin,
 }
 
-fn setup_form(lang: Lang, form: &Setup, errors: SetupErrors) -> Markup {
+fn read_setup(web: &Web, lang: Lang, typed: &mut Typed) -> Option<Owner> {
+    let code = fmt::ascii_digits(typed.text("code"));
+    let is_code = |right: &String| bool::from(right.as_bytes().ct_eq(code.as_bytes()));
+    if !web.options.setup_code.as_ref().is_some_and(is_code) {
+        typed.wrong("code", words::reason(lang, Reason::WrongSetupCode));
+    }
+    let farm = typed.line(lang, "farm");
+    let name = typed.needed(lang, "name");
+    let pin = Pin::new(typed.text("pin")).ok();
+    if pin.is_none() {
+        typed.wrong("pin", t::pin_bad(lang));
+    } else if typed.text("pin") != typed.text("pin_again") {
+        typed.wrong("pin_again", t::pin_differs(lang));
+    }
+    let (name, pin) = (name?, pin?);
+    Some(Owner { farm, name, pin })
+}
+
+fn setup_form(lang: Lang, typed: &Typed) -> Markup {
     html! {
         form method="post" action="/setup" {
             h1 { (t::setup(lang)) }
             p { (t::setup_text(lang)) }
-            (Field::text("code", t::setup_code(lang)).hint(t::setup_code_hint(lang)).value(&form.code)
-                .error(errors.code).required().autofocus())
-            (Field::text("farm", t::farm_name(lang)).value(&form.farm))
-            (Field::text("name", t::your_name(lang)).value(&form.name).error(errors.name).autocomplete("name").required())
-            (Field::pin("pin", t::choose_pin(lang)).hint(t::pin_hint(lang)).error(errors.pin)
-                .autocomplete("new-password").required())
-            (Field::pin("pin_again", t::pin_again(lang)).error(errors.pin_again)
-                .autocomplete("new-password").required())
+            (typed.field("code", Field::text("code", t::setup_code(lang)).hint(t::setup_code_hint(lang)).required().autofocus()))
+            (typed.field("farm", Field::text("farm", t::farm_name(lang))))
+            (typed.field("name", Field::text("name", t::your_name(lang)).autocomplete("name").required()))
+            (typed.secret("pin", Field::pin("pin", t::choose_pin(lang)).hint(t::pin_hint(lang)).autocomplete("new-password").required()))
+            (typed.secret("pin_again", Field::pin("pin_again", t::pin_again(lang)).autocomplete("new-password").required()))
             (Button::primary(t::start(lang)).icon(Icon::Check).big().wide())
         }
     }

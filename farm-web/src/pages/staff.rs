@@ -1,17 +1,16 @@
 //! Staff: who works here, their roles and PINs; and the tokens of programs, whose secrets are shown once.
 
 use axum::{
-    extract::{Form, Path, State},
+    extract::{Path, State},
     response::{IntoResponse, Response},
 };
 use farm::{
     auth::{self, ApiToken, Scope},
-    staff::{self, Pin, Staff},
+    staff::{self, Pin, PinHash, Staff, StaffError},
     text::Name,
 };
 use farm_model::{StaffId, staff::Role};
 use maud::{Markup, html};
-use serde::Deserialize;
 use ui::{
     Lang,
     components::{
@@ -23,7 +22,7 @@ use ui::{
 };
 use uuid::Uuid;
 
-use super::{Ctx, context::Done, login::t as login};
+use super::{Ctx, context::Done, login::t as login, typed::Typed};
 use crate::{
     access::{Needs, Routes},
     app::Web,
@@ -37,6 +36,7 @@ pub(crate) mod t {
         add = "Add someone" / "কর্মী যোগ করুন";
         role = "Role" / "দায়িত্ব";
         worker_hint = "Worker: milking and health. Manager: also herd, inbox, devices. Owner: everything." / "কর্মী: দোহন ও চিকিৎসা। ব্যবস্থাপক: পাল, মীমাংসা, যন্ত্রও। মালিক: সবকিছু।";
+        name_taken = "Somebody has this name already. Add a surname or a number." / "এই নামে আরেকজন আছেন। সঙ্গে পদবি বা সংখ্যা লিখুন।";
         inactive = "Left" / "আর নেই";
         new_pin = "New PIN" / "নতুন পিন";
         set_pin = "Set the PIN" / "পিন বদলান";
@@ -75,6 +75,16 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 }
 
 async fn page(ctx: Ctx) -> Result<Response, Error> {
+    draw(&ctx, &newcomer(), &Typed::default()).await
+}
+
+/// The form of somebody new, as it is before anything is typed.
+fn newcomer() -> Typed {
+    Typed::filled([("role", Role::Worker.key().to_owned())])
+}
+
+/// The page with both its forms as they were typed.
+async fn draw(ctx: &Ctx, person: &Typed, token: &Typed) -> Result<Response, Error> {
     let lang = ctx.lang;
     let (people, tokens) = ctx
         .web
@@ -88,9 +98,9 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
         section.section {
             h2 { (t::add(lang)) }
             form.form method="post" action="/staff" {
-                (Field::text("name", w::name(lang)).required())
-                (role_select(lang, Role::Worker))
-                (Field::pin("pin", login::choose_pin(lang)).hint(login::pin_hint(lang)).autocomplete("new-password").required())
+                (person.faults(lang))
+                (name_and_role(lang, person))
+                (pin_field(person, Field::pin("pin", login::choose_pin(lang)).hint(login::pin_hint(lang))))
                 div.actions { (Button::primary(w::add(lang)).icon(Icon::Plus)) }
             }
         }
@@ -98,18 +108,12 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
             h2 { (t::tokens(lang)) }
             p { (t::tokens_text(lang)) }
             ul.readings { @for token in &tokens { (token_row(lang, token, now)) } }
-            form.form method="post" action="/tokens" {
-                (Field::text("holder", t::token_for(lang)).required())
-                (Select::new("scope", t::scope(lang), Scope::ALL.iter().map(|s| Choice::new(s.key(), scope(lang, *s))).collect()))
-                div.actions { (Button::secondary(t::make_token(lang)).icon(Icon::Lock)) }
-            }
+            (token_form(lang, token))
         }
     };
-    Ok(ctx
-        .page(w::staff(lang), &[])
-        .body(body)
-        .render()
-        .into_response())
+    let page = ctx.page(w::staff(lang), &[]).path("/staff").body(body);
+    let sent = if person.is_right() { token } else { person };
+    Ok(sent.answer(page.render()))
 }
 
 fn tile(lang: Lang, person: &Staff) -> Markup {
@@ -125,13 +129,35 @@ fn tile(lang: Lang, person: &Staff) -> Markup {
     }
 }
 
-fn role_select(lang: Lang, chosen: Role) -> Markup {
-    let choices = Role::ALL
+fn name_and_role(lang: Lang, typed: &Typed) -> Markup {
+    let roles = Role::ALL
         .iter()
         .map(|r| Choice::new(r.key(), words::role(lang, *r)))
         .collect();
+    let role = Select::new("role", t::role(lang), roles).hint(t::worker_hint(lang));
     html! {
-        (Select::new("role", t::role(lang), choices).chosen(chosen.key()).hint(t::worker_hint(lang)))
+        (typed.field("name", Field::text("name", w::name(lang)).required()))
+        (typed.select("role", role))
+    }
+}
+
+fn pin_field(typed: &Typed, field: Field) -> Field {
+    typed.secret("pin", field.autocomplete("new-password").required())
+}
+
+fn token_form(lang: Lang, typed: &Typed) -> Markup {
+    let scopes = Scope::ALL
+        .iter()
+        .map(|s| Choice::new(s.key(), scope(lang, *s)))
+        .collect();
+    html! {
+        form.form method="post" action="/tokens" {
+            (typed.faults(lang))
+            // Another field of the page is called `name`.
+            (typed.field("holder", Field::text("holder", t::token_for(lang)).required()))
+            (typed.select("scope", Select::new("scope", t::scope(lang), scopes)))
+            div.actions { (Button::secondary(t::make_token(lang)).icon(Icon::Lock)) }
+        }
     }
 }
 
@@ -159,47 +185,85 @@ fn token_row(lang: Lang, token: &ApiToken, now: i64) -> Markup {
     }
 }
 
-#[derive(Deserialize)]
-pub(crate) struct NewPerson {
-    name: String,
-    role: Role,
-    pin: String,
+/// The name and the role that a form says.
+fn read(lang: Lang, typed: &mut Typed) -> Option<(Name, Role)> {
+    let name = typed.needed(lang, "name");
+    let role = typed.choice(lang, "role", Role::from_key);
+    Some((name?, role?))
 }
 
-async fn add(
-    State(web): State<Web>,
-    me: Me,
-    Form(form): Form<NewPerson>,
-) -> Result<Response, Error> {
-    let name = name(&form.name)?;
-    let hash = hash(&form.pin).await?;
-    web.farm
-        .write(me.actor(), move |tx| {
-            staff::add(tx, &name, form.role, &hash)
-        })
-        .await?;
-    Ok(Done::Saved.then("/staff"))
+fn read_pin(lang: Lang, typed: &mut Typed) -> Option<Pin> {
+    let pin = Pin::new(typed.text("pin")).ok();
+    if pin.is_none() {
+        typed.wrong("pin", login::pin_bad(lang));
+    }
+    pin
 }
 
-fn name(text: &str) -> Result<Name, Error> {
-    Name::new(text).map_err(|e| Error::invalid(format!("name: {e}")))
-}
-
-async fn hash(pin: &str) -> Result<staff::PinHash, Error> {
-    let pin = Pin::new(pin).map_err(|e| Error::invalid(format!("pin: {e}")))?;
+async fn hash(pin: Pin) -> Result<PinHash, Error> {
     tokio::task::spawn_blocking(move || pin.hash())
         .await
         .map_err(Error::internal)
 }
 
-async fn person(ctx: Ctx, Path(id): Path<StaffId>) -> Result<Response, Error> {
+/// Puts what the staff's list refuses beside the field that it is about.
+///
+/// # Errors
+/// What no field is to blame for.
+fn refuse(lang: Lang, typed: &mut Typed, error: StaffError) -> Result<(), Error> {
+    match error {
+        StaffError::NameTaken(_) => typed.wrong("name", t::name_taken(lang)),
+        StaffError::LastOwner => typed.wrong("role", words::reason(lang, Reason::LastOwner)),
+        error => return Err(error.into()),
+    }
+    Ok(())
+}
+
+async fn add(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
     let lang = ctx.lang;
-    let person = ctx
-        .web
-        .farm
-        .read(move |conn| staff::get(conn, id))
-        .await?
-        .ok_or(Reason::NotFound)?;
+    let person = read(lang, &mut typed);
+    let pin = read_pin(lang, &mut typed);
+    if let (Some((name, role)), Some(pin)) = (person, pin) {
+        let hash = hash(pin).await?;
+        let added = ctx
+            .web
+            .farm
+            .write(ctx.me.actor(), move |tx| staff::add(tx, &name, role, &hash))
+            .await;
+        match added {
+            Ok(_) => return Ok(Done::Saved.then("/staff")),
+            Err(error) => refuse(lang, &mut typed, error)?,
+        }
+    }
+    draw(&ctx, &typed, &Typed::default()).await
+}
+
+async fn person(ctx: Ctx, Path(id): Path<StaffId>) -> Result<Response, Error> {
+    let person = known(&ctx, id).await?;
+    Ok(draw_person(
+        &ctx,
+        &person,
+        &facts(&person),
+        &Typed::default(),
+    ))
+}
+
+async fn known(ctx: &Ctx, id: StaffId) -> Result<Staff, Error> {
+    let person = ctx.web.farm.read(move |conn| staff::get(conn, id)).await?;
+    person.ok_or_else(|| Reason::NotFound.into())
+}
+
+/// What is known of somebody, as their form has it.
+fn facts(person: &Staff) -> Typed {
+    Typed::filled([
+        ("name", person.name.clone()),
+        ("role", person.role.key().to_owned()),
+    ])
+}
+
+/// Somebody's page with both its forms as they were typed.
+fn draw_person(ctx: &Ctx, person: &Staff, facts: &Typed, pin: &Typed) -> Response {
+    let (lang, id) = (ctx.lang, person.id);
     let end = Confirm {
         lang,
         id: "end".into(),
@@ -213,14 +277,15 @@ async fn person(ctx: Ctx, Path(id): Path<StaffId>) -> Result<Response, Error> {
         (breadcrumbs(lang, &[Breadcrumb { label: w::staff(lang).into(), href: "/staff".into() }]))
         h1 { (person.name) }
         form.form method="post" action={ "/staff/" (id) } {
-            (Field::text("name", w::name(lang)).value(&person.name).required())
-            (role_select(lang, person.role))
+            (facts.faults(lang))
+            (name_and_role(lang, facts))
             div.actions { (Button::primary(ui::t::save(lang)).icon(Icon::Check)) }
         }
         section.section {
             h2 { (t::new_pin(lang)) }
             form.form method="post" action={ "/staff/" (id) "/pin" } {
-                (Field::pin("pin", t::new_pin(lang)).hint(t::pin_ends(lang)).autocomplete("new-password").required())
+                (pin.faults(lang))
+                (pin_field(pin, Field::pin("pin", t::new_pin(lang)).hint(t::pin_ends(lang))))
                 div.actions { (Button::secondary(t::set_pin(lang)).icon(Icon::Lock)) }
             }
         }
@@ -233,61 +298,59 @@ async fn person(ctx: Ctx, Path(id): Path<StaffId>) -> Result<Response, Error> {
             }
         }
     };
-    Ok(ctx
-        .page(&person.name, &[])
-        .body(body)
-        .render()
-        .into_response())
+    let page = ctx.page(&person.name, &[]).path(format!("/staff/{id}"));
+    let sent = if facts.is_right() { pin } else { facts };
+    sent.answer(page.body(body).render())
 }
 
-#[derive(Deserialize)]
-pub(crate) struct EditPerson {
-    name: String,
-    role: Role,
+async fn edit(ctx: Ctx, Path(id): Path<StaffId>, mut typed: Typed) -> Result<Response, Error> {
+    let person = known(&ctx, id).await?;
+    if let Some((name, role)) = read(ctx.lang, &mut typed) {
+        let edited = ctx
+            .web
+            .farm
+            .write(ctx.me.actor(), move |tx| staff::edit(tx, id, &name, role))
+            .await;
+        match edited {
+            Ok(()) => return Ok(Done::Saved.then("/staff")),
+            Err(error) => refuse(ctx.lang, &mut typed, error)?,
+        }
+    }
+    Ok(draw_person(&ctx, &person, &typed, &Typed::default()))
 }
 
-async fn edit(
-    State(web): State<Web>,
-    me: Me,
-    Path(id): Path<StaffId>,
-    Form(form): Form<EditPerson>,
-) -> Result<Response, Error> {
-    let name = name(&form.name)?;
-    web.farm
-        .write(me.actor(), move |tx| staff::edit(tx, id, &name, form.role))
+async fn set_pin(ctx: Ctx, Path(id): Path<StaffId>, mut typed: Typed) -> Result<Response, Error> {
+    let person = known(&ctx, id).await?;
+    let Some(pin) = read_pin(ctx.lang, &mut typed) else {
+        return Ok(draw_person(&ctx, &person, &facts(&person), &typed));
+    };
+    let hash = hash(pin).await?;
+    ctx.web
+        .farm
+        .write(ctx.me.actor(), move |tx| staff::set_pin(tx, id, &hash))
         .await?;
+    ctx.web.revoke(id);
     Ok(Done::Saved.then("/staff"))
 }
 
-#[derive(Deserialize)]
-pub(crate) struct NewPin {
-    pin: String,
-}
-
-async fn set_pin(
-    State(web): State<Web>,
-    me: Me,
-    Path(id): Path<StaffId>,
-    Form(form): Form<NewPin>,
-) -> Result<Response, Error> {
-    let hash = hash(&form.pin).await?;
-    web.farm
-        .write(me.actor(), move |tx| staff::set_pin(tx, id, &hash))
-        .await?;
-    web.revoke(id);
-    Ok(Done::Saved.then("/staff"))
-}
-
-async fn deactivate(
-    State(web): State<Web>,
-    me: Me,
-    Path(id): Path<StaffId>,
-) -> Result<Response, Error> {
-    web.farm
-        .write(me.actor(), move |tx| staff::deactivate(tx, id))
-        .await?;
-    web.revoke(id);
-    Ok(Done::Saved.then("/staff"))
+async fn deactivate(ctx: Ctx, Path(id): Path<StaffId>) -> Result<Response, Error> {
+    let ended = ctx
+        .web
+        .farm
+        .write(ctx.me.actor(), move |tx| staff::deactivate(tx, id))
+        .await;
+    match ended {
+        Ok(()) => {
+            ctx.web.revoke(id);
+            Ok(Done::Saved.then("/staff"))
+        }
+        Err(error) => {
+            let person = known(&ctx, id).await?;
+            let mut facts = facts(&person);
+            refuse(ctx.lang, &mut facts, error)?;
+            Ok(draw_person(&ctx, &person, &facts, &Typed::default()))
+        }
+    }
 }
 
 async fn reactivate(
@@ -301,18 +364,14 @@ async fn reactivate(
     Ok(Done::Saved.then("/staff"))
 }
 
-#[derive(Deserialize)]
-pub(crate) struct NewToken {
-    /// Whose it is; another field of the page is called `name`.
-    holder: String,
-    scope: String,
-}
-
 /// Makes a token and shows its secret: the one time that anybody sees it.
-async fn make_token(ctx: Ctx, Form(form): Form<NewToken>) -> Result<Response, Error> {
+async fn make_token(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
     let lang = ctx.lang;
-    let name = name(&form.holder)?;
-    let scope = Scope::from_key(&form.scope).ok_or_else(|| Error::invalid("scope: unknown"))?;
+    let name: Option<Name> = typed.needed(lang, "holder");
+    let scope = typed.choice(lang, "scope", Scope::from_key);
+    let (Some(name), Some(scope)) = (name, scope) else {
+        return draw(&ctx, &newcomer(), &typed).await;
+    };
     let title = t::token_made(lang, name.as_str());
     let (_, secret) = ctx
         .web

@@ -12,7 +12,10 @@ use axum::{
 };
 use farm::text::{Line, TextError};
 use farm_model::UnixMillis;
-use jiff::{civil::Date, civil::DateTime, tz::TimeZone};
+use jiff::{
+    civil::{Date, DateTime, Time},
+    tz::TimeZone,
+};
 use maud::{Markup, html};
 use ui::{
     Lang,
@@ -31,6 +34,7 @@ pub(crate) mod t {
         no_number = "Write a number, such as 12.5." / "একটি সংখ্যা লিখুন, যেমন ১২.৫।";
         no_whole_number = "Write a whole number, such as 12." / "একটি পূর্ণ সংখ্যা লিখুন, যেমন ১২।";
         no_date = "Choose a day." / "তারিখ বেছে নিন।";
+        no_time = "Write a time of day, such as 05:30." / "সময় লিখুন, যেমন ০৫:৩০।";
         no_choice = "Choose one." / "একটি বেছে নিন।";
         look = "Not saved yet. Correct what is marked." / "এখনো সংরক্ষণ হয়নি। চিহ্ন দেওয়া ঘরগুলো ঠিক করুন।";
     }
@@ -40,7 +44,7 @@ pub(crate) mod t {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Typed {
     values: HashMap<String, String>,
-    errors: HashMap<&'static str, String>,
+    errors: HashMap<String, String>,
     fault: Option<String>,
 }
 
@@ -81,8 +85,15 @@ impl Typed {
     }
 
     /// Notes that a field cannot be taken, and why.
-    pub(crate) fn wrong(&mut self, name: &'static str, why: impl Into<String>) {
-        self.errors.entry(name).or_insert_with(|| why.into());
+    pub(crate) fn wrong(&mut self, name: &str, why: impl Into<String>) {
+        self.errors
+            .entry(name.to_owned())
+            .or_insert_with(|| why.into());
+    }
+
+    /// Whether something is wrong with this field.
+    pub(crate) fn is_wrong(&self, name: &str) -> bool {
+        self.errors.contains_key(name)
     }
 
     /// Notes what is wrong with the form as a whole.
@@ -96,11 +107,7 @@ impl Typed {
     }
 
     /// A line of text, if there is one.
-    pub(crate) fn line<const MAX: usize>(
-        &mut self,
-        lang: Lang,
-        name: &'static str,
-    ) -> Option<Line<MAX>> {
+    pub(crate) fn line<const MAX: usize>(&mut self, lang: Lang, name: &str) -> Option<Line<MAX>> {
         match Line::optional(self.text(name)) {
             Ok(line) => line,
             Err(error) => {
@@ -111,11 +118,7 @@ impl Typed {
     }
 
     /// A line of text that must be there.
-    pub(crate) fn needed<const MAX: usize>(
-        &mut self,
-        lang: Lang,
-        name: &'static str,
-    ) -> Option<Line<MAX>> {
+    pub(crate) fn needed<const MAX: usize>(&mut self, lang: Lang, name: &str) -> Option<Line<MAX>> {
         let line = self.line(lang, name);
         if line.is_none() {
             self.wrong(name, t::missing(lang));
@@ -124,7 +127,7 @@ impl Typed {
     }
 
     /// A number in units of `10^-places`, if there is one.
-    pub(crate) fn number(&mut self, lang: Lang, name: &'static str, places: u8) -> Option<i64> {
+    pub(crate) fn number(&mut self, lang: Lang, name: &str, places: u8) -> Option<i64> {
         let text = self.text(name);
         if text.is_empty() {
             return None;
@@ -142,7 +145,7 @@ impl Typed {
     }
 
     /// A day, if there is one.
-    pub(crate) fn date(&mut self, lang: Lang, name: &'static str) -> Option<Date> {
+    pub(crate) fn date(&mut self, lang: Lang, name: &str) -> Option<Date> {
         let date = fmt::ascii_digits(self.text(name));
         if date.is_empty() {
             return None;
@@ -154,13 +157,17 @@ impl Typed {
         date
     }
 
+    /// A time of day that must be there.
+    pub(crate) fn time(&mut self, lang: Lang, name: &str) -> Option<Time> {
+        let time = fmt::ascii_digits(self.text(name)).parse().ok();
+        if time.is_none() {
+            self.wrong(name, t::no_time(lang));
+        }
+        time
+    }
+
     /// A moment by the farm's clocks, if there is one.
-    pub(crate) fn moment(
-        &mut self,
-        lang: Lang,
-        name: &'static str,
-        tz: &TimeZone,
-    ) -> Option<UnixMillis> {
+    pub(crate) fn moment(&mut self, lang: Lang, name: &str, tz: &TimeZone) -> Option<UnixMillis> {
         let text = fmt::ascii_digits(self.text(name));
         if text.is_empty() {
             return None;
@@ -180,7 +187,7 @@ impl Typed {
     pub(crate) fn choice<T>(
         &mut self,
         lang: Lang,
-        name: &'static str,
+        name: &str,
         of: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         let value = of(self.text(name));
@@ -195,6 +202,11 @@ impl Typed {
         field
             .value(self.text(name))
             .error(self.errors.get(name).cloned())
+    }
+
+    /// A field for a secret: with what is wrong with it, and never with what was typed into it.
+    pub(crate) fn secret(&self, name: &str, field: Field) -> Field {
+        field.error(self.errors.get(name).cloned())
     }
 
     /// A list with what was chosen and what is wrong with it.

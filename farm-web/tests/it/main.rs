@@ -26,5 +26,6 @@ mod milk;
 mod pages;
 #[cfg(test)]
 mod seed;
+mod settings;
 #[cfg(test)]
 mod tanks;
