@@ -22,8 +22,10 @@ pub(crate) struct FirmwareJson {
 /// What a device runs.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RunningJson {
-    /// Short name of the device.
+    /// Identity of the device.
     device: String,
+    /// Its short name.
+    slug: String,
     /// What it runs on.
     hardware: Option<String>,
     /// The firmware that it runs.
@@ -104,7 +106,8 @@ pub(crate) async fn list(State(web): State<Web>) -> Result<Json<FirmwareJson>, E
 
 fn running(running: firmware::Running) -> RunningJson {
     RunningJson {
-        device: running.device.slug,
+        device: running.device.id.to_string(),
+        slug: running.device.slug,
         hardware: running.hardware,
         version: running.version,
         channel: running.channel,

@@ -50,11 +50,11 @@ pub(crate) struct JoinJson {
 pub(crate) struct JoinItem {
     /// The code on its sticker.
     code: String,
-    /// ASCII name of the device that it becomes; if one is called so already, it joins in that one's place.
+    /// ASCII name of the device that it becomes, or of the known device whose place it takes.
     slug: String,
     /// What people call it; the slug when absent.
     name: Option<String>,
-    /// What it is for: `milk_meter`, `rfid_reader`, …; needed for a new device.
+    /// What it is for: `milk_meter`, `rfid_reader`, …; absent when it takes the place of a known device, whose own it is then.
     #[schema(value_type = Option<String>)]
     kind: Option<DeviceKind>,
     /// Where it stands; made when it does not exist yet.
@@ -110,20 +110,22 @@ pub(crate) async fn approve(
         None => None,
     };
     let write = web.farm.write(caller.actor(), move |tx| {
-        let joins_as = match devices::find(tx.conn(), slug.as_str())? {
-            Some(device) => JoinAs::Known(device.id),
-            None => JoinAs::New(Box::new(DeviceForm {
+        let joins_as = match (item.kind, devices::find(tx.conn(), slug.as_str())?) {
+            (Some(kind), _) => JoinAs::New(Box::new(DeviceForm {
                 slug,
                 name,
-                kind: item
-                    .kind
-                    .ok_or_else(|| Error::invalid("kind: missing, and no device is called so"))?,
+                kind,
                 link: Link::Mqtt { client: None },
                 place: place
                     .map(|(kind, slug)| places::ensure(tx, kind, &slug))
                     .transpose()?,
                 expect_every_s: item.expect_every_s,
             })),
+            (None, Some(device)) => JoinAs::Known(device.id),
+            (None, None) => {
+                let text = "kind: missing, and no device is called so";
+                return Err(Error::invalid(text));
+            }
         };
         joins::approve(tx, &code, &joins_as).map_err(Error::from)
     });

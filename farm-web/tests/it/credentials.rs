@@ -437,6 +437,15 @@ async fn programs_do_all_of_it_over_the_api() {
         StatusCode::NO_CONTENT
     );
     assert_eq!(post(path, &nothing).await.status, StatusCode::NOT_FOUND);
+
+    // A device is replaced only where that is meant.
+    let node = Node::asks(&site, "KM-0044").await;
+    let taken = post("/api/v1/joins".into(), &join(serde_json::json!({}))).await;
+    assert_eq!(taken.status, StatusCode::CONFLICT, "{}", taken.text);
+    let meant = join(serde_json::json!({ "kind": null }));
+    let replaced = post("/api/v1/joins".into(), &meant).await;
+    assert_eq!(replaced.text, joined.text, "the same device");
+    assert_eq!(node.granted(&site, "KM-0044").await.user, "stall-6");
 }
 
 #[tokio::test]

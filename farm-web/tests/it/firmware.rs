@@ -95,7 +95,9 @@ async fn a_signed_image_is_taken_offered_paused_and_withdrawn() {
         .get("/api/v1/firmware", As::Token(&seeded.read))
         .await
         .json();
-    assert_eq!(json["devices"][0]["version"], "1.0");
+    let first = &json["devices"][0];
+    assert_eq!(first["version"], "1.0");
+    assert_eq!(json["rollouts"][0]["devices"][0]["device"], first["device"]);
     assert_eq!(json["rollouts"][0]["phase"], "running");
     for (deed, phase) in [
         ("pause", "paused"),

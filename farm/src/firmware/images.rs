@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use farm_firmware::{Header, ImageError, TrustedKey};
@@ -65,6 +66,8 @@ store_error!(AddError);
 pub struct Shelf {
     folder: PathBuf,
     keys: Vec<TrustedKey>,
+    /// Held while files and their entries are not the same: nobody sweeps away what is about to be entered.
+    tidying: Arc<Mutex<()>>,
 }
 
 impl Shelf {
@@ -73,6 +76,7 @@ impl Shelf {
         Self {
             folder: folder.into(),
             keys,
+            tidying: Arc::default(),
         }
     }
 
@@ -100,6 +104,7 @@ impl Shelf {
         });
         let (header, refused) = match checked {
             Ok((header, image, Ok(signer))) => {
+                let _tidying = self.tidying();
                 let full = |conn: &Connection| Ok::<_, StoreError>(count(conn)? >= MOST_IMAGES);
                 if farm.read_blocking(full)? {
                     return Err(AddError::TooMany);
@@ -133,6 +138,7 @@ impl Shelf {
     /// # Errors
     /// When the database fails; a file that cannot be removed is only logged.
     pub fn sweep(&self, farm: &Farm) -> Result<(), StoreError> {
+        let _tidying = self.tidying();
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
             return Ok(());
         };
@@ -163,6 +169,10 @@ impl Shelf {
         std::fs::rename(&part, &path)?;
         sync_folder(&self.folder)?;
         sync_folder(self.folder.parent().unwrap_or(Path::new("/")))
+    }
+
+    fn tidying(&self) -> MutexGuard<'_, ()> {
+        self.tidying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, hash: &[u8; 32]) -> PathBuf {

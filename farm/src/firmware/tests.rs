@@ -357,3 +357,24 @@ fn an_image_that_is_removed_takes_its_file_with_it() {
     let left = std::fs::read_dir(rig.dir.path().join("firmware")).unwrap();
     assert_eq!(left.count(), 0);
 }
+
+#[test]
+fn an_image_that_comes_is_not_swept_away() {
+    let rig = Rig::new();
+    std::thread::scope(|scope| {
+        let adding = scope.spawn(|| {
+            for n in 0..20 {
+                rig.add(&format!("1.{n}"), "stable");
+            }
+        });
+        while !adding.is_finished() {
+            rig.shelf.sweep(&rig.farm).unwrap();
+        }
+    });
+    let images = rig.farm.read_blocking(images).unwrap();
+    assert_eq!(images.len(), 20);
+    for image in images {
+        let hash = image.header.unwrap().hash;
+        assert_eq!(rig.shelf.read(&hash, 0, 4).unwrap(), b"inst");
+    }
+}
