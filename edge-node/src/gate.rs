@@ -83,13 +83,17 @@ impl FarmGate {
     }
 
     /// What a publish asks of the gate itself, besides being stored.
-    fn errand(&self, publish: &Publish) -> Option<BoxFuture<'static, Result<(), Refused>>> {
-        match publish.user.as_deref()?.parse().ok()? {
-            Who::Joining { address, serial } => Some(self.ask(address, &serial, publish)),
+    fn errand(
+        &self,
+        who: Option<&Who>,
+        publish: &Publish,
+    ) -> Option<BoxFuture<'static, Result<(), Refused>>> {
+        match who? {
+            Who::Joining { address, serial } => Some(self.ask(*address, serial, publish)),
             Who::Device(device)
                 if publish.topic.starts_with("khamar/node/") && publish.topic.ends_with("/csr") =>
             {
-                Some(self.certify(device, publish))
+                Some(self.certify(*device, publish))
             }
             _ => None,
         }
@@ -178,13 +182,18 @@ impl Gate for FarmGate {
     }
 
     fn accept(&self, publish: Publish) -> BoxFuture<'static, Result<(), Refused>> {
-        let errand = self.errand(&publish);
+        let who: Option<Who> = publish.user.as_deref().and_then(|who| who.parse().ok());
+        let errand = self.errand(who.as_ref(), &publish);
         if errand.is_some() && publish.retain {
             let reason = "a request is not retained: publish it without that flag";
             return refused(RefusedKind::NotAuthorized, reason);
         }
         let received = self.farm.clock().now();
         let mut told: Vec<Told> = ingest::read_publish(&publish.topic, &publish.payload, received)
+            .map(|told| match who {
+                Some(Who::Device(device)) => told.by(device),
+                _ => told,
+            })
             .into_iter()
             .collect();
         if publish.retain {

@@ -229,6 +229,7 @@ impl Ingest {
                 () = tokio::time::sleep_until(batch.due_at()), if writing.is_none() && !batch.is_empty() => {}
                 () = stop.cancelled() => {}
             }
+            stale.note(&changes.ready());
             self.let_engine_hear(&mut batch, &mut feed, &mut stale)
                 .await;
         }
@@ -240,9 +241,9 @@ impl Ingest {
     }
 
     async fn let_engine_hear(&mut self, batch: &mut Batch, feed: &mut Feed, stale: &mut Stale) {
-        if self.devices.take_made() {
+        stale.topology |= self.devices.take_made();
+        if stale.topology && batch.has_unheard() {
             // The engine must know whom it hears before it hears the first word.
-            stale.topology = true;
             self.refresh_or_tell(feed, stale).await;
         }
         if batch.feed(feed) {

@@ -176,6 +176,11 @@ impl Batch {
         }
     }
 
+    /// Whether it holds what the engine has not heard.
+    pub(super) fn has_unheard(&self) -> bool {
+        self.fed < self.contents.observations.len()
+    }
+
     /// Lets the engine hear what it has not heard; whether what a phone shows has changed.
     pub(super) fn feed(&mut self, feed: &mut Feed) -> bool {
         let new = &self.contents.observations[self.fed..];

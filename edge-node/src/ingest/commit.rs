@@ -118,7 +118,12 @@ impl Whole {
                     let told = &self.contents.milkings[i];
                     let stored =
                         milkings::record_told(tx, told).map(|t| t.map_or(Fate::Flagged, fate_of));
-                    fates.milkings.push(keep(tx, stored, "milk_topic", told)?);
+                    let fate = keep(tx, stored, "milk_topic", told)?;
+                    match fate {
+                        Fate::Flagged => readings::noise(tx, told.device),
+                        _ => readings::heard(tx, told.device, told.at)?,
+                    }
+                    fates.milkings.push(fate);
                 }
                 Piece::Retained(i) => retained::put(tx, &self.contents.retained[i])?,
                 Piece::Session(i) => sessions::apply(tx, &self.contents.sessions[i])?,

@@ -1,7 +1,8 @@
 //! From what a client told to whose observation it is: a topic names a place or a device, the store an identity.
 //!
-//! A new tank, room or node needs no configuration: its first message makes it, as long as there are few. Invariant: whatever
-//! clients send, the farm has at most [`MOST_DEVICES`] that nobody asked for.
+//! What a registered device says is its own. For whoever else speaks (the holder of a token, an address that is trusted) a
+//! device of the topic stands in: a new tank, room or node needs no configuration, its first message makes it, as long as
+//! there are few. Invariant: whatever clients send, the farm has at most [`MOST_DEVICES`] that nobody asked for.
 
 use std::collections::HashMap;
 
@@ -20,8 +21,9 @@ use farm::{
     text::{Name, Slug},
 };
 use farm_model::{
-    Body, Device, DeviceId, DeviceKind, Link, Observation, PlaceKind, Quantity, Stamp,
+    Body, Device, DeviceId, DeviceKind, Link, Observation, Place, PlaceKind, Quantity, Stamp,
 };
+use rusqlite::Connection;
 
 use super::{
     commit::RETRY,
@@ -44,6 +46,8 @@ pub enum Told {
         message: TopicMessage,
         /// When it was received.
         received: Stamp,
+        /// The device that said it, if it proved which one it is.
+        speaker: Option<DeviceId>,
     },
     /// An uplink of a LoRaWAN device.
     Uplink {
@@ -62,6 +66,16 @@ pub enum Told {
     Retained(Retained),
     /// A change of MQTT sessions.
     Session(Change),
+}
+
+impl Told {
+    /// The same, told by a device that proved which one it is.
+    pub fn by(mut self, device: DeviceId) -> Self {
+        if let Self::Topic { speaker, .. } = &mut self {
+            *speaker = Some(device);
+        }
+        self
+    }
 }
 
 /// What is to be stored of what was told.
@@ -93,6 +107,8 @@ impl Resolved {
 #[derive(Debug, Default)]
 pub(crate) struct Devices {
     targets: HashMap<(Target, Option<Quantity>), DeviceId>,
+    /// Whether a device is the one to speak of a target; few, because the door lets each speak of its own alone.
+    voices: HashMap<(DeviceId, Target), Voice>,
     collars: HashMap<String, Device>,
     nodes: Nodes,
     repeats: Repeats,
@@ -104,6 +120,7 @@ impl Devices {
     /// Forgets what was known: devices have changed.
     pub(crate) fn forget(&mut self) {
         self.targets.clear();
+        self.voices.clear();
         self.collars.clear();
     }
 
@@ -153,7 +170,11 @@ impl Devices {
             Told::Frame(frame) => self.nodes.frame(frame, farm, into).await?,
             Told::Errand(errand) => self.nodes.errand(errand, farm, into).await?,
             Told::Uplink { uplink, received } => self.uplink(uplink, received, farm, into).await?,
-            Told::Topic { message, received } => self.topic(message, received, farm, into).await?,
+            Told::Topic {
+                message,
+                received,
+                speaker,
+            } => self.topic(message, received, speaker, farm, into).await?,
         }
         Ok(())
     }
@@ -162,6 +183,7 @@ impl Devices {
         &mut self,
         message: TopicMessage,
         received: Stamp,
+        speaker: Option<DeviceId>,
         farm: &Farm,
         resolved: &mut Resolved,
     ) -> Result<(), StoreError> {
@@ -171,42 +193,77 @@ impl Devices {
             at,
             key,
         } = message;
-        let at = at.map_or(received, |wall| received.told(wall));
-        let quantity = match &body {
-            Body::Measured { quantity, .. } => Some(*quantity),
-            _ => None,
+        let target = match target {
+            // Whatever the animal and session, it is the business of whoever tells it.
+            Target::Milk { .. } => Target::Milk {
+                animal: String::new(),
+                session: String::new(),
+            },
+            other => other,
         };
-        // Every milking told is the business of one device, whatever the animal and session.
-        let target = if matches!(body, Body::Milked { .. }) {
-            Target::Device("milk-topic".to_owned())
-        } else {
-            target
+        let own = match speaker {
+            Some(speaker) => self.voice(speaker, &target, farm).await?,
+            None => Voice::Anothers,
         };
-        let known = (target, quantity);
-        let device = match self.targets.get(&known) {
-            Some(device) => *device,
-            None => {
-                let wanted = known.clone();
-                let device = make(farm, move |tx| ensure(tx, &wanted.0)).await?;
-                let Some((device, made)) = device else {
-                    let raw = format!("{:?} {body:?}", known.0);
-                    resolved.rejects.push(crowded("farm", raw.as_bytes()));
-                    return Ok(());
-                };
-                self.targets.insert(known, device);
-                self.has_made |= made == Made::Now;
-                device
-            }
+        let device = match (own, speaker) {
+            (Voice::Own, Some(speaker)) => Some(speaker),
+            _ => self.stand_in(&target, &body, farm).await?,
         };
-        let observation = Observation {
+        let Some(device) = device else {
+            let raw = format!("{target:?} {body:?}");
+            resolved.rejects.push(crowded("farm", raw.as_bytes()));
+            return Ok(());
+        };
+        resolved.push(Observation {
             device,
-            at,
+            at: at.map_or(received, |wall| Stamp { wall, ..received }),
             body,
             raw: Vec::new(),
             key,
-        };
-        resolved.push(observation);
+        });
         Ok(())
+    }
+
+    /// Whether what `speaker` says of `target` is its own observation. The door asked when it came; it may have been moved since.
+    async fn voice(
+        &mut self,
+        speaker: DeviceId,
+        target: &Target,
+        farm: &Farm,
+    ) -> Result<Voice, StoreError> {
+        let asked = (speaker, target.clone());
+        if let Some(voice) = self.voices.get(&asked) {
+            return Ok(*voice);
+        }
+        let wanted = asked.1.clone();
+        let voice = farm.read(move |conn| voice(conn, speaker, &wanted)).await?;
+        self.voices.insert(asked, voice);
+        Ok(voice)
+    }
+
+    /// The device that stands in for whoever speaks of `target` without being one, made when there is none; none when there
+    /// are too many.
+    async fn stand_in(
+        &mut self,
+        target: &Target,
+        body: &Body,
+        farm: &Farm,
+    ) -> Result<Option<DeviceId>, StoreError> {
+        let quantity = match body {
+            Body::Measured { quantity, .. } => Some(*quantity),
+            _ => None,
+        };
+        let known = (target.clone(), quantity);
+        if let Some(device) = self.targets.get(&known) {
+            return Ok(Some(*device));
+        }
+        let wanted = target.clone();
+        let Some((device, made)) = make(farm, move |tx| ensure(tx, &wanted)).await? else {
+            return Ok(None);
+        };
+        self.targets.insert(known, device);
+        self.has_made |= made == Made::Now;
+        Ok(Some(device))
     }
 
     async fn uplink(
@@ -272,9 +329,48 @@ pub fn read_publish(topic: &str, payload: &[u8], received: Stamp) -> Option<Told
     topic
         .starts_with("farm/")
         .then(|| match topics::decode(topic, payload) {
-            Ok(message) => Told::Topic { message, received },
+            Ok(message) => Told::Topic {
+                message,
+                received,
+                speaker: None,
+            },
             Err(error) => reject(error.key()),
         })
+}
+
+/// Whose word on a target a device's is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Voice {
+    /// Its own: it measures this where it stands.
+    Own,
+    /// Somebody else's.
+    Anothers,
+}
+
+fn voice(conn: &Connection, speaker: DeviceId, target: &Target) -> Result<Voice, StoreError> {
+    let Some(device) = devices::get(conn, speaker)? else {
+        return Ok(Voice::Anothers);
+    };
+    let place = match device.place {
+        Some(place) => places::get(conn, place)?,
+        None => None,
+    };
+    let stands_at = |kind, name: &str| {
+        place
+            .as_ref()
+            .is_some_and(|place| place.kind == kind && place.slug == name)
+    };
+    let is_own = match target {
+        Target::Milk { .. } => device.kind == DeviceKind::MilkMeter,
+        Target::Stall(stall) => {
+            device.kind == DeviceKind::RfidReader
+                && place.as_ref().and_then(Place::stall) == Some(*stall)
+        }
+        Target::Tank(tank) => stands_at(PlaceKind::Tank, tank),
+        Target::Environment(room) => stands_at(PlaceKind::Room, room),
+        Target::Device(slug) => device.slug == *slug,
+    };
+    Ok(if is_own { Voice::Own } else { Voice::Anothers })
 }
 
 /// Devices that messages alone may bring a farm to; a person may add more.

@@ -1,67 +1,13 @@
 //! The life of a device's credentials, with clients that others wrote and an appliance that runs meanwhile.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::machine::{Machine, Running, text};
-
-/// A device in Python; ended when dropped.
-struct Client {
-    child: Child,
-    said: BufReader<ChildStdout>,
-}
-
-impl Client {
-    fn start(role: &str, told: &Value) -> Self {
-        let mut child = Command::new("/usr/bin/python3")
-            .args(["-c", include_str!("device.py"), role, &told.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap());
-        Self { child, said }
-    }
-
-    /// The next line that it says; empty when it ended.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.said.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    /// What it says once it has tried.
-    fn tries(told: &Value) -> String {
-        Self::start("enter", told).line()
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        // It has ended already when the test went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The secret in what `devices secret` printed.
-fn secret_in(printed: &str) -> String {
-    let line = printed.lines().find_map(|l| l.strip_prefix("secret "));
-    line.unwrap().trim().to_owned()
-}
-
-fn with(told: &Value, more: &Value) -> Value {
-    let mut told = told.clone();
-    let more = more.as_object().unwrap().clone();
-    told.as_object_mut().unwrap().extend(more);
-    told
-}
+use crate::{
+    client::{Client, secret_in, with},
+    machine::{Machine, Running, text},
+};
 
 /// A machine with a milk meter in its list, and what a client of each transport must be told.
 struct Farm {

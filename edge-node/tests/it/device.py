@@ -19,10 +19,12 @@ PATIENCE = 15
 class Device:
     """A connection; `messages` wakes whoever waits for one."""
 
-    def __init__(self, told, client_id, user=None, secret=None):
+    def __init__(self, told, client_id, user=None, secret=None, will=None):
         self.client = mqtt.Client(client_id, transport=told.get("transport", "tcp"))
         if user is not None:
             self.client.username_pw_set(user, secret)
+        if will is not None:
+            self.client.will_set(*will, qos=1)
         if "ca" in told or "insecure" in told:
             self.client.tls_set(
                 ca_certs=told.get("ca"),
@@ -98,6 +100,25 @@ def enter(told):
     tell("in" if device.code == 0 else "refused %s" % device.code)
 
 
+def say(told):
+    """Comes in, says what it is told to, and says when that was acknowledged."""
+    device = Device(told, told["client"], told["user"], told["secret"])
+    for topic, payload in told["says"]:
+        device.say(topic, payload)
+    device.client.disconnect()
+    tell("said")
+
+
+def wills(told):
+    """Comes in as each of several with a last will, says how that went, and breaks off where it went well."""
+    for user, secret, topic, payload in told["wills"]:
+        device = Device(told, user, user, secret, (topic, payload))
+        tell("in" if device.code == 0 else "refused %s" % device.code)
+        device.client.loop_stop()
+        if device.client.socket():
+            device.client.socket().close()
+
+
 def join(told):
     """Asks to join, waits to be approved, and comes back with what it was told."""
     serial, code = told["serial"], told["code"].replace("-", "").encode()
@@ -150,4 +171,4 @@ def renew(told):
 
 
 told = json.loads(sys.argv[2])
-{"hold": hold, "enter": enter, "join": join, "renew": renew}[sys.argv[1]](told)
+{"say": say, "wills": wills, "hold": hold, "enter": enter, "join": join, "renew": renew}[sys.argv[1]](told)

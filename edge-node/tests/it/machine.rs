@@ -133,6 +133,21 @@ impl Running {
         answer
     }
 
+    /// Sends JSON to the API.
+    pub(crate) fn post(&self, path: &str, token: &str, body: &serde_json::Value) -> String {
+        let mut stream = TcpStream::connect(self.web).unwrap();
+        let body = body.to_string();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: khamar\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// Ends it in order; gives all that it logged.
     pub(crate) fn end(mut self) -> String {
         drop(self.stdin.take());

@@ -6,6 +6,7 @@
 )]
 
 mod cli;
+mod client;
 mod credentials;
 mod doctor;
 mod faults;
@@ -13,4 +14,5 @@ mod machine;
 mod milking;
 mod nodes;
 mod rig;
+mod speakers;
 mod topics;

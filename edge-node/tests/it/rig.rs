@@ -198,6 +198,25 @@ impl Rig {
             .unwrap()
     }
 
+    /// The same as a device that has logged in.
+    pub(crate) async fn publish_by(
+        &self,
+        device: DeviceId,
+        topic: &str,
+        payload: &str,
+    ) -> IngestReport {
+        let told = read_publish(topic, payload.as_bytes(), self.farm.clock().now());
+        let told = told.map(|told| told.by(device));
+        within(self.intake.submit(told.into_iter().collect()))
+            .await
+            .unwrap()
+    }
+
+    /// The time of the farm.
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.farm.clock().now().wall
+    }
+
     /// The number that `sql` selects, by a reader that sees only what is committed.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         self.farm

@@ -1,7 +1,7 @@
 //! MQTT topics through the whole pipeline: what makes a place, what rings, what counts once.
 
 use farm::{alerts::AlertKind, devices};
-use farm_model::{DeviceKind, Link, Milli, PlaceKind, place::PlaceDetails};
+use farm_model::{DeviceKind, Link, Milli, PlaceKind, Quantity, place::PlaceDetails};
 
 use crate::rig::Rig;
 
@@ -201,4 +201,66 @@ async fn a_flood_of_topics_does_not_flood_the_farm_with_devices() {
     assert_eq!(rig.count(refused).await, 1);
     let heard = "SELECT count(*) FROM reading_log";
     assert_eq!(rig.count(heard).await, 2, "those who were there are heard");
+}
+
+#[tokio::test]
+async fn a_device_that_says_who_it_is_is_missed_itself_and_nobody_stands_in_for_it() {
+    let rig = Rig::start();
+    let tank = rig
+        .place(PlaceKind::Tank, "1", PlaceDetails::default())
+        .await;
+    let probe = rig
+        .device("probe-1", DeviceKind::TemperatureProbe, tank)
+        .await;
+    rig.execute("UPDATE device SET expect_every_s = 300").await;
+    let payload = r#"{"value": 4.0}"#;
+    for _ in 0..3 {
+        rig.publish_by(probe, "farm/tank/1/temp", payload).await;
+        rig.clock.pass(5 * MINUTE);
+        assert_eq!(rig.look().await, []);
+    }
+    assert_eq!(rig.count("SELECT count(*) FROM device").await, 1);
+    let value = rig.farm.live().value(probe, Quantity::Temperature);
+    assert_eq!(value.map(|v| v.place), Some(Some(tank)));
+    rig.clock.pass(16 * MINUTE);
+    assert_eq!(rig.look().await, [AlertKind::Silent]);
+    rig.publish_by(probe, "farm/tank/1/temp", payload).await;
+    assert_eq!(rig.look().await, []);
+    assert_eq!(rig.count("SELECT count(*) FROM alert").await, 1);
+}
+
+#[tokio::test]
+async fn what_a_device_said_of_a_place_that_it_has_left_is_not_its_own() {
+    let rig = Rig::start();
+    let tank = rig
+        .place(PlaceKind::Tank, "1", PlaceDetails::default())
+        .await;
+    let probe = rig.device("probe-1", DeviceKind::Sensor, tank).await;
+    let payload = r#"{"value": 4.0}"#;
+    rig.publish_by(probe, "farm/tank/2/temp", payload).await;
+    assert_eq!(rig.farm.live().value(probe, Quantity::Temperature), None);
+    let stands_in = "SELECT count(*) FROM device WHERE slug = 'tank-2-mqtt'";
+    assert_eq!(rig.count(stands_in).await, 1);
+}
+
+#[tokio::test]
+async fn a_meter_that_tells_whole_milkings_is_heard() {
+    let rig = Rig::start();
+    rig.cow("17", "050000000000017").await;
+    let stall = rig
+        .place(PlaceKind::Stall, "3", PlaceDetails::default())
+        .await;
+    let meter = rig.device("meter-3", DeviceKind::MilkMeter, stall).await;
+    let told = rig
+        .publish_by(meter, "farm/milk/17/morning", r#"{"quantity": 12.4}"#)
+        .await;
+    assert_eq!((told.stored, told.flagged), (1, 0));
+    let newest = rig.farm.live().values();
+    let rows = rig
+        .farm
+        .read(move |conn| devices::overview(conn, &newest))
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].heard_at, Some(rig.now()));
 }

@@ -171,7 +171,7 @@ impl Taken {
         tag: &Tag,
     ) -> Result<(), StoreError> {
         let device = observation.device;
-        heard(tx, device, observation.at, &tag.to_string())?;
+        keep_tag(tx, device, observation.at, &tag.to_string())?;
         let word = self.words.entry((device, None)).or_default();
         word.add(true, heard_at(tx, observation.at));
         let animal = animals::by_tag(tx.conn(), tag)?.map(|a| a.id);
@@ -218,6 +218,24 @@ pub fn noise(tx: &mut Tx<'_>, device: DeviceId) {
     let mut word = Word::default();
     word.add(false, tx.now);
     tx.after.push(After::Heard(device, None, word));
+}
+
+/// Says that a device was heard that told neither a value nor a tag, but a whole milking.
+///
+/// # Errors
+/// When the database fails.
+pub fn heard(tx: &mut Tx<'_>, device: DeviceId, at: Stamp) -> Result<(), StoreError> {
+    let mut word = Word::default();
+    word.add(true, heard_at(tx, at));
+    tx.after.push(After::Heard(device, None, word));
+    tx.conn()
+        .prepare_cached(
+            "INSERT INTO device_state (device, heard_at, heard_boot, heard_mono) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (device) DO UPDATE SET heard_at = excluded.heard_at, heard_boot = excluded.heard_boot,
+                heard_mono = excluded.heard_mono",
+        )?
+        .execute(params![device.as_bytes(), at.wall.0, at.boot, at.mono as i64])?;
+    Ok(())
 }
 
 /// When it came by this run's clock, whatever the sender's says.
@@ -316,7 +334,7 @@ fn place_of(
     Ok(place)
 }
 
-fn heard(tx: &Tx<'_>, device: DeviceId, at: Stamp, tag: &str) -> Result<(), StoreError> {
+fn keep_tag(tx: &Tx<'_>, device: DeviceId, at: Stamp, tag: &str) -> Result<(), StoreError> {
     tx.conn()
         .prepare_cached(
             "INSERT INTO device_state (device, heard_at, heard_boot, heard_mono, last_tag, last_tag_at)
