@@ -11,7 +11,7 @@ use super::{Visit, pages, walk};
 /// Words in Latin letters that are at home on a Bengali page: units, keys, names of files, protocols, programs, makers,
 /// languages and time zones.
 const AT_HOME: &str = "dBm mS cm Ctrl K CSV MQTT ChirpStack JSON API THI \
-    UHF RDM Allflex LA BB E Asia Dhaka English";
+    UHF RDM Allflex LA BB E Asia Dhaka English khfw";
 
 /// Texts and names of what is shown, each with where it stands. Data is what `data` lists, `code`, and another language.
 const FOREIGN: &str = r#"
