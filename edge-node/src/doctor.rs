@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use farm::OpenError;
 use rustix::io::Errno;
 use serde::Serialize;
 
@@ -226,11 +227,18 @@ fn database(path: &Path) -> Check {
     }
     match farm::backup::check(path) {
         Ok(sound) => Check::good("database", format!("sound, {} MB", sound.bytes / 1_000_000)),
-        Err(e) => Check::bad(
-            "database",
-            e.to_string(),
-            "stop the appliance, keep the file, and put back the newest of the copies/ folder",
-        ),
+        Err(e) => {
+            let advice = match e {
+                OpenError::Newer { .. } => "install that version: this one is older than the file",
+                OpenError::NotAFarm { .. } => {
+                    "choose another data.dir, or move that file out of the way"
+                }
+                _ => {
+                    "stop the appliance, keep the file, and put back the newest of the copies/ folder"
+                }
+            };
+            Check::bad("database", e.to_string(), advice)
+        }
     }
 }
 

@@ -81,7 +81,8 @@ impl<const MAX: usize> std::str::FromStr for Line<MAX> {
     }
 }
 
-/// An ASCII name for topics, addresses and files: lower-case letters, digits, `-`, `_` and `.`, up to 64.
+/// An ASCII name for topics, addresses and files: lower-case letters, digits, `-`, `_` and `.`, up to 64. A letter or digit stands
+/// first, so that it is neither an option on a command line nor a folder above.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
 #[serde(transparent)]
 pub struct Slug(String);
@@ -90,7 +91,7 @@ impl Slug {
     /// A slug.
     ///
     /// # Errors
-    /// When it is empty, longer than 64, or has other characters.
+    /// When it is empty, longer than 64, has other characters, or begins with another than a letter or digit.
     pub fn new(text: &str) -> Result<Self, TextError> {
         let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
         if text.is_empty() {
@@ -100,7 +101,7 @@ impl Slug {
                 long: text.len(),
                 max: 64,
             })
-        } else if !text.bytes().all(fits) {
+        } else if !text.bytes().all(fits) || b"-_.".contains(&text.as_bytes()[0]) {
             Err(TextError::NotASlug)
         } else {
             Ok(Self(text.to_owned()))
@@ -116,11 +117,10 @@ impl Slug {
                 c if c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c) => c,
                 _ => '-',
             })
+            .skip_while(|c| "-_.".contains(*c))
             .take(64)
             .collect();
-        Self::new(&slug)
-            .ok()
-            .filter(|s| s.0.bytes().any(|b| b.is_ascii_alphanumeric()))
+        Self::new(&slug).ok()
     }
 
     /// The slug.
@@ -153,7 +153,9 @@ pub enum TextError {
     #[error("leave out characters that cannot be seen")]
     Control,
     /// Not lower-case ASCII.
-    #[error("use lower-case letters a to z, digits, dash, underscore or dot")]
+    #[error(
+        "use lower-case letters a to z, digits, dash, underscore or dot, and begin with a letter or digit"
+    )]
     NotASlug,
 }
 
@@ -195,7 +197,12 @@ mod tests {
     fn slugs_are_ascii() {
         assert_eq!(Slug::new("tank-1").unwrap().as_str(), "tank-1");
         assert_eq!(Slug::new("Tank 1"), Err(TextError::NotASlug));
+        for text in ["..", "-x", "_", ".hidden"] {
+            assert_eq!(Slug::new(text), Err(TextError::NotASlug), "{text}");
+        }
         assert_eq!(Slug::nearest("Tank 1").unwrap().as_str(), "tank-1");
+        assert_eq!(Slug::nearest("../Tank").unwrap().as_str(), "tank");
+        assert_eq!(Slug::nearest(".."), None);
         assert_eq!(Slug::nearest("ট্যাংক"), None);
     }
 

@@ -277,7 +277,7 @@ fn unknown(slug: &str) -> String {
 
 fn form(tx: &Tx<'_>, new: &NewDevice) -> Result<DeviceForm, Refused> {
     let slug = Slug::new(&new.slug)
-        .map_err(|error| Refused(format!("the short name {:?}: {error}", new.slug)))?;
+        .map_err(|error| Refused(format!("the short name “{}”: {error}", new.slug)))?;
     let name = new.name.as_deref().unwrap_or(&new.slug);
     let name = Name::new(name).map_err(|error| Refused(format!("the name: {error}")))?;
     let place = match &new.place {
@@ -308,7 +308,7 @@ fn place(tx: &Tx<'_>, text: &str) -> Result<PlaceId, Refused> {
                 names.join(", ")
             };
             Err(Refused(format!(
-                "there is no place {text:?}; there are: {names}"
+                "there is no place “{text}”; there are: {names}"
             )))
         }
     }
@@ -316,7 +316,7 @@ fn place(tx: &Tx<'_>, text: &str) -> Result<PlaceId, Refused> {
 
 fn imported(device: Device) -> Result<DeviceForm, Refused> {
     let slug = Slug::new(&device.slug)
-        .map_err(|error| Refused(format!("the short name {:?}: {error}", device.slug)))?;
+        .map_err(|error| Refused(format!("the short name “{}”: {error}", device.slug)))?;
     let name = Name::new(&device.name)
         .map_err(|error| Refused(format!("the name of {}: {error}", device.slug)))?;
     Ok(DeviceForm {

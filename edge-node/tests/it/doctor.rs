@@ -111,3 +111,20 @@ fn a_database_of_a_newer_version_is_bad_and_not_touched() {
     assert!(text.contains("newer version"), "{text}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
+
+#[test]
+fn a_file_of_a_newer_version_is_not_to_be_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path());
+    let path = config.data.dir.join("farm.db");
+    drop(Farm::open(&path, Options::default()).unwrap());
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.pragma_update(None, "user_version", 9_999).unwrap();
+    drop(conn);
+    let (verdict, text) = verdict(&examine(&config), "database");
+    assert_eq!(verdict, Verdict::Bad);
+    assert!(
+        text.contains("install that version") && !text.contains("copies"),
+        "{text}"
+    );
+}

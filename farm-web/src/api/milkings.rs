@@ -218,7 +218,7 @@ fn visit(
         .and_then(|tag| tags.get(tag))
         .or_else(|| numbers.get(&fold(&item.animal)))
         .copied()
-        .ok_or_else(|| format!("animal: none is called {:?}", item.animal))?;
+        .ok_or_else(|| format!("animal: none is called “{}”", item.animal))?;
     let start = item.start.of_this_century();
     let start = start.map_err(|e| format!("start: {e}"))?;
     let end = item.end.of_this_century();

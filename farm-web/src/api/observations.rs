@@ -146,7 +146,7 @@ fn observation(
 ) -> Result<Observation, String> {
     let device = devices
         .get(&item.device)
-        .ok_or_else(|| format!("device: none is called {:?}", item.device))?;
+        .ok_or_else(|| format!("device: none is called “{}”", item.device))?;
     let body = match (item.quantity, item.value, item.tag) {
         (Some(quantity), Some(value), None) => {
             let value = Milli::from_f64(value).ok_or("value: too large")?;
