@@ -357,6 +357,25 @@ async fn a_device_in_trouble_stands_first_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_meter_on_the_network_has_no_adapter_to_plug_in() {
+    let (mut site, seeded) = Site::full().await;
+    let manager = As::Session(&seeded.manager);
+    let form = "transport=modbus_tcp&name=Meter&kind=milk_meter&place=&slug=net-meter&host=10.0.0.9&tcp_port=502&unit=1&preset=&poll=1000&every=";
+    let added = site.post("/devices", manager, form).await;
+    let path = added.location.split('?').next().unwrap().to_owned();
+    let driver = DriverState {
+        device: path.trim_start_matches("/devices/").parse().unwrap(),
+        health: DriverHealth::NoPort,
+        heard: None,
+        error: Some("refused".into()),
+    };
+    site.router = router(&site, &Arc::default(), vec![driver]);
+    let page = site.get(&path, manager).await.text;
+    assert!(page.contains("Check its power, its cable and its address."));
+    assert!(!page.contains("Plug its adapter in"), "{page}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_stands_in_the_form_beside_what_was_typed() {
     let (site, seeded) = Site::full().await;
     let manager = As::Session(&seeded.manager);

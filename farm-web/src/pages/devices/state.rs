@@ -1,7 +1,7 @@
 //! How a device fares: the driver's word if there is a driver, else what was heard; and what to do about it.
 
 use farm::devices::DeviceRow;
-use farm_model::UnixMillis;
+use farm_model::{Link, UnixMillis};
 use ui::{Lang, components::Badge, shell::Tone};
 
 use crate::border::{DriverHealth, DriverState};
@@ -66,6 +66,10 @@ impl State {
             return Self::Off;
         }
         match driver.map(|d| d.health) {
+            // The network has no adapter to plug in again.
+            Some(DriverHealth::NoPort) if matches!(row.device.link, Link::ModbusTcp { .. }) => {
+                return Self::NoAnswer;
+            }
             Some(DriverHealth::NoPort) => return Self::NoPort,
             Some(DriverHealth::BackingOff) => return Self::NoAnswer,
             Some(DriverHealth::Starting) => return Self::Starting,
