@@ -1,2 +1,91 @@
-//! Replication of one farm between its sites: exchanges, version vectors and the facts log. It knows no cow; what it
-//! moves is described by the schema that `farm` hands it. Not built yet.
+//! Replication of one farm between its sites. It knows no cow: what it moves is described by [`Replicated`], which the
+//! owner of the tables hands in.
+//!
+//! Two kinds of things travel. *Records* ([`records`]) are cr-sqlite tables: each site's changes go out as whole versions and
+//! merge cell by cell in any order. *Facts* ([`facts`]) are logs that are only appended, one per site and table. Both are
+//! streams of one site, received without holes: [`marks`] says up to where, and moves in the transaction that stores
+//! the data. What this build does not know yet, or cannot take, is kept aside ([`held`]), passed on to others, and tried
+//! again after a migration; it never blocks the rest.
+//!
+//! Invariants: nothing reaches the extension that [`records`] has not checked against the schema; a primary key is always
+//! packed here, from typed values. A site speaks for itself alone, and a hub for everyone but us. All functions run inside the
+//! caller's transaction, and an `Err` means that it must be rolled back.
+//!
+//! Not built yet: the wire format, the exchange's state machines, the HTTP client and endpoint around them, enrolment, and a
+//! new identity for a restored file.
+
+pub mod facts;
+pub mod held;
+pub mod marks;
+pub mod records;
+pub mod schema;
+pub mod site;
+pub mod value;
+
+pub use schema::Replicated;
+pub use site::{Sender, Site};
+pub use value::Value;
+
+/// Why nothing of what came was taken, or nothing could be read. The transaction must be rolled back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file failed; trying again may help.
+    #[error("the farm's file could not be read or written")]
+    Store(#[from] rusqlite::Error),
+    /// What came is not to be taken.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// A row of our own file is not as we write them.
+    #[error("{what} in the farm's file is damaged: restore the file from its last backup")]
+    Damaged {
+        /// What is damaged.
+        what: &'static str,
+    },
+}
+
+/// Why a sender's part was turned away as a whole; nothing of it was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Our own changes came back from elsewhere.
+    #[error("a sender offers changes of this very site")]
+    OurOwn,
+    /// The sender speaks for another site.
+    #[error("a sender offers changes of a site that is not its own")]
+    NotTheSenders,
+    /// Nobody registered this site.
+    #[error("the site is not registered: enrol it first")]
+    UnknownSite,
+    /// Too many sites.
+    #[error("a farm has no more than {max} sites", max = site::MAX_SITES)]
+    TooManySites,
+    /// The numbers contradict each other or leave their bounds.
+    #[error("the numbers of the versions contradict each other")]
+    Disorder,
+    /// More is set aside for this site than we are ready to keep.
+    #[error("too much of this site is set aside: update this program, then exchange again")]
+    HeldFull,
+    /// The sender's history is not the one we know: its file was restored or cloned.
+    #[error("the site's history differs from what it sent before: its file was restored or copied")]
+    Fork,
+}
+
+/// What became of a part that was in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it is stored; the mark has moved.
+    Taken {
+        /// Rows or facts that were stored.
+        stored: usize,
+        /// Rows or facts that wait for a migration.
+        parked: usize,
+        /// What could not be taken, and why.
+        aside: Vec<held::Aside>,
+    },
+    /// It was here already.
+    Known,
+    /// It does not begin where we stand; ask again from there.
+    OutOfStep {
+        /// Up to where we hold this stream.
+        have: i64,
+    },
+}

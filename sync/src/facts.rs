@@ -1,0 +1,411 @@
+//! Facts: logs that are only appended, one per site and table, numbered without a gap.
+//!
+//! They travel as a [`Run`]: consecutive facts with the same columns. Each fact's content enters the hash of its log, however runs
+//! are cut; so a file that was restored or copied, and numbered other facts on from there, is found.
+//!
+//! Invariant: a fact is never changed and never overwritten. A column that a migration adds to a log is nullable: an
+//! empty one does not enter the hash, so what was hashed before it still fits.
+
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params_from_iter};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Outcome, Refused, Replicated, Sender, Site, Value,
+    held::{self, Aside, Shelf},
+    marks::{self, LIMIT, Mark, RECORDS, Standing},
+    schema::Log,
+    site,
+};
+
+/// Logs that one site may have here, those included that this build does not know yet.
+const LOGS_PER_SITE: i64 = 64;
+const COLUMNS: usize = 64;
+const NAME_BYTES: usize = 64;
+const VALUE_BYTES: usize = 256 * 1024;
+
+/// Consecutive facts of one site in one log; the first has the number after `from`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The log.
+    pub log: String,
+    /// Who recorded them.
+    pub site: Site,
+    /// Where the receiver stands.
+    pub from: Mark,
+    /// The columns that each fact gives.
+    pub columns: Vec<String>,
+    /// The facts.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// A fact that is kept aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Fact {
+    columns: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Run {
+    /// The number of the last fact.
+    pub fn to(&self) -> i64 {
+        let count = i64::try_from(self.rows.len()).unwrap_or(i64::MAX);
+        self.from.upto.saturating_add(count)
+    }
+
+    /// Where a receiver stands that has taken this run.
+    ///
+    /// # Errors
+    /// When a fact cannot be encoded.
+    pub fn end(&self) -> Result<Mark, Error> {
+        self.rows.iter().try_fold(self.from, |mark, values| {
+            follow(mark, &self.columns, values)
+        })
+    }
+
+    fn check_order(&self) -> Result<(), Refused> {
+        let named = |name: &String| (1..=NAME_BYTES).contains(&name.len());
+        let mut names = self.columns.clone();
+        names.sort_unstable();
+        names.dedup();
+        let sound = self.from.upto >= 0
+            && self.to() <= LIMIT
+            && named(&self.log)
+            && names.len() == self.columns.len()
+            && names.len() <= COLUMNS
+            && names.iter().all(named)
+            && self.rows.iter().all(|row| row.len() == names.len());
+        if sound {
+            Ok(())
+        } else {
+            Err(Refused::Disorder)
+        }
+    }
+}
+
+/// The mark after one more fact.
+fn follow(mark: Mark, columns: &[String], values: &[Value]) -> Result<Mark, Error> {
+    let mut given: Vec<_> = columns
+        .iter()
+        .zip(values)
+        .filter(|(_, value)| **value != Value::Null)
+        .collect();
+    given.sort_unstable();
+    let upto = mark.upto + 1;
+    Ok(Mark {
+        upto,
+        hash: mark.hash.then(&(upto, given))?,
+    })
+}
+
+/// Up to which fact we can speak for a site.
+///
+/// # Errors
+/// When the file fails, or the log is none of ours.
+pub fn head(conn: &Connection, schema: &Replicated, log: &str, ordinal: i64) -> Result<i64, Error> {
+    if ordinal != 0 || !schema.logs.contains_key(log) {
+        return Ok(marks::have(conn, log, ordinal)?.upto);
+    }
+    Ok(conn
+        .prepare_cached(&format!("SELECT max(seq) FROM \"{log}\" WHERE site = 0"))?
+        .query_row([], |row| row.get::<_, Option<i64>>(0))?
+        .unwrap_or(0))
+}
+
+/// Reads what a receiver at `from` lacks of a site's log, about `room` bytes of it and at least one fact. Inside a transaction.
+///
+/// # Errors
+/// When the file fails, the site is not known, or the log has a hole.
+pub fn read(
+    conn: &Connection,
+    schema: &Replicated,
+    log: &str,
+    site: Site,
+    from: Mark,
+    room: usize,
+) -> Result<Run, Error> {
+    let ordinal = site::ordinal(conn, site)?.ok_or(Refused::UnknownSite)?;
+    let head = head(conn, schema, log, ordinal)?;
+    let mut run = Run {
+        log: log.to_owned(),
+        site,
+        from,
+        columns: Vec::new(),
+        rows: Vec::new(),
+    };
+    let mut weight = 0;
+    while run.to() < head && weight <= room {
+        let next = run.to() + 1;
+        let fact = match read_one(conn, schema.logs.get(log), log, ordinal, next)? {
+            Some(fact) => fact,
+            None => Shelf::open(conn, log, ordinal)?
+                .between::<Fact>(next - 1, next)?
+                .pop()
+                .map(|(_, fact)| fact)
+                .ok_or(Error::Damaged {
+                    what: "a log of facts",
+                })?,
+        };
+        if run.rows.is_empty() {
+            run.columns = fact.columns;
+        } else if run.columns != fact.columns {
+            break;
+        }
+        weight += fact.values.iter().map(Value::weight).sum::<usize>();
+        run.rows.push(fact.values);
+    }
+    Ok(run)
+}
+
+fn read_one(
+    conn: &Connection,
+    log: Option<&Log>,
+    name: &str,
+    ordinal: i64,
+    seq: i64,
+) -> Result<Option<Fact>, Error> {
+    let Some(log) = log else { return Ok(None) };
+    let columns: Vec<String> = log
+        .columns
+        .iter()
+        .map(|(column, _)| column.clone())
+        .collect();
+    let sql = format!(
+        "SELECT \"{}\" FROM \"{name}\" WHERE site = ? AND seq = ?",
+        columns.join("\", \"")
+    );
+    let values = conn
+        .prepare_cached(&sql)?
+        .query_row((ordinal, seq), |row| {
+            (0..columns.len()).map(|n| row.get(n)).collect()
+        })
+        .optional()?;
+    Ok(values.map(|values| Fact { columns, values }))
+}
+
+/// The mark of our own log at a number, computed on from where it was computed last.
+///
+/// # Errors
+/// When the file fails or the log has a hole.
+pub fn own_mark(
+    conn: &Connection,
+    schema: &Replicated,
+    log: &str,
+    upto: i64,
+) -> Result<Mark, Error> {
+    let known = marks::have(conn, log, 0)?;
+    let mut mark = if known.upto <= upto {
+        known
+    } else {
+        Mark::default()
+    };
+    while mark.upto < upto {
+        let fact =
+            read_one(conn, schema.logs.get(log), log, 0, mark.upto + 1)?.ok_or(Error::Damaged {
+                what: "a log of facts",
+            })?;
+        mark = follow(mark, &fact.columns, &fact.values)?;
+    }
+    if mark.upto > known.upto {
+        marks::advance(conn, log, 0, mark)?;
+    }
+    Ok(mark)
+}
+
+/// Judges what a peer says it holds of our own log. It must come before anything is offered.
+///
+/// # Errors
+/// When the file fails or the log has a hole.
+pub fn standing(
+    conn: &Connection,
+    schema: &Replicated,
+    log: &str,
+    theirs: Mark,
+) -> Result<Standing, Error> {
+    if theirs.upto < 0 || theirs.upto > head(conn, schema, log, 0)? {
+        return Ok(Standing::Fork);
+    }
+    let ours = own_mark(conn, schema, log, theirs.upto)?;
+    Ok(if ours == theirs {
+        Standing::Sound
+    } else {
+        Standing::Fork
+    })
+}
+
+/// Takes a run: appends what this build knows, parks what it does not, sets aside what it cannot take, and moves the mark.
+///
+/// # Errors
+/// When the sender may not say this, or the file fails; the transaction must then be rolled back.
+pub fn apply(
+    conn: &Connection,
+    schema: &Replicated,
+    sender: Sender,
+    run: &Run,
+) -> Result<Outcome, Error> {
+    let ordinal = site::admit(conn, sender, run.site)?;
+    run.check_order()?;
+    let have = marks::have(conn, &run.log, ordinal)?;
+    if run.to() <= have.upto {
+        return Ok(Outcome::Known);
+    }
+    if run.from.upto != have.upto {
+        return Ok(Outcome::OutOfStep { have: have.upto });
+    }
+    if run.from.hash != have.hash {
+        return Err(Refused::Fork.into());
+    }
+    if have.upto == 0 && marks::streams(conn, ordinal)? >= LOGS_PER_SITE {
+        return Err(Refused::HeldFull.into());
+    }
+    let mut taking = Taking::open(conn, schema, &run.log, ordinal)?;
+    for (seq, values) in (have.upto + 1..).zip(&run.rows) {
+        taking.take(seq, &run.columns, values)?;
+    }
+    marks::advance(conn, &run.log, ordinal, run.end()?)?;
+    Ok(taking.done())
+}
+
+/// Tries every fact again that was kept aside: to be called after a migration, in its transaction or one of its own.
+///
+/// # Errors
+/// When the file fails; the transaction must then be rolled back.
+pub fn replay(conn: &Connection, schema: &Replicated) -> Result<Outcome, Error> {
+    let (mut stored, mut parked, mut aside) = (0, 0, Vec::new());
+    for (stream, ordinal) in held::shelves(conn)? {
+        if stream == RECORDS {
+            continue;
+        }
+        let mut taking = Taking::open(conn, schema, &stream, ordinal)?;
+        for (seq, fact) in taking.shelf.between::<Fact>(0, LIMIT)? {
+            taking.shelf.clear(seq)?;
+            taking.take(seq, &fact.columns, &fact.values)?;
+        }
+        stored += taking.stored;
+        parked += taking.parked;
+        aside.append(&mut taking.aside);
+    }
+    Ok(Outcome::Taken {
+        stored,
+        parked,
+        aside,
+    })
+}
+
+/// Facts of one site on their way into a log.
+struct Taking<'a> {
+    conn: &'a Connection,
+    schema: &'a Replicated,
+    log: &'a str,
+    ordinal: i64,
+    shelf: Shelf<'a>,
+    stored: usize,
+    parked: usize,
+    aside: Vec<Aside>,
+}
+
+impl<'a> Taking<'a> {
+    fn open(
+        conn: &'a Connection,
+        schema: &'a Replicated,
+        log: &'a str,
+        ordinal: i64,
+    ) -> rusqlite::Result<Self> {
+        Ok(Self {
+            conn,
+            schema,
+            log,
+            ordinal,
+            shelf: Shelf::open(conn, log, ordinal)?,
+            stored: 0,
+            parked: 0,
+            aside: Vec::new(),
+        })
+    }
+
+    fn done(self) -> Outcome {
+        Outcome::Taken {
+            stored: self.stored,
+            parked: self.parked,
+            aside: self.aside,
+        }
+    }
+
+    fn take(&mut self, seq: i64, columns: &[String], values: &[Value]) -> Result<(), Error> {
+        let reason = match self.judge(columns, values) {
+            Verdict::Unknown => None,
+            Verdict::Wrong(reason) => Some(reason.to_owned()),
+            Verdict::Fits => match self.insert(seq, columns, values) {
+                Ok(()) => {
+                    self.stored += 1;
+                    return Ok(());
+                }
+                Err(error) if held::is_about_data(&error) => {
+                    Some(format!("the log does not take it: {error}"))
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let fact = Fact {
+            columns: columns.to_vec(),
+            values: values.to_vec(),
+        };
+        self.shelf.put(seq, reason.as_deref(), &[fact])?;
+        match reason {
+            None => self.parked += 1,
+            Some(reason) => self.aside.push(Aside {
+                number: seq,
+                reason,
+            }),
+        }
+        Ok(())
+    }
+
+    fn judge(&self, columns: &[String], values: &[Value]) -> Verdict {
+        if values.iter().any(|value| value.weight() > VALUE_BYTES) {
+            return Verdict::Wrong("a value is too large");
+        }
+        let Some(log) = self.schema.logs.get(self.log) else {
+            return Verdict::Unknown;
+        };
+        let mut verdict = Verdict::Fits;
+        for (name, value) in columns.iter().zip(values) {
+            match log.columns.iter().find(|(column, _)| column == name) {
+                None if *value != Value::Null => verdict = Verdict::Unknown,
+                Some((_, column)) if !column.takes(value) => {
+                    return Verdict::Wrong("a value does not fit its column");
+                }
+                _ => {}
+            }
+        }
+        verdict
+    }
+
+    fn insert(&self, seq: i64, columns: &[String], values: &[Value]) -> rusqlite::Result<()> {
+        let log = &self.schema.logs[self.log];
+        let mut names = vec!["site", "seq"];
+        let mut given: Vec<&dyn ToSql> = vec![&self.ordinal, &seq];
+        for (name, value) in columns.iter().zip(values) {
+            // A column that is not here is empty, as `judge` has found.
+            if log.columns.iter().any(|(column, _)| column == name) {
+                names.push(name);
+                given.push(value);
+            }
+        }
+        let sql = format!(
+            "INSERT INTO \"{}\" (\"{}\") VALUES ({})",
+            self.log,
+            names.join("\", \""),
+            vec!["?"; names.len()].join(", ")
+        );
+        self.conn
+            .prepare_cached(&sql)?
+            .execute(params_from_iter(given))?;
+        Ok(())
+    }
+}
+
+enum Verdict {
+    Fits,
+    Unknown,
+    Wrong(&'static str),
+}

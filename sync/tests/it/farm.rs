@@ -1,0 +1,187 @@
+//! A small farm: two record tables, one log, and a schema that grows.
+
+use rusqlite::{Connection, params};
+use sync::{Replicated, Sender, Site, Value, facts, marks, marks::RECORDS, records, site};
+
+const V1: &str = "
+CREATE TABLE animal (id BLOB PRIMARY KEY NOT NULL, name TEXT, weight_g INTEGER, at REAL) STRICT;
+CREATE TABLE stay (animal BLOB NOT NULL, day INTEGER NOT NULL, place TEXT, live INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (animal, day)) STRICT;
+CREATE TABLE milking (site INTEGER NOT NULL, seq INTEGER NOT NULL, animal BLOB NOT NULL, yield_ml INTEGER,
+    PRIMARY KEY (site, seq)) STRICT, WITHOUT ROWID;
+";
+
+const V2: &str = "
+SELECT crsql_begin_alter('animal');
+ALTER TABLE animal ADD COLUMN breed TEXT;
+SELECT crsql_commit_alter('animal');
+CREATE TABLE pen (id BLOB PRIMARY KEY NOT NULL, name TEXT) STRICT;
+ALTER TABLE milking ADD COLUMN fat_ppm INTEGER;
+CREATE TABLE event (site INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+    PRIMARY KEY (site, seq)) STRICT, WITHOUT ROWID;
+";
+
+pub(crate) struct Farm {
+    pub(crate) conn: Connection,
+    pub(crate) schema: Replicated,
+    pub(crate) site: Site,
+}
+
+impl Farm {
+    pub(crate) fn new() -> Self {
+        let conn = Connection::open_in_memory().expect("SQLite does it");
+        crsqlite::load(&conn).expect("SQLite does it");
+        conn.execute_batch(V1).expect("SQLite does it");
+        let schema =
+            Replicated::of(&conn, &["animal", "stay"], &[("milking", 2)]).expect("SQLite does it");
+        schema.prepare(&conn).expect("SQLite does it");
+        let site = site::own(&conn).expect("SQLite does it");
+        Self { conn, schema, site }
+    }
+
+    pub(crate) fn migrated() -> Self {
+        let mut farm = Self::new();
+        farm.migrate();
+        farm
+    }
+
+    pub(crate) fn migrate(&mut self) {
+        self.write(|conn| conn.execute_batch(V2).expect("SQLite does it"));
+        self.schema = Replicated::of(
+            &self.conn,
+            &["animal", "stay", "pen"],
+            &[("milking", 2), ("event", 1)],
+        )
+        .expect("SQLite does it");
+        self.schema.prepare(&self.conn).expect("SQLite does it");
+    }
+
+    /// Runs in a transaction, which ends as the closure says.
+    pub(crate) fn write<T>(&self, act: impl FnOnce(&Connection) -> T) -> T {
+        self.conn
+            .execute_batch("BEGIN IMMEDIATE")
+            .expect("SQLite does it");
+        let done = act(&self.conn);
+        self.conn.execute_batch("COMMIT").expect("SQLite does it");
+        done
+    }
+
+    pub(crate) fn apply(
+        &self,
+        sender: Sender,
+        span: &records::Span,
+    ) -> Result<sync::Outcome, sync::Error> {
+        self.attempt(|conn| records::apply(conn, &self.schema, sender, span))
+    }
+
+    pub(crate) fn append(
+        &self,
+        sender: Sender,
+        run: &facts::Run,
+    ) -> Result<sync::Outcome, sync::Error> {
+        self.attempt(|conn| facts::apply(conn, &self.schema, sender, run))
+    }
+
+    fn attempt<T>(
+        &self,
+        act: impl FnOnce(&Connection) -> Result<T, sync::Error>,
+    ) -> Result<T, sync::Error> {
+        self.conn
+            .execute_batch("BEGIN IMMEDIATE")
+            .expect("SQLite does it");
+        let done = act(&self.conn);
+        self.conn
+            .execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })
+            .expect("SQLite does it");
+        done
+    }
+
+    pub(crate) fn register(&self, other: Site) {
+        site::register(&self.conn, other).expect("SQLite does it");
+    }
+
+    pub(crate) fn mark(&self, stream: &str, of: Site) -> marks::Mark {
+        match site::ordinal(&self.conn, of).expect("SQLite does it") {
+            Some(ordinal) => marks::have(&self.conn, stream, ordinal).expect("SQLite does it"),
+            None => marks::Mark::default(),
+        }
+    }
+
+    /// What a receiver lacks of a site's records.
+    pub(crate) fn span(&self, of: Site, receiver: &Self, room: usize) -> records::Span {
+        records::read(
+            &self.conn,
+            &self.schema,
+            of,
+            receiver.mark(RECORDS, of),
+            room,
+        )
+        .expect("SQLite does it")
+    }
+
+    pub(crate) fn run(&self, log: &str, of: Site, receiver: &Self, room: usize) -> facts::Run {
+        facts::read(
+            &self.conn,
+            &self.schema,
+            log,
+            of,
+            receiver.mark(log, of),
+            room,
+        )
+        .expect("SQLite does it")
+    }
+
+    pub(crate) fn animal(&self, id: u8, name: &str) {
+        self.conn
+            .execute(
+                "INSERT INTO animal (id, name, weight_g) VALUES (?, ?, 400000)
+                 ON CONFLICT DO UPDATE SET name = excluded.name",
+                params![[id; 16], name],
+            )
+            .expect("SQLite does it");
+    }
+
+    pub(crate) fn milk(&self, animal: u8, yield_ml: i64) {
+        self.conn
+            .execute(
+                "INSERT INTO milking (site, seq, animal, yield_ml)
+                 VALUES (0, (SELECT ifnull(max(seq), 0) + 1 FROM milking WHERE site = 0), ?, ?)",
+                params![[animal; 16], yield_ml],
+            )
+            .expect("SQLite does it");
+    }
+
+    /// All of a table, in the order of its first columns.
+    pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
+        let mut read = self.conn.prepare(sql).expect("SQLite does it");
+        let columns = read.column_count();
+        read.query_map([], |row| (0..columns).map(|n| row.get(n)).collect())
+            .expect("SQLite does it")
+            .collect::<Result<_, _>>()
+            .expect("SQLite does it")
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.conn
+            .prepare("SELECT name FROM animal ORDER BY id")
+            .expect("SQLite does it")
+            .query_map([], |row| row.get(0))
+            .expect("SQLite does it")
+            .collect::<Result<_, _>>()
+            .expect("SQLite does it")
+    }
+}
+
+impl Farm {
+    /// A copy of a file, as a backup gives it back.
+    pub(crate) fn restore(image: &[u8]) -> Self {
+        let mut conn = Connection::open_in_memory().expect("SQLite does it");
+        conn.deserialize_read_exact("main", image, image.len(), false)
+            .expect("SQLite does it");
+        crsqlite::load(&conn).expect("SQLite does it");
+        let schema =
+            Replicated::of(&conn, &["animal", "stay"], &[("milking", 2)]).expect("SQLite does it");
+        let site = site::own(&conn).expect("SQLite does it");
+        Self { conn, schema, site }
+    }
+}

@@ -1,0 +1,5 @@
+//! Replicas with the real extension in real files' stead: SQLite in memory.
+
+mod facts;
+mod farm;
+mod records;
