@@ -1,9 +1,9 @@
 //! `cargo xtask demo`: the appliance and a farm that is not there, on this machine, with nothing to set up.
 
 use std::{
-    fs,
+    fs::{self, TryLockError},
     io::{BufRead, BufReader, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -32,7 +32,11 @@ pub(crate) struct Demo {
     /// The virtual farm's seed: the same seed is the same farm.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A fault to order, such as `warm-tank:1@60+600`; may be given several times.
+    /// A fault to order, KIND[:ARGUMENT][@TIME][+DURATION] in the farm's time; may be given several times.
+    ///
+    /// reader-noise:STALL, crc-failures:PERCENT, stuck-meter:STALL, dead-slave:UNIT, meter-restart:STALL, flapping-probe,
+    /// sick-cow:NUMBER, warm-tank:TANK, missing-tag:NUMBER, swapped-tags:A,B, two-tags:STALL, vanish-port:PORT,
+    /// milk-without-cow:STALL. So `warm-tank:1@60+600` warms tank 1 from the first minute on, for ten.
     #[arg(long)]
     fault: Vec<String>,
     /// Port of the web pages; the next free one if it is taken.
@@ -61,6 +65,10 @@ impl Demo {
         self.check_faults(&bin)?;
         let started = Instant::now();
         let dir = target_dir().join("demo");
+        ensure!(
+            !is_running(&dir),
+            "a demo of this folder runs already: use that one, or stop it with Ctrl-C where it was started"
+        );
         if dir.exists() {
             fs::remove_dir_all(&dir)?;
         }
@@ -238,6 +246,9 @@ impl Demo {
             started.elapsed().as_secs_f64()
         );
         println!("    open      http://localhost:{web}/");
+        if let Some(address) = network_address() {
+            println!("              http://{address}:{web}/ on a phone in the same network");
+        }
         println!(
             "    log in    {} with PIN {} (owner), or {} with PIN {} (worker)",
             OWNER.0, OWNER.1, WORKER.0, WORKER.1
@@ -295,6 +306,20 @@ fn edge_node(program: &Path, config: &Path, args: &[&str], secret: &str) -> anyh
         args.join(" ")
     );
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Whether an appliance has the demo's data: its lock would be free.
+fn is_running(dir: &Path) -> bool {
+    fs::File::open(dir.join("data/edge-node.lock"))
+        .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// The address of this machine that others reach. To connect a datagram socket sends nothing; it only asks for the way.
+fn network_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
 fn free_port(wanted: u16) -> anyhow::Result<u16> {
