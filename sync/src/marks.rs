@@ -101,8 +101,7 @@ pub(crate) fn streams(conn: &Connection, ordinal: i64) -> rusqlite::Result<i64> 
 /// When the file fails.
 pub fn note_offer(conn: &Connection, peer: i64, end: Mark) -> rusqlite::Result<()> {
     conn.prepare_cached(
-        "INSERT INTO sync_offered (peer, upto, hash) VALUES (?, ?, ?)
-         ON CONFLICT DO UPDATE SET hash = excluded.hash",
+        "INSERT INTO sync_offered (peer, upto, hash) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     )?
     .execute((peer, end.upto, end.hash.0))?;
     conn.prepare_cached(
@@ -121,19 +120,17 @@ pub fn standing(conn: &Connection, peer: i64, theirs: Mark) -> rusqlite::Result<
     if theirs == Mark::default() {
         return Ok(Standing::Sound);
     }
-    let oldest = conn
+    let (noted, oldest): (bool, Option<i64>) = conn
         .prepare_cached(
-            "SELECT upto, hash FROM sync_offered WHERE peer = ?1 ORDER BY upto LIMIT 1",
+            "SELECT EXISTS (SELECT 1 FROM sync_offered WHERE peer = ?1 AND upto = ?2 AND hash = ?3),
+                    (SELECT min(upto) FROM sync_offered WHERE peer = ?1)",
         )?
-        .query_row([peer], mark)
-        .optional()?;
-    let same = conn
-        .prepare_cached("SELECT upto, hash FROM sync_offered WHERE peer = ? AND upto = ?")?
-        .query_row((peer, theirs.upto), mark)
-        .optional()?;
-    Ok(match (oldest, same) {
-        (_, Some(noted)) if noted == theirs => Standing::Sound,
-        (Some(oldest), None) if theirs.upto < oldest.upto => Standing::Unproven,
+        .query_row((peer, theirs.upto, theirs.hash.0), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    Ok(match oldest {
+        _ if noted => Standing::Sound,
+        Some(oldest) if (1..oldest).contains(&theirs.upto) => Standing::Unproven,
         _ => Standing::Fork,
     })
 }

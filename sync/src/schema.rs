@@ -22,12 +22,13 @@ CREATE TABLE IF NOT EXISTS sync_mark (
     hash BLOB NOT NULL,
     PRIMARY KEY (stream, site)
 ) STRICT, WITHOUT ROWID;
--- Up to where our own changes were ever offered to a peer, noted before they leave.
+-- Up to where our own changes were ever offered to a peer, noted before they leave. The same versions read again may hold less,
+-- so one number can have several hashes, and any of them may be the one that arrived.
 CREATE TABLE IF NOT EXISTS sync_offered (
     peer INTEGER NOT NULL,
     upto INTEGER NOT NULL,
     hash BLOB NOT NULL,
-    PRIMARY KEY (peer, upto)
+    PRIMARY KEY (peer, upto, hash)
 ) STRICT, WITHOUT ROWID;
 -- Received, passed on, and not in its table: `reason` is NULL while only a migration is awaited.
 CREATE TABLE IF NOT EXISTS sync_held (

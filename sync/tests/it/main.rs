@@ -2,4 +2,5 @@
 
 mod facts;
 mod farm;
+mod merging;
 mod records;

@@ -155,7 +155,7 @@ fn hostile_cells_are_set_aside_with_a_reason_and_the_row_stays_as_it_was() {
             },
         ),
         ("nothing said", cells(vec![])),
-        ("edits 0", cells(vec![cell("name", text(1), 0)])),
+        ("edits negative", cells(vec![cell("name", text(1), -1)])),
         (
             "edits without end",
             cells(vec![cell("name", text(1), i64::MAX)]),
