@@ -99,18 +99,10 @@ impl Nodes {
         into: &mut Resolved,
     ) -> Result<(), StoreError> {
         let reject = |device, reason| refused(device, &frame, reason);
-        let header = match Header::read(&frame.bytes) {
-            Ok(header) if header.direction == Direction::Up => header,
-            Ok(_) => {
-                into.rejects.push(reject(None, "frame_not_up"));
-                return Ok(());
-            }
-            Err(wire::HeaderError::Version(_)) => {
-                into.rejects.push(reject(None, "frame_version"));
-                return Ok(());
-            }
-            Err(_) => {
-                into.rejects.push(reject(None, "frame_malformed"));
+        let header = match header_of(&frame) {
+            Ok(header) => header,
+            Err(reason) => {
+                into.rejects.push(reject(None, reason));
                 return Ok(());
             }
         };
@@ -143,8 +135,10 @@ impl Nodes {
                 into.rejects.push(reject(Some(device), "frame_old_boot"));
                 return Ok(());
             }
+            // Whoever overheard it can send it again from elsewhere: nothing but this answer goes there.
             Replay::Seen => {}
             Replay::New => {
+                self.routes.insert(device, frame.route.clone());
                 for record in opened.records() {
                     match record {
                         Ok(record) => visit.record(&record),
@@ -156,14 +150,13 @@ impl Nodes {
         let time = visit.time;
         let sequence = state.next_down(header.device);
         into.letters.push(Letter {
-            to: frame.route.clone(),
+            to: frame.route,
             sequence,
             key: key_of_frames,
             ack: Some(state.acks.ack()),
             time,
             records: Vec::new(),
         });
-        self.routes.insert(device, frame.route);
         self.pending.insert(device, state);
         Ok(())
     }
@@ -331,6 +324,16 @@ impl Visit<'_> {
             reason,
             raw,
         });
+    }
+}
+
+/// The header of a frame that came up, or why it is none.
+fn header_of(frame: &FrameIn) -> Result<Header, &'static str> {
+    match Header::read(&frame.bytes) {
+        Ok(header) if header.direction == Direction::Up => Ok(header),
+        Ok(_) => Err("frame_not_up"),
+        Err(wire::HeaderError::Version(_)) => Err("frame_version"),
+        Err(_) => Err("frame_malformed"),
     }
 }
 

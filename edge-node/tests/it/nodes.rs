@@ -2,7 +2,7 @@
 
 use edge_acquire::{Inbound, NodeFrame};
 use edge_node::{
-    ingest::{Told, read_publish},
+    ingest::{Errand, Told, read_publish},
     post::Route,
 };
 use farm::{Actor, credentials};
@@ -290,6 +290,29 @@ async fn frames_of_a_serial_port_are_answered_there() {
 }
 
 #[tokio::test]
+async fn an_overheard_frame_that_comes_again_takes_nothing_elsewhere() {
+    let mut rig = Rig::start();
+    let mut node = Node::add(&rig, DeviceKind::Sensor).await;
+    node.measure(4_100);
+    let frame = node.frame();
+    rig.publish(UP, frame.clone()).await;
+    node.answer(&mut rig).await;
+    let elsewhere = "khamar/node/eavesdropper/up";
+    rig.publish(elsewhere, frame).await;
+    let answer = within(rig.letters.recv()).await.unwrap();
+    assert_eq!(answer.route().name(), elsewhere);
+
+    let errand = Errand {
+        device: node.device,
+        records: vec![(kind::CONFIG, vec![0])],
+    };
+    let told = rig.intake.submit(vec![Told::Errand(errand)]);
+    within(told).await.unwrap();
+    let letter = within(rig.letters.recv()).await.unwrap();
+    assert_eq!(letter.route().name(), UP);
+}
+
+#[tokio::test]
 async fn what_is_no_frame_of_a_known_node_is_set_aside_whole() {
     let mut rig = Rig::start();
     let mut node = Node::add(&rig, DeviceKind::Sensor).await;
@@ -360,7 +383,7 @@ async fn the_time_is_told_and_a_greeting_is_kept() {
         reset: ResetReason::BrownOut,
         firmware: "1.3.2",
         hardware: "esp32c3-probe-r2",
-        heard: 70,
+        heard: 1 << 40,
         refused: 0,
         config: 0,
         battery_mv: 3_700,
@@ -372,7 +395,7 @@ async fn the_time_is_told_and_a_greeting_is_kept() {
     ]);
     rig.publish(UP, greeting).await;
     let answer = node.answer(&mut rig).await;
-    assert_eq!(answer.seq, 71, "above what the node has heard");
+    assert_eq!(answer.seq, (1 << 40) + 1, "above what the node has heard");
     let time = answer.time.unwrap();
     assert_eq!((time.ticks, time.unix_ms), (1_000, NOW.0 as u64));
     assert_eq!(time.clock.code(), ClockQuality::Synced as u8);

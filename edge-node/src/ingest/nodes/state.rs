@@ -13,9 +13,14 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// How far the numbers of frames that go down jump at most when the appliance starts: should an older copy of the database
-/// have been put back, no number is used twice.
+/// How far the numbers of frames that go down jump at most, when the appliance starts and when a node does.
 const JUMP: u64 = 1 << 32;
+
+/// A jump of random size: should an older copy of the database have been put back, this boot of the node may have been
+/// answered before, and no number is used twice under one key.
+fn jump() -> u64 {
+    rand::rng().random_range(1..=JUMP)
+}
 
 /// What was seen of a node.
 #[derive(Clone, PartialEq, Debug)]
@@ -53,7 +58,7 @@ impl NodeState {
             replay: ReplayWindow::default(),
             acks: AckWindow::default(),
             clock: NodeClock::default(),
-            down: 1,
+            down: jump(),
             waiting: 0,
             lost: 0,
             heard: UnixMillis(0),
@@ -83,7 +88,7 @@ impl NodeState {
                 also: stored.also,
             },
             clock: stored.clock,
-            down: stored.down + rand::rng().random_range(0..JUMP),
+            down: stored.down.saturating_add(jump()),
             waiting: node.waiting,
             lost: node.lost,
             heard: node.heard_at,
@@ -116,14 +121,14 @@ impl NodeState {
 }
 
 impl NodeState {
-    /// Looks at the header of a frame that authenticated. With a new boot of the node, numbers of what goes down begin again.
+    /// Looks at the header of a frame that authenticated. With a new boot of the node, numbers of what goes down begin anew.
     pub(super) fn take(&mut self, header: &Header, received: Stamp) -> wire::Replay {
         let boot = self.replay.boot;
         let replay = self.replay.take(header);
         if self.replay.boot != boot {
-            self.down = 1;
+            self.down = jump();
         }
-        if replay != wire::Replay::OldBoot {
+        if replay == wire::Replay::New {
             self.heard = received.wall;
         }
         replay
@@ -173,4 +178,43 @@ impl NodeState {
 pub(super) fn print_of(key: &FrameKey) -> u32 {
     let hash = Sha256::digest(key.0);
     u32::from_be_bytes(*hash.first_chunk().expect("SHA-256 has 32 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of the first frame that goes down, for a node of which so much is known.
+    fn first_down(mut state: NodeState, boot: u32) -> u64 {
+        let header = Header {
+            version: wire::VERSION,
+            direction: Direction::Up,
+            device: wire::DeviceId([7; 8]),
+            boot,
+            seq: 9,
+        };
+        assert_eq!(state.take(&header, Stamp::default()), wire::Replay::New);
+        state.next_down(header.device).next_seq()
+    }
+
+    #[test]
+    fn an_older_copy_of_the_database_uses_no_number_again() {
+        let mut before = NodeState::new(1);
+        assert!(first_down(before.clone(), 5) > 0);
+        before.replay.boot = 5;
+        let copy = before.row(DeviceId::new());
+        let restored = || NodeState::restore(&copy).expect("it was just written");
+        for boot in [5, 6] {
+            let numbers: Vec<u64> = (0..4).map(|_| first_down(restored(), boot)).collect();
+            let mut once = numbers.clone();
+            once.sort_unstable();
+            once.dedup();
+            assert_eq!(once.len(), numbers.len(), "boot {boot}: {numbers:?}");
+        }
+        assert_ne!(
+            first_down(NodeState::new(1), 5),
+            first_down(NodeState::new(1), 5),
+            "nothing is known of the node any more"
+        );
+    }
 }
