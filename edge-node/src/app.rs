@@ -15,7 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,7 +24,7 @@ use crate::{
     api_ingest::ApiIngest,
     cli, clock,
     config::Config,
-    control::{self, Ruled},
+    control::{self, Desk, Ruled},
     front::{self, Bounds},
     hardware::EdgeHardware,
     homeassistant,
@@ -131,47 +131,45 @@ impl Appliance {
         let drivers = Arc::new(Drivers::start(sink, farm.clock().clone(), settings.clone()));
         let (mut ingest, intake) = Ingest::new(farm.clone(), config.milking.clone(), inbound);
         let (pulse, letters) = (ingest.pulse(), ingest.letters());
-        let said = ingest.said().subscribe();
+        let said = ingest.said();
         let pipeline = tokio::spawn(ingest.run(stop_pipeline.clone()));
 
         let mqtt::Opened { door, authority } =
             mqtt::open(&config, &farm, &intake, &tasks, &stop).await?;
-        tasks.spawn(post::deliver(
-            letters,
-            farm.clone(),
-            Arc::clone(&door),
-            Arc::clone(&drivers),
-            stop.clone(),
-        ));
+        let letters = Arc::new(Mutex::new(letters));
+        let (answering, to, lines) = (farm.clone(), Arc::clone(&door), Arc::clone(&drivers));
+        let ended = stop.clone();
+        tasks.spawn(jobs::keep("letters to nodes", stop.clone(), move || {
+            let (door, drivers) = (Arc::clone(&to), Arc::clone(&lines));
+            let letters = Arc::clone(&letters);
+            post::deliver(letters, answering.clone(), door, drivers, ended.clone())
+        }));
         let hardware = EdgeHardware::new(Arc::clone(&drivers), settings);
         let ports = MqttPorts {
             plain: door.addresses().tcp.first().map(SocketAddr::port),
             tls: door.addresses().tls.first().map(SocketAddr::port),
         };
         let firmware = firmware(&config);
-        let updates = Updates::new(
-            farm.clone(),
+        let (updating, shelf, rules) = (farm.clone(), firmware.shelf.clone(), firmware.rules);
+        let (told, ended, rate) = (
             intake.clone(),
-            firmware.shelf.clone(),
-            firmware.rules,
+            stop.clone(),
             config.firmware.bytes_per_second,
         );
-        tasks.spawn(updates.run(said, stop.clone()));
+        tasks.spawn(jobs::keep("updates of nodes", stop.clone(), move || {
+            Updates::new(updating.clone(), told.clone(), shelf.clone(), rules, rate)
+                .run(said.subscribe(), ended.clone())
+        }));
         let mut app = web_app(&farm, hardware, intake, &pulse, metrics, &config.data.dir).await?;
         app.options.mqtt = ports;
         app.options.authority = Some(Arc::new(authority.clone()));
         app.options.firmware = Some(firmware.clone());
-        let (dir, ended) = (config.data.dir.clone(), stop.clone());
         let ruled = Ruled {
             farm: farm.clone(),
             authority,
             shelf: firmware.shelf,
         };
-        tasks.spawn(async move {
-            if let Err(error) = control::serve(dir, ruled, ended).await {
-                tracing::error!(%error, "the command line cannot reach the running appliance");
-            }
-        });
+        take_orders(&config.data.dir, ruled, &tasks, &stop);
         let web = serve(&config.web.listen, &app, &tasks, &stop).await?;
         if config.homeassistant.enabled {
             let (farm, door, ended) = (farm.clone(), Arc::clone(&door), stop.clone());
@@ -329,6 +327,21 @@ async fn web_app(
             ..Options::default()
         },
     })
+}
+
+/// Takes orders of the command line. Cows are milked without them, too.
+fn take_orders(dir: &Path, ruled: Ruled, tasks: &TaskTracker, stop: &CancellationToken) {
+    let desk = match Desk::open(dir) {
+        Ok(desk) => Arc::new(desk),
+        Err(error) => {
+            tracing::error!(dir = %dir.display(), %error, "the command line cannot reach the running appliance: see to the data folder, then restart");
+            return;
+        }
+    };
+    let ended = stop.clone();
+    tasks.spawn(jobs::keep("orders", stop.clone(), move || {
+        control::serve(Arc::clone(&desk), ruled.clone(), ended.clone())
+    }));
 }
 
 /// Serves the pages on every address; the addresses that it got.

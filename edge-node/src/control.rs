@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::{
     firmware::FirmwareOrder,
     orders::{Joins, NewDevice, Order},
-    socket::serve,
+    socket::{Desk, serve},
 };
 use crate::{
     app, authority::FarmAuthority, cli, clock, config::Config, lock::DataLock, lock::LockError,

@@ -12,7 +12,7 @@ use farm_model::Clock;
 use firmware_protocol::{
     Ack, ClockQuality, FrameWriter, Full, Key, MAX_FRAME, Record, Sequence, TimeAnswer,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Letters that may wait.
@@ -90,22 +90,16 @@ impl Letter {
     }
 }
 
-/// Sends letters until `stop`.
+/// Sends letters until `stop`; one at a time does.
 pub(crate) async fn deliver(
-    mut letters: mpsc::Receiver<Letter>,
+    letters: Arc<Mutex<mpsc::Receiver<Letter>>>,
     farm: Farm,
     door: Arc<Door>,
     drivers: Arc<Drivers>,
     stop: CancellationToken,
 ) {
-    loop {
-        let letter = tokio::select! {
-            letter = letters.recv() => letter,
-            () = stop.cancelled() => None,
-        };
-        let Some(letter) = letter else {
-            return;
-        };
+    let mut letters = letters.lock().await;
+    while let Some(Some(letter)) = stop.run_until_cancelled(letters.recv()).await {
         let route = letter.to.clone();
         let Ok(frame) = letter.seal(&**farm.clock()) else {
             tracing::error!(

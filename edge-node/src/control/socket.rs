@@ -4,6 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::{fs::PermissionsExt as _, net::UnixStream as Blocking},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,34 +20,60 @@ use super::{
     Outcome, Ruled,
     orders::{self, Order},
 };
+
 /// Longest order: a list of every device of a large farm.
 const MAX_ORDER: u64 = 8 * 1024 * 1024;
 /// How long an order may take, its reading included.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait when the system has no descriptor for one more connection.
+const BREATH: Duration = Duration::from_millis(100);
 
 fn path(dir: &Path) -> PathBuf {
     dir.join("control.sock")
 }
 
-/// Takes orders, one after the other, until `stop`.
-///
-/// # Errors
-/// When the socket cannot be made.
-pub(crate) async fn serve(
-    dir: PathBuf,
-    ruled: Ruled,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let path = path(&dir);
-    // Nobody else has the folder: what is there was left by a process that died.
-    if path.exists() {
-        std::fs::remove_file(&path)?;
+/// Where orders come in. Dropping it takes the socket away.
+pub(crate) struct Desk {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Desk {
+    /// Opens it in the data folder `dir`.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub(crate) fn open(dir: &Path) -> std::io::Result<Self> {
+        let path = path(dir);
+        // Nobody else has the folder: what is there was left by a process that died.
+        if path.exists() {
+            std::fs::remove_file(&path)?;
+        }
+        let listener = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path })
     }
-    let listener = UnixListener::bind(&path)
-        .with_context(|| format!("cannot listen on {}", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    while let Some(taken) = stop.run_until_cancelled(listener.accept()).await {
-        let (stream, _) = taken?;
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(%error, "the socket for orders stays where it is");
+        }
+    }
+}
+
+/// Takes orders, one after the other, until `stop`.
+pub(crate) async fn serve(desk: Arc<Desk>, ruled: Ruled, stop: CancellationToken) {
+    while let Some(taken) = stop.run_until_cancelled(desk.listener.accept()).await {
+        let stream = match taken {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "an order of the command line cannot be taken");
+                tokio::time::sleep(BREATH).await;
+                continue;
+            }
+        };
         if !is_own(&stream) {
             tracing::warn!("another user of this machine tried to give orders and was not heard");
             continue;
@@ -55,8 +82,6 @@ pub(crate) async fn serve(
             tracing::warn!("an order of the command line took too long");
         }
     }
-    std::fs::remove_file(&path)?;
-    Ok(())
 }
 
 /// Whether the other end is this user or root.

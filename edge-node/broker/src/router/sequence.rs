@@ -1,7 +1,7 @@
 //! The one order of everything that is stored: steps wait here for the gate, and are done one after the other.
 
 use std::{
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak, atomic::Ordering},
 };
 
@@ -58,7 +58,11 @@ pub(crate) async fn run(mut steps: mpsc::UnboundedReceiver<Step>, router: Weak<R
         let Some(router) = router.upgrade() else {
             return;
         };
-        router.settle(step.work, step.reply, verdict);
+        // One message may be lost to a defect, not all that come after it.
+        let settle = AssertUnwindSafe(|| router.settle(step.work, step.reply, verdict));
+        if catch_unwind(settle).is_err() {
+            tracing::error!("a step of the MQTT door panicked: what it was about is not answered");
+        }
         drop(step.room);
     }
 }
