@@ -362,11 +362,7 @@ pub fn open(conn: &Connection) -> Result<Vec<Alert>, StoreError> {
          ORDER BY severity DESC, raised_at DESC, id DESC"
     ))?;
     let rows = statement.query_map([], read)?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect())
+    Ok(sql::known(rows)?)
 }
 
 /// How many alerts are open, critical ones and all.
@@ -397,11 +393,7 @@ pub fn history(
         params![before.map_or(i64::MAX, |b| b.0), limit as i64],
         read,
     )?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect())
+    Ok(sql::known(rows)?)
 }
 
 /// One alert.

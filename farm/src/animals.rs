@@ -219,11 +219,7 @@ pub fn known_tags(conn: &Connection) -> Result<Vec<(Tag, AnimalId)>, StoreError>
         [],
         |row| Ok(sql::tag_opt(row, 0)?.zip(sql::id_opt(row, 1)?)),
     )?;
-    let mut known: Vec<(Tag, AnimalId)> = rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut known: Vec<(Tag, AnimalId)> = sql::known(rows)?;
     known.dedup_by(|later, first| later.0 == first.0);
     Ok(known)
 }
@@ -240,11 +236,7 @@ pub fn worn_tags(conn: &Connection) -> Result<Vec<(Tag, AnimalId)>, StoreError> 
         [],
         |row| Ok(sql::tag_opt(row, 0)?.zip(sql::id_opt(row, 1)?)),
     )?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect())
+    Ok(sql::known(rows)?)
 }
 
 /// Tags and numbers that several animals have.
@@ -258,7 +250,7 @@ pub fn conflicts(conn: &Connection) -> Result<Vec<Conflict>, StoreError> {
          WHERE t.until_at IS NULL AND a.merged_into IS NULL GROUP BY tag HAVING count(DISTINCT animal) > 1",
     )?;
     let tags = statement.query_map([], |row| sql::tag_opt(row, 0))?;
-    for tag in tags.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+    for tag in sql::known(tags)? {
         let animals = ids(
             conn,
             "SELECT DISTINCT t.animal FROM animal_tag t JOIN animal a ON a.id = t.animal

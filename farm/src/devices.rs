@@ -195,11 +195,7 @@ pub fn list(conn: &Connection) -> Result<Vec<Device>, StoreError> {
         "SELECT {COLUMNS} FROM device d ORDER BY d.slug, d.id"
     ))?;
     let rows = statement.query_map([], read)?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect())
+    Ok(sql::known(rows)?)
 }
 
 /// One device.
@@ -279,11 +275,7 @@ pub fn overview(conn: &Connection, newest: &[LiveValue]) -> Result<Vec<DeviceRow
             device,
         }))
     })?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect())
+    Ok(sql::known(rows)?)
 }
 
 /// A row whose kind or link this program does not know is of a newer site; it is left out.

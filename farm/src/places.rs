@@ -115,11 +115,7 @@ pub fn list(conn: &Connection) -> Result<Vec<Place>, StoreError> {
         "SELECT {COLUMNS} FROM place ORDER BY kind, length(slug), slug, id"
     ))?;
     let rows = statement.query_map([], read)?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect())
+    Ok(sql::known(rows)?)
 }
 
 /// One place.

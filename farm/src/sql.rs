@@ -30,6 +30,13 @@ pub(crate) fn id_opt<T: From16>(row: &Row<'_>, column: usize) -> rusqlite::Resul
     Ok(row.get::<_, Option<[u8; 16]>>(column)?.map(T::from16))
 }
 
+/// The rows that this program knows what to make of; the others are of a newer site and are left out.
+pub(crate) fn known<T>(
+    rows: impl Iterator<Item = rusqlite::Result<Option<T>>>,
+) -> rusqlite::Result<Vec<T>> {
+    rows.filter_map(Result::transpose).collect()
+}
+
 /// A text column, empty when NULL: another site's row may have arrived only in part.
 pub(crate) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())

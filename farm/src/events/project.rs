@@ -113,11 +113,7 @@ pub(super) fn of_family(
          ORDER BY happened_at, site, seq"
     ))?;
     let rows = statement.query_map([animal.as_bytes()], read)?;
-    let mut events: Vec<AnimalEvent> = rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut events: Vec<AnimalEvent> = sql::known(rows)?;
     let voided: HashSet<FactId> = events
         .iter()
         .filter_map(|e| match e.body {

@@ -109,11 +109,7 @@ pub(super) fn facts_of(conn: &Connection, visit: VisitId) -> Result<Vec<Kept>, S
             fact,
         }))
     })?;
-    let mut facts: Vec<Kept> = rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut facts: Vec<Kept> = sql::known(rows)?;
     // A site's own facts keep their order even where its clock stepped back between them.
     facts.sort_by_key(|k| (k.fact.code() != 0, k.id.site, k.id.seq));
     Ok(facts)

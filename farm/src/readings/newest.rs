@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use farm_model::{DeviceId, Flaw, Milli, PlaceId, Quality, Quantity, Tag, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::{live::LiveValue, store::StoreError};
+use crate::{live::LiveValue, sql, store::StoreError};
 
 /// One look per series: `CROSS` keeps SQLite from walking through every reading instead.
 pub(super) const NEWEST: &str = "SELECT s.device, s.quantity, d.place, r.value, r.quality, r.flaw, r.at
@@ -91,11 +91,7 @@ pub fn last_tags(conn: &Connection) -> Result<Vec<LastTag>, StoreError> {
         "SELECT device, last_tag, last_tag_at FROM device_state WHERE last_tag IS NOT NULL ORDER BY last_tag_at DESC",
     )?;
     let rows = statement.query_map([], tag_row)?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect())
+    Ok(sql::known(rows)?)
 }
 
 fn tag_row(row: &Row<'_>) -> rusqlite::Result<Option<LastTag>> {
