@@ -101,7 +101,7 @@ async fn page(
         Some(who) => pin_pad(lang, who, &at.next, None),
         None => names(lang, &people, &at.next),
     };
-    Ok(frame(lang, &headers, &brand, t::who(lang), "/login", &body).into_response())
+    Ok(frame(lang, &headers, &brand, t::who(lang), "/login", body).into_response())
 }
 
 #[derive(Deserialize)]
@@ -151,7 +151,7 @@ async fn enter(
         Some(who) => pin_pad(lang, who, &attempt.next, Some(&text)),
         None => names(lang, &people, &attempt.next),
     };
-    let page = frame(lang, &headers, &brand, t::who(lang), "/login", &body);
+    let page = frame(lang, &headers, &brand, t::who(lang), "/login", body);
     Ok((status, page).into_response())
 }
 
@@ -180,13 +180,14 @@ fn frame(
     brand: &str,
     title: &str,
     path: &str,
-    body: &Markup,
+    body: Markup,
 ) -> Markup {
     let page = Page::new(lang, title)
         .theme(theme_of(headers))
         .preferences("/preferences")
         .path(path)
-        .body(html! { div.narrow.flow { (body) } });
+        .narrow()
+        .body(body);
     match brand {
         "" => page.render(),
         name => page.brand(name).render(),
@@ -240,7 +241,7 @@ async fn setup_page(
             (EmptyState::new(Icon::Lock, t::no_setup(lang), t::no_setup_text(lang)))
         },
     };
-    Ok(frame(lang, &headers, "", t::setup(lang), "/setup", &body).into_response())
+    Ok(frame(lang, &headers, "", t::setup(lang), "/setup", body).into_response())
 }
 
 async fn setup(
@@ -251,7 +252,7 @@ async fn setup(
 ) -> Result<Response, Error> {
     let refuse = |status, typed: &Typed| {
         let body = setup_form(lang, typed);
-        let page = frame(lang, &headers, "", t::setup(lang), "/setup", &body);
+        let page = frame(lang, &headers, "", t::setup(lang), "/setup", body);
         Ok((status, page).into_response())
     };
     match web.farm.write(Actor::System, auth::begin_setup).await {
@@ -323,7 +324,7 @@ fn read_setup(web: &Web, lang: Lang, typed: &mut Typed) -> Option<Owner> {
 
 fn setup_form(lang: Lang, typed: &Typed) -> Markup {
     html! {
-        form method="post" action="/setup" {
+        form.form method="post" action="/setup" {
             h1 { (t::setup(lang)) }
             p { (t::setup_text(lang)) }
             (typed.field("code", Field::text("code", t::setup_code(lang)).hint(t::setup_code_hint(lang)).required().autofocus()))
