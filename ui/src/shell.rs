@@ -3,56 +3,16 @@
 //! On a phone the menu is a bar at the thumb, on a desk a rail at the side; it is the same list. The first four entries of
 //! the menu fit the bar, the others are behind "More". What the menu holds is given by the caller.
 
+mod flash;
+mod theme;
+
 use maud::{DOCTYPE, Markup, html};
 
+pub use self::{
+    flash::{Flash, Tone, flash_bar},
+    theme::Theme,
+};
 use crate::{Lang, assets, components::avatar, icons::Icon, t};
-
-/// How bright the screens are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Theme {
-    /// As the device asks.
-    #[default]
-    Auto,
-    /// Dark on light.
-    Light,
-    /// Light on dark.
-    Dark,
-}
-
-impl Theme {
-    /// Every theme.
-    pub const ALL: &[Self] = &[Self::Auto, Self::Light, Self::Dark];
-
-    /// The name in cookies, forms and `data-theme`.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
-    }
-
-    /// The theme called `key`.
-    pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|t| t.key() == key)
-    }
-
-    fn name(self, lang: Lang) -> &'static str {
-        match self {
-            Self::Auto => t::theme_auto(lang),
-            Self::Light => t::theme_light(lang),
-            Self::Dark => t::theme_dark(lang),
-        }
-    }
-
-    fn icon(self) -> Icon {
-        match self {
-            Self::Auto => Icon::Contrast,
-            Self::Light => Icon::Sun,
-            Self::Dark => Icon::Moon,
-        }
-    }
-}
 
 /// An entry of the menu.
 #[derive(Clone, Debug)]
@@ -95,58 +55,6 @@ pub struct User {
     pub role: String,
     /// Where the "log out" form is posted.
     pub log_out: String,
-}
-
-/// What the last action did, said at the top of the next page.
-#[derive(Clone, Debug)]
-pub struct Flash {
-    /// How to take it.
-    pub tone: Tone,
-    /// What happened and what to do next.
-    pub text: String,
-    /// A link or a form beside it: undo, show.
-    pub action: Option<Markup>,
-}
-
-/// How a message is to be taken. Each has its own icon, so that colour is never alone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Tone {
-    /// Nothing special.
-    Neutral,
-    /// Worth knowing.
-    Info,
-    /// Done, all well.
-    Good,
-    /// Look at it soon.
-    Warn,
-    /// Act now.
-    Bad,
-}
-
-impl Tone {
-    /// Every tone.
-    pub const ALL: &[Self] = &[Self::Neutral, Self::Info, Self::Good, Self::Warn, Self::Bad];
-
-    /// The name in class attributes.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Neutral => "neutral",
-            Self::Info => "info",
-            Self::Good => "good",
-            Self::Warn => "warn",
-            Self::Bad => "bad",
-        }
-    }
-
-    /// The icon that says the same as the colour.
-    pub fn icon(self) -> Icon {
-        match self {
-            Self::Neutral | Self::Info => Icon::Info,
-            Self::Good => Icon::CheckRing,
-            Self::Warn => Icon::Warning,
-            Self::Bad => Icon::Stop,
-        }
-    }
 }
 
 /// The live stream that a page listens to; see `assets/live.js` for what it expects of the server.
@@ -520,17 +428,6 @@ pub fn alert_bell(lang: Lang, count: u32, href: &str) -> Markup {
     html! {
         a #alert-bell.tool.bell.ringing[count > 0] href=(href) aria-label=(label) title=(label) {
             (Icon::Bell) (badge_count(lang, count))
-        }
-    }
-}
-
-/// What the last action did, as a bar: also sent alone, in the element with id `flash`.
-pub fn flash_bar(flash: &Flash) -> Markup {
-    html! {
-        div.flash.(flash.tone.key()) role=(if flash.tone == Tone::Bad { "alert" } else { "status" }) {
-            (flash.tone.icon())
-            p { (flash.text) }
-            @if let Some(action) = &flash.action { (action) }
         }
     }
 }
