@@ -19,12 +19,13 @@ use std::{
 
 use bytes::Bytes;
 use edge_broker::{
-    BoxFuture, Change, Denied, Gate, Login, Permit, Publish, Qos, Refused, RefusedKind, Retained,
-    Stored,
+    BoxFuture, Carrier, Change, Denied, Entrant, Gate, Permit, Proof, Publish, Qos, Refused,
+    RefusedKind, Retained, Stay, Stored,
 };
 use farm::{
     Actor, Farm, devices,
     joins::{self, JoinError},
+    logins::{self, Login},
 };
 use farm_model::{Clock as _, DeviceId};
 use farm_web::Authority as _;
@@ -171,14 +172,52 @@ impl FarmGate {
     }
 }
 
+/// A connection of a device, for as long as it lasts.
+struct Inside {
+    farm: Farm,
+    device: DeviceId,
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.farm.live().leaves(self.device);
+    }
+}
+
 fn refused(kind: RefusedKind, reason: &str) -> BoxFuture<'static, Result<(), Refused>> {
     let reason = reason.to_owned();
     Box::pin(std::future::ready(Err(Refused { kind, reason })))
 }
 
 impl Gate for FarmGate {
-    fn authenticate(&self, login: Login) -> BoxFuture<'_, Result<Permit, Denied>> {
+    fn authenticate(&self, login: edge_broker::Login) -> BoxFuture<'_, Result<Permit, Denied>> {
         Box::pin(self.keeper.admit(login))
+    }
+
+    fn entered(&self, entrant: &Entrant<'_>) -> Stay {
+        let Some(Ok(Who::Device(device))) = entrant.user.map(str::parse) else {
+            return Box::new(());
+        };
+        let login = Login {
+            at: self.farm.clock().now().wall,
+            peer: entrant.peer.ip().to_canonical(),
+            carrier: match entrant.carrier {
+                Carrier::Tcp => logins::Carrier::Tcp,
+                Carrier::Tls => logins::Carrier::Tls,
+                Carrier::WebSocket => logins::Carrier::WebSocket,
+            },
+            proof: match entrant.proof {
+                Proof::Certificate => logins::Proof::Certificate,
+                Proof::Password => logins::Proof::Secret,
+            },
+        };
+        self.farm.live().enters(device, login);
+        // Nobody waits for it: when all come back at once, they share the commits that there are anyway.
+        self.intake.note(vec![Told::Login(device, login)]);
+        Box::new(Inside {
+            farm: self.farm.clone(),
+            device,
+        })
     }
 
     fn accept(&self, publish: Publish) -> BoxFuture<'static, Result<(), Refused>> {

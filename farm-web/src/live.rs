@@ -175,6 +175,10 @@ impl Hub {
     ) -> Subscription {
         let mut boards = self.boards.lock().await;
         let mut receivers = Vec::new();
+        // There are as many boards of single devices as are looked at.
+        boards.by_key.retain(|(topic, _), board| {
+            !matches!(topic, Topic::Device(_)) || board.sender.receiver_count() > 0
+        });
         for &topic in topics {
             let board = boards
                 .by_key
@@ -203,6 +207,15 @@ impl Hub {
             receivers,
             until,
         }
+    }
+
+    /// The topics of single devices that somebody looks at.
+    pub(crate) async fn watched_devices(&self) -> Vec<Topic> {
+        let boards = self.boards.lock().await;
+        let watched = boards.by_key.iter().filter(|((topic, _), board)| {
+            matches!(topic, Topic::Device(_)) && board.sender.receiver_count() > 0
+        });
+        watched.map(|((topic, _), _)| *topic).collect()
     }
 
     /// How many streams are open, each topic of each counted.

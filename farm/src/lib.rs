@@ -22,6 +22,7 @@ pub mod holds;
 pub mod inbox;
 pub mod joins;
 pub mod live;
+pub mod logins;
 pub mod milkings;
 pub mod mqtt;
 pub mod nodes;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     hearing::Hearing,
+    logins::{Login, Presence, Presences},
     store::{Change, StoreError},
 };
 
@@ -60,6 +61,7 @@ pub struct Live {
     values: RwLock<HashMap<(DeviceId, Quantity), LiveValue>>,
     hearing: Mutex<Hearing>,
     parlour: watch::Sender<Parlour>,
+    presences: Presences,
 }
 
 impl Live {
@@ -73,6 +75,7 @@ impl Live {
             values: RwLock::new(values),
             hearing: Mutex::new(hearing),
             parlour: watch::Sender::new(Parlour::default()),
+            presences: Presences::load(conn)?,
         })
     }
 
@@ -120,6 +123,26 @@ impl Live {
     /// When each device was heard. A panic while it was held leaves at worst a word unheard.
     pub(crate) fn hearing(&self) -> MutexGuard<'_, Hearing> {
         self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of a device at the MQTT door.
+    pub fn presence(&self, device: DeviceId) -> Presence {
+        self.presences.get(device)
+    }
+
+    /// Follows log-ins and the ends of connections of devices, without saying whose.
+    pub fn watch_presence(&self) -> watch::Receiver<()> {
+        self.presences.watch()
+    }
+
+    /// Says that a device has logged in and is connected once more; whoever does keeps it with [`crate::logins::put`], too.
+    pub fn enters(&self, device: DeviceId, login: Login) {
+        self.presences.enters(device, login);
+    }
+
+    /// Says that a connection of a device has ended.
+    pub fn leaves(&self, device: DeviceId) {
+        self.presences.leaves(device);
     }
 
     /// The parlour as it is now.

@@ -28,7 +28,7 @@ use self::{clocks::Clocks, session::Session};
 use crate::{
     acks::Settled,
     config::DoorConfig,
-    gate::Gate,
+    gate::{Carrier, Gate, Stay},
     router::{Attachment, Eviction, Router},
     rules::Fault,
     stats::{Counters, Reason},
@@ -55,6 +55,7 @@ pub(crate) struct Shared {
 /// Who is at the other end, as far as the transport knows.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    pub(crate) carrier: Carrier,
     /// The client certificate that TLS checked, as DER.
     pub(crate) certificate: Option<Bytes>,
 }
@@ -128,6 +129,8 @@ pub(crate) async fn serve<S>(
 struct Place {
     session: Session,
     attachment: Attachment,
+    /// Dropped with the connection.
+    _stay: Stay,
 }
 
 async fn stay<S>(
@@ -190,6 +193,7 @@ where
     let Place {
         session,
         attachment,
+        ..
     } = place;
     let (mut reader, mut writer) = tokio::io::split(io);
     let mailbox = Arc::clone(&session.mailbox);

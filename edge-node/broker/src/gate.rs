@@ -18,6 +18,13 @@ pub trait Gate: Send + Sync + 'static {
     /// What this client may do, or why it may not enter. Hashing of passwords belongs on its own thread.
     fn authenticate(&self, login: Login) -> BoxFuture<'_, Result<Permit, Denied>>;
 
+    /// Somebody who was let in has its place now. What comes back is dropped when the connection ends, however it does.
+    ///
+    /// As with [`Gate::accept`], it must neither wait nor call the door.
+    fn entered(&self, _entrant: &Entrant<'_>) -> Stay {
+        Box::new(())
+    }
+
     /// Takes one publish; resolves when it is on disk, or refused.
     ///
     /// Calls come in the order in which a connection's packets arrived, many before the first has resolved: take the place in
@@ -51,6 +58,43 @@ pub trait Gate: Send + Sync + 'static {
     fn sessions(&self) -> BoxFuture<'_, Stored> {
         Box::pin(ready(Stored::default()))
     }
+}
+
+/// What lives for as long as a connection.
+pub type Stay = Box<dyn Send + Sync>;
+
+/// A client that has its place inside.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Entrant<'a> {
+    /// [`Permit::identity`], or else the user name it gave.
+    pub user: Option<&'a str>,
+    /// Address it comes from.
+    pub peer: SocketAddr,
+    /// What carries its connection.
+    pub carrier: Carrier,
+    /// What it came with.
+    pub proof: Proof,
+}
+
+/// What carries a connection to the door.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// TCP alone.
+    Tcp,
+    /// TLS.
+    Tls,
+    /// WebSocket.
+    WebSocket,
+}
+
+/// With what a client came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proof {
+    /// A certificate.
+    Certificate,
+    /// A password, or nothing.
+    Password,
 }
 
 /// A client that asks to enter.

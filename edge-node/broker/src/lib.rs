@@ -41,7 +41,10 @@ mod stats;
 pub use acl::{Filter, InvalidFilter, Permit};
 pub use config::DoorConfig;
 pub use door::{Addresses, Door, Retain};
-pub use gate::{BoxFuture, Denied, Gate, Login, Publish, Refused, RefusedKind, Retained};
+pub use gate::{
+    BoxFuture, Carrier, Denied, Entrant, Gate, Login, Proof, Publish, Refused, RefusedKind,
+    Retained, Stay,
+};
 pub use lasting::{Addressee, Change, Letter, Options, RetainedAtSubscribe, Stored, StoredSession};
 pub use message::Qos;
 pub use rules::InvalidTopic;

@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     connection::{Peer, Shared, serve},
+    gate::Carrier,
     stats::Reason,
 };
 
@@ -94,6 +95,11 @@ async fn one(
     }
     let plain = Peer {
         address: peer,
+        carrier: match transport {
+            Transport::Tcp => Carrier::Tcp,
+            Transport::Tls(_) => Carrier::Tls,
+            Transport::WebSocket => Carrier::WebSocket,
+        },
         certificate: None,
     };
     // A task is as large as its largest part, for as long as it lives: what few need lies beside it.

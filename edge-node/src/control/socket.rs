@@ -89,7 +89,12 @@ fn is_own(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
     stream
         .peer_cred()
-        .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+        .is_ok_and(|peer| may_order(peer.uid(), own))
+}
+
+/// Whether the user `peer` may give orders to an appliance that runs as `own`.
+fn may_order(peer: u32, own: u32) -> bool {
+    peer == own || peer == 0
 }
 
 async fn answer(stream: UnixStream, ruled: &Ruled) {
@@ -133,4 +138,23 @@ pub(super) fn send(dir: &Path, order: &Order) -> anyhow::Result<Outcome> {
     let outcome: Result<Outcome, String> = serde_json::from_str(&answer)
         .context("the running appliance gave no answer that is understood: see its log")?;
     outcome.map_err(|text| anyhow!(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_taken_from_the_own_user_and_root_alone() {
+        for (peer, own, may) in [
+            (1000, 1000, true),
+            (0, 1000, true),
+            (0, 0, true),
+            (1001, 1000, false),
+            (1000, 0, false),
+            (65_534, 1000, false),
+        ] {
+            assert_eq!(may_order(peer, own), may, "{peer} to {own}");
+        }
+    }
 }

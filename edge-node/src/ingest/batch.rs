@@ -7,11 +7,12 @@ use edge_broker::Change;
 use edge_milking::Engine;
 use farm::{
     Farm, StoreError,
+    logins::Login,
     nodes::Node,
     readings::{Fate, IngestReport},
     retained::Retained,
 };
-use farm_model::Observation;
+use farm_model::{DeviceId, Observation};
 use tokio::time::Instant;
 
 use super::{
@@ -66,6 +67,7 @@ pub(super) struct Contents {
     pub(super) milkings: Vec<Observation>,
     pub(super) retained: Vec<Retained>,
     pub(super) sessions: Vec<Change>,
+    pub(super) logins: Vec<(DeviceId, Login)>,
     pub(super) nodes: Vec<Node>,
 }
 
@@ -77,6 +79,7 @@ impl Batch {
             milkings,
             retained,
             sessions,
+            logins,
             nodes,
         } = &self.contents;
         observations.len()
@@ -84,6 +87,7 @@ impl Batch {
             + milkings.len()
             + retained.len()
             + sessions.len()
+            + logins.len()
             + nodes.len()
     }
 
@@ -154,6 +158,7 @@ impl Batch {
         contents.milkings.append(&mut resolved.milkings);
         contents.retained.append(&mut resolved.retained);
         contents.sessions.append(&mut resolved.sessions);
+        contents.logins.append(&mut resolved.logins);
         contents.nodes.append(&mut resolved.nodes);
         self.leaving.letters.append(&mut resolved.letters);
         self.leaving.said.append(&mut resolved.said);

@@ -10,6 +10,7 @@ use edge_milking::{Alarm, AlarmChange, AlarmKind};
 use farm::{
     Actor, Farm, StoreError, Tx,
     alerts::{self, AlertKind, Subject},
+    logins,
     milkings::{self, MilkError},
     nodes,
     readings::{self, Fate},
@@ -45,6 +46,7 @@ enum Piece {
     Milking(usize),
     Retained(usize),
     Session(usize),
+    Login(usize),
     Node(usize),
     State(usize),
     Visit(usize),
@@ -84,6 +86,7 @@ impl Whole {
             milkings,
             retained,
             sessions: changes,
+            logins,
             nodes,
             ..
         } = &self.contents;
@@ -92,6 +95,7 @@ impl Whole {
             .chain((0..milkings.len()).map(Piece::Milking))
             .chain((0..retained.len()).map(Piece::Retained))
             .chain((0..changes.len()).map(Piece::Session))
+            .chain((0..logins.len()).map(Piece::Login))
             .chain((0..nodes.len()).map(Piece::Node))
             .chain((0..self.states.len()).map(Piece::State))
             .chain((0..self.visits.len()).map(Piece::Visit))
@@ -127,6 +131,10 @@ impl Whole {
                 }
                 Piece::Retained(i) => retained::put(tx, &self.contents.retained[i])?,
                 Piece::Session(i) => sessions::apply(tx, &self.contents.sessions[i])?,
+                Piece::Login(i) => {
+                    let (device, login) = &self.contents.logins[i];
+                    logins::put(tx, *device, login)?;
+                }
                 Piece::Node(i) => nodes::put(tx, &self.contents.nodes[i])?,
                 Piece::State(i) => {
                     let (stall, state) = &self.states[i];
@@ -188,6 +196,9 @@ impl Whole {
             Piece::Retained(i) => return self.contents.retained[i].payload.clone(),
             Piece::Session(i) => {
                 return format!("{:?}", self.contents.sessions[i]).into_bytes();
+            }
+            Piece::Login(i) => {
+                return format!("{:?}", self.contents.logins[i]).into_bytes();
             }
             Piece::Node(i) => return self.contents.nodes[i].state.clone().into_bytes(),
             Piece::State(i) => return self.states[i].1.clone().into_bytes(),

@@ -16,6 +16,7 @@ use edge_decode::{
 use farm::{
     Actor, Farm, StoreError, Tx,
     devices::{self, DeviceForm},
+    logins::Login,
     places,
     retained::Retained,
     text::{Name, Slug},
@@ -66,6 +67,8 @@ pub enum Told {
     Retained(Retained),
     /// A change of MQTT sessions.
     Session(Change),
+    /// A log-in of a device.
+    Login(DeviceId, Login),
 }
 
 impl Told {
@@ -87,6 +90,7 @@ pub(crate) struct Resolved {
     pub(crate) milkings: Vec<Observation>,
     pub(crate) retained: Vec<Retained>,
     pub(crate) sessions: Vec<Change>,
+    pub(crate) logins: Vec<(DeviceId, Login)>,
     /// What was seen of nodes.
     pub(crate) nodes: Vec<farm::nodes::Node>,
     /// What leaves after the commit: to nodes, and to whoever listens to them.
@@ -167,6 +171,7 @@ impl Devices {
             Told::Reject(reject) => into.rejects.push(reject),
             Told::Retained(retained) => into.retained.push(retained),
             Told::Session(change) => into.sessions.push(change),
+            Told::Login(device, login) => into.logins.push((device, login)),
             Told::Frame(frame) => self.nodes.frame(frame, farm, into).await?,
             Told::Errand(errand) => self.nodes.errand(errand, farm, into).await?,
             Told::Uplink { uplink, received } => self.uplink(uplink, received, farm, into).await?,

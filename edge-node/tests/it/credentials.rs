@@ -1,6 +1,11 @@
 //! The life of a device's credentials, with clients that others wrote and an appliance that runs meanwhile.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    process::Command,
+};
 
 use serde_json::{Value, json};
 
@@ -258,4 +263,50 @@ fn orders_are_for_the_appliances_own_user_and_say_what_is_wrong() {
         .machine
         .run(&["devices", "add", "m3", "--kind", "cow"], "");
     assert!(text(&usage.stderr).contains("milk_meter"), "{usage:?}");
+}
+
+/// Says an order into the socket, and prints the answer; nothing when it was not heard.
+const ORDER: &str = r#"
+import os, socket, sys
+os.setuid(int(sys.argv[2]))
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+try:
+    line.sendall(b"{}\n")
+    print(line.recv(100).decode())
+except (BrokenPipeError, ConnectionResetError):
+    print()
+"#;
+
+#[test]
+fn an_order_of_another_user_is_not_heard_even_where_the_file_would_let_it_in() {
+    let farm = Farm::new();
+    let socket = farm.machine.path("data/control.sock");
+    let order = |uid: u32| {
+        let said = Command::new("/usr/bin/python3")
+            .args(["-c", ORDER, socket.to_str().unwrap(), &uid.to_string()])
+            .output()
+            .unwrap();
+        (text(&said.stdout).trim().to_owned(), text(&said.stderr))
+    };
+    let own = socket.metadata().unwrap().uid();
+    let (answer, said) = order(own);
+    assert!(
+        answer.contains("does not know this order"),
+        "{answer} {said}"
+    );
+    const NOBODY: u32 = 65_534;
+    let (answer, said) = order(NOBODY);
+    assert_eq!(answer, "");
+    // Only root can become another user; whoever is not cannot even try.
+    assert!(said.contains("PermissionError"), "{said}");
+    if own == 0 {
+        for folder in [farm.machine.dir.path(), &farm.machine.path("data")] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
+        }
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(order(NOBODY), (String::new(), String::new()));
+        let log = farm.running.unwrap().end();
+        assert!(log.contains("another user of this machine"), "{log}");
+    }
 }

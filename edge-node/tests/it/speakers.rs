@@ -1,6 +1,10 @@
 //! Whose an observation is: a registered device's own, by its secret, through the real door and to the milking engine.
 
-use farm::{Farm, Options, devices, readings};
+use farm::{
+    Farm, Options, devices,
+    logins::{Carrier, Proof},
+    readings,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -167,7 +171,11 @@ fn what_a_registered_device_says_on_its_places_topic_is_its_own() {
             Ok::<_, farm::StoreError>((readings::stall_states(conn)?, reader))
         })
         .unwrap();
-    assert!(reader.is_some());
+    let presence = farm.live().presence(reader.unwrap().id);
+    let login = presence.last.unwrap();
+    assert_eq!(login.peer.to_string(), "127.0.0.1");
+    assert_eq!((login.carrier, login.proof), (Carrier::Tcp, Proof::Secret));
+    assert_eq!(presence.connections, 0);
     let (stall, state) = &states[0];
     assert_eq!((states.len(), stall.0), (1, 3));
     assert!(state.contains(TAG), "the milking engine heard: {state}");

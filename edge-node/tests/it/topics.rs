@@ -1,7 +1,12 @@
 //! MQTT topics through the whole pipeline: what makes a place, what rings, what counts once.
 
-use farm::{alerts::AlertKind, devices};
-use farm_model::{DeviceKind, Link, Milli, PlaceKind, Quantity, place::PlaceDetails};
+use edge_node::ingest::Told;
+use farm::{
+    alerts::AlertKind,
+    devices,
+    logins::{Carrier, Login, Proof},
+};
+use farm_model::{DeviceId, DeviceKind, Link, Milli, PlaceKind, Quantity, place::PlaceDetails};
 
 use crate::rig::Rig;
 
@@ -263,4 +268,31 @@ async fn a_meter_that_tells_whole_milkings_is_heard() {
         .unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].heard_at, Some(rig.now()));
+}
+
+#[tokio::test]
+async fn two_thousand_devices_that_log_in_at_once_share_a_few_commits() {
+    let rig = Rig::start();
+    let devices: Vec<DeviceId> = (0..2_000).map(|_| DeviceId::new()).collect();
+    let login = Login {
+        at: rig.now(),
+        peer: "10.0.0.7".parse().unwrap(),
+        carrier: Carrier::Tls,
+        proof: Proof::Secret,
+    };
+    let before = rig.farm.commits();
+    for device in &devices {
+        rig.intake.note(vec![Told::Login(*device, login)]);
+    }
+    // Whoever waits for its own is behind them.
+    rig.publish("farm/environment/barn/temp", r#"{"value": 21.5}"#)
+        .await;
+    let commits = rig.farm.commits() - before;
+    assert!(commits < 20, "{commits} commits");
+    let stored = "SELECT count(*) FROM device_login WHERE carrier = 'tls' AND proof = 'secret'";
+    assert_eq!(rig.count(stored).await, 2_000);
+    // A new start knows them, and that nobody is connected.
+    let rig = rig.killed().await;
+    let presence = rig.farm.live().presence(devices[7]);
+    assert_eq!((presence.last, presence.connections), (Some(login), 0));
 }

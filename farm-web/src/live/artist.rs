@@ -37,6 +37,9 @@ impl Artist {
             Topic::Sensors => pages::sensors::fragments(farm, lang).await,
             Topic::Inbox => pages::inbox::fragments(farm, lang).await,
             Topic::Devices => pages::devices::fragments(farm, &self.hardware, lang).await,
+            Topic::Device(device) => {
+                pages::devices::fragments_of(farm, &self.hardware, lang, device).await
+            }
             Topic::Firmware => pages::firmware::fragments(farm, self.rules, lang).await,
         }
     }
@@ -48,7 +51,7 @@ impl Draw for Artist {
             match self.fragments(topic, lang).await {
                 Ok(fragments) => Some(fragments),
                 Err(error) => {
-                    error.log("LIVE", topic.key());
+                    error.log("LIVE", &topic.key());
                     None
                 }
             }

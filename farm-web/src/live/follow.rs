@@ -20,33 +20,60 @@ const AGE: [Topic; 5] = [
     Topic::Today,
 ];
 
+/// Pages of which devices are drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those that a change names.
+    These,
+    /// All that somebody looks at.
+    All,
+}
+
 /// Starts following; ends by itself when the last clone of `web` is gone.
 pub(crate) fn follow(web: &Web) {
     let hub = Arc::downgrade(web.hub());
     let mut changes = web.farm.events().subscribe();
     let mut parlour = web.farm.live().watch_parlour();
+    let mut presence = web.farm.live().watch_presence();
     tokio::spawn(async move {
         let mut age = tokio::time::interval(AGEING);
         loop {
             let mut dirty = BTreeSet::new();
+            let mut devices = Which::These;
             tokio::select! {
                 resume = changes.next() => match resume {
                     Resume::Events(events) => {
-                        dirty.extend(events.iter().flat_map(|e| Topic::touched_by(&e.change)));
+                        for event in &events {
+                            dirty.extend(Topic::touched_by(&event.change).iter().copied());
+                            dirty.extend(Topic::of_device(&event.change));
+                        }
                     }
-                    Resume::Gap(_) => dirty.extend(Topic::ALL),
+                    Resume::Gap(_) => {
+                        dirty.extend(Topic::ALL);
+                        devices = Which::All;
+                    }
                 },
                 changed = parlour.changed() => match changed {
                     Ok(()) => {
-                        dirty.insert(&Topic::Parlour);
+                        dirty.insert(Topic::Parlour);
                     }
                     Err(_) => return,
                 },
-                _ = age.tick() => dirty.extend(&AGE),
+                changed = presence.changed() => match changed {
+                    Ok(()) => devices = Which::All,
+                    Err(_) => return,
+                },
+                _ = age.tick() => {
+                    dirty.extend(AGE);
+                    devices = Which::All;
+                }
             }
             let Some(hub) = hub.upgrade() else { return };
+            if devices == Which::All {
+                dirty.extend(hub.watched_devices().await);
+            }
             for topic in dirty {
-                hub.refresh(*topic).await;
+                hub.refresh(topic).await;
             }
             drop(hub);
             tokio::time::sleep(TOGETHER).await;

@@ -1,30 +1,45 @@
 //! What can be followed live, who may, and which change of the farm touches which topic.
 
+use std::borrow::Cow;
+
 use farm::Change;
-use farm_model::staff::Role;
+use farm_model::{DeviceId, staff::Role};
 
 macro_rules! topics {
     ($($(#[$doc:meta])* $name:ident = $key:literal, $role:ident;)*) => {
         /// Something that a page follows.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub(crate) enum Topic { $($(#[$doc])* $name,)* }
+        pub(crate) enum Topic {
+            $($(#[$doc])* $name,)*
+            /// One device's page.
+            Device(DeviceId),
+        }
 
         impl Topic {
-            /// Every topic.
+            /// Every topic but those of single devices.
             pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The name in addresses.
-            pub(crate) fn key(self) -> &'static str {
-                match self { $(Self::$name => $key,)* }
+            pub(crate) fn key(self) -> Cow<'static, str> {
+                match self {
+                    $(Self::$name => $key.into(),)*
+                    Self::Device(device) => format!("{ONE_DEVICE}{device}").into(),
+                }
             }
 
             /// The least role that may follow it; the same as that of the page it belongs to.
             pub(crate) fn needs(self) -> Role {
-                match self { $(Self::$name => Role::$role,)* }
+                match self {
+                    $(Self::$name => Role::$role,)*
+                    Self::Device(_) => Role::Manager,
+                }
             }
         }
     };
 }
+
+/// Before the device in the name of its topic.
+const ONE_DEVICE: &str = "device:";
 
 topics! {
     /// The bell in every page's head, and the list of open alerts.
@@ -50,7 +65,20 @@ topics! {
 impl Topic {
     /// The topic called `key`.
     pub(crate) fn from_key(key: &str) -> Option<Self> {
+        if let Some(device) = key.strip_prefix(ONE_DEVICE) {
+            return device.parse().ok().map(Self::Device);
+        }
         Self::ALL.iter().copied().find(|t| t.key() == key)
+    }
+
+    /// The topic of the device that `change` touches, if it touches one.
+    pub(crate) fn of_device(change: &Change) -> Option<Self> {
+        match change {
+            Change::Reading { device, .. }
+            | Change::Identified { device, .. }
+            | Change::Device { device } => Some(Self::Device(*device)),
+            _ => None,
+        }
     }
 
     /// The topics that `change` touches.

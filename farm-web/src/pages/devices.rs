@@ -17,7 +17,7 @@ use farm::{
 use farm_model::{Link, device::RegisterMap, staff::Role};
 use ui::Lang;
 
-pub(crate) use self::list::fragments;
+pub(crate) use self::{device::fragments_of, list::fragments};
 use super::{Ctx, context::Done};
 use crate::{
     access::{Needs, Routes},

@@ -6,12 +6,13 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
+use farm::logins::{Carrier, Login, Proof};
 use farm_model::live::Phase;
 use http_body_util::BodyExt as _;
 
 use crate::{
     client::{As, Site},
-    seed::Seeded,
+    seed::{self, Seeded},
 };
 
 /// A stream that is read event by event.
@@ -131,4 +132,28 @@ async fn a_worker_cannot_follow_what_is_a_managers() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     let unknown = site.get("/live?topics=weather", worker).await;
     assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn one_devices_page_says_at_once_whether_it_is_connected() {
+    let (site, seeded) = Site::full().await;
+    let path = format!("/live?topics=device:{}", seeded.probe);
+    let refused = site.get(&path, As::Session(&seeded.worker)).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let mut stream = Stream::open(&site, &seeded.manager, &path, None).await;
+    stream.until("It has not logged in yet").await;
+    let live = site.farm.live();
+    let login = Login {
+        at: seed::NOW,
+        peer: "10.0.0.7".parse().unwrap(),
+        carrier: Carrier::Tls,
+        proof: Proof::Certificate,
+    };
+    live.enters(seeded.probe, login);
+    let event = stream.until("Connected now").await;
+    for word in ["id=\"device-presence\"", "TLS", "Certificate", "10.0.0.7"] {
+        assert!(event.contains(word), "{word}: {event}");
+    }
+    live.leaves(seeded.probe);
+    stream.until("Not connected").await;
 }

@@ -20,7 +20,7 @@ use crate::{
     acl::{Filter, Permit},
     codec::{Connect, Encoder, Refusal, Version, decode_connect},
     frame::{self, Frame},
-    gate::{Denied, Login},
+    gate::{Denied, Entrant, Login, Proof},
     router::{Asked, Attachment, Ends, Unattached},
     rules::{Fault, check_topic},
     stats::Reason,
@@ -43,12 +43,22 @@ where
     let entered = enter(shared, io, input, peer).await;
     let entered = match entered {
         Ok((mut session, attachment, properties)) => {
+            let stay = shared.gate.entered(&Entrant {
+                user: attachment.publisher.user.as_deref(),
+                peer: peer.address,
+                carrier: peer.carrier,
+                proof: match peer.certificate {
+                    Some(_) => Proof::Certificate,
+                    None => Proof::Password,
+                },
+            });
             session
                 .encoder
                 .welcome(&mut session.output, attachment.present, properties);
             return Some(Box::new(Place {
                 session,
                 attachment,
+                _stay: stay,
             }));
         }
         Err(refused) => refused,

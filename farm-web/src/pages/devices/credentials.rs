@@ -9,7 +9,10 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use farm::credentials::{self, Certificate, Credentials, Standing};
+use farm::{
+    credentials::{self, Certificate, Credentials, Standing},
+    logins::{Carrier, Presence, Proof},
+};
 use farm_model::{Device, DeviceId, Link, Place, UnixMillis};
 use maud::{Markup, html};
 use ui::{
@@ -37,6 +40,10 @@ pub(crate) mod t {
         user = "User name" / "ইউজার নাম";
         secret = "Secret" / "গোপন কোড";
         none = "none" / "নেই";
+        last_login = "Last log-in" / "শেষবার ঢুকেছে";
+        never = "It has not logged in yet." / "এখনো ঢোকেনি।";
+        connected = "Connected now" / "এখন সংযুক্ত";
+        not_connected = "Not connected" / "সংযুক্ত নয়";
         since(day) = "since {day}" / "{day} থেকে";
         make_secret = "Make its secret" / "গোপন কোড বানান";
         new_secret = "New secret" / "নতুন গোপন কোড";
@@ -115,6 +122,7 @@ impl Held {
         html! {
             section.section #credentials {
                 h2 { (t::title(lang)) }
+                (presence(lang, ctx.web.farm.live().presence(device.id), ctx.now.wall))
                 @if self.has_any() {
                     (facts(&self.facts(ctx, device)))
                     div.actions {
@@ -312,6 +320,27 @@ fn authority_of(web: &Web) -> Result<Arc<dyn Authority>, Error> {
 }
 
 /// A PEM file to keep; `name` is a short name.
+/// Whether it is connected, and how it logged in last.
+pub(super) fn presence(lang: Lang, presence: Presence, now: UnixMillis) -> Markup {
+    let connected = match presence.connections {
+        0 => Badge::new(Tone::Neutral, t::not_connected(lang)),
+        _ => Badge::new(Tone::Good, t::connected(lang)),
+    };
+    html! {
+        p.cluster.tight #device-presence {
+            @if let Some(login) = presence.last {
+                (connected)
+                span.hint {
+                    (t::last_login(lang)) " " (time_ago(lang, login.at.0, now.0)) " · "
+                    (match login.carrier { Carrier::Tcp => "TCP", Carrier::Tls => "TLS", Carrier::WebSocket => "WebSocket" }) " · "
+                    (match login.proof { Proof::Secret => t::secret(lang), Proof::Certificate => t::certificate(lang) }) " · "
+                    code { (login.peer) }
+                }
+            } @else { span.hint { (t::never(lang)) } }
+        }
+    }
+}
+
 fn file(name: &str, text: String) -> Response {
     let disposition = format!("attachment; filename=\"{name}.pem\"");
     let headers = [

@@ -1,11 +1,16 @@
 //! One device: how it fares and what to do, its values, its registers, what of it was refused, and what it is.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use farm::devices::{self, DeviceRow, Enabled};
-use farm_model::{Device, DeviceId};
+use farm::{
+    Farm,
+    devices::{self, DeviceRow, Enabled},
+};
+use farm_model::{Device, DeviceId, UnixMillis};
 use maud::{Markup, html};
 use ui::{
     Lang,
@@ -15,14 +20,21 @@ use ui::{
 };
 
 use super::{
-    Ctx, Done, MANAGER, credentials::Held, endpoint, list::View, map_of, refused::Refused,
+    Ctx, Done, MANAGER,
+    credentials::{self, Held},
+    endpoint,
+    list::View,
+    map_of,
+    refused::Refused,
     registers, transport,
 };
 use crate::{
     access::Routes,
     app::Web,
     auth::Me,
+    border::Hardware,
     error::{Error, Reason},
+    live::{Fragment, Topic},
     words::{self, t as w},
 };
 
@@ -70,15 +82,37 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
         div.split {
             div.flow {
                 (credentials.section(&ctx, device, view.place(row)))
-                (values(lang, &ctx, device))
+                (values(lang, &ctx.web.farm, device, view.now))
                 @if let Some(map) = map_of(&device.link) { (registers::section(lang, device, map)) }
                 (refused.section(lang, view.now))
             }
             (Card::new(t::about(lang), about(lang, row, &view)))
         }
     };
-    let page = ctx.page(&device.name, &[]).wide().body(body);
+    let page = ctx
+        .page(&device.name, &[Topic::Device(id)])
+        .wide()
+        .body(body);
     Ok(page.render().into_response())
+}
+
+/// The parts of a device's page that change by themselves; none when there is no such device.
+pub(crate) async fn fragments_of(
+    farm: &Farm,
+    hardware: &Arc<dyn Hardware>,
+    lang: Lang,
+    id: DeviceId,
+) -> Result<Vec<Fragment>, Error> {
+    let view = View::load(farm, hardware).await?;
+    let Some(row) = view.rows.iter().find(|r| r.device.id == id) else {
+        return Ok(Vec::new());
+    };
+    let presence = credentials::presence(lang, farm.live().presence(id), view.now);
+    Ok(vec![
+        Fragment::new("device-condition", condition(lang, row, &view)),
+        Fragment::new("device-presence", presence),
+        Fragment::new("device-values", values(lang, farm, &row.device, view.now)),
+    ])
 }
 
 /// How it fares, what to do about it, and the driver's own words.
@@ -87,7 +121,7 @@ fn condition(lang: Lang, row: &DeviceRow, view: &View) -> Markup {
     let error = view.drivers.get(&row.device.id);
     let error = error.and_then(|driver| driver.error.as_ref());
     html! {
-        div.condition {
+        div.condition #device-condition {
             p.cluster.tight {
                 (state.badge(lang))
                 @if let Some(at) = row.heard_at { span.hint { (super::t::heard(lang)) " " (time_ago(lang, at.0, view.now.0)) } }
@@ -130,16 +164,16 @@ fn switch(lang: Lang, device: &Device) -> Markup {
     html! { form method="post" action={ "/devices/" (device.id) "/" (deed) } { (button) } }
 }
 
-fn values(lang: Lang, ctx: &Ctx, device: &Device) -> Markup {
-    let mut values = ctx.web.farm.live().values();
+fn values(lang: Lang, farm: &Farm, device: &Device, now: UnixMillis) -> Markup {
+    let mut values = farm.live().values();
     values.retain(|v| v.device == device.id);
     html! {
-        section.section {
+        section.section #device-values {
             h2 { (t::values(lang)) }
             @if values.is_empty() { p.hint { (t::no_values(lang)) } }
             @else {
                 ul.readings {
-                    @for value in &values { (crate::pages::sensors::reading(lang, value, Some(device), ctx.now.wall)) }
+                    @for value in &values { (crate::pages::sensors::reading(lang, value, Some(device), now)) }
                 }
             }
         }
