@@ -11,7 +11,9 @@
 //! packed here, from typed values. A site speaks for itself alone, and a hub for everyone but us. All functions run inside the
 //! caller's transaction, and an `Err` means that it must be rolled back.
 //!
-//! Not built yet: the wire format, the exchange's state machines, the HTTP client and endpoint around them, enrolment, and a
+//! [`wire`] packs spans and runs into the bytes of an exchange.
+//!
+//! Not built yet: the exchange's state machines, the HTTP client and endpoint around them, enrolment, and a
 //! new identity for a restored file.
 
 pub mod facts;
@@ -21,6 +23,7 @@ pub mod records;
 pub mod schema;
 pub mod site;
 pub mod value;
+pub mod wire;
 
 pub use schema::Replicated;
 pub use site::{Sender, Site};

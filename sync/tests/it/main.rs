@@ -1,6 +1,8 @@
 //! Replicas with the real extension in real files' stead: SQLite in memory.
 
+mod dice;
 mod facts;
 mod farm;
 mod merging;
 mod records;
+mod wire;

@@ -1,0 +1,178 @@
+//! One column of many rows, in the layout that compresses best for what it holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Value;
+
+/// Memory of one value beside its bytes, with its share of a row.
+const PER_VALUE: usize = 64;
+
+/// A column of values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Packed {
+    /// The same in each row.
+    Same(Value),
+    /// Whole numbers as they are.
+    Numbers(Vec<i64>),
+    /// Whole numbers, each as its distance from the one before.
+    Steps(Vec<i64>),
+    /// Bytes of one length, the first byte of each, then the second: what identities share at their front lies together.
+    Wide {
+        /// Bytes of each value.
+        width: u32,
+        /// All of them.
+        planes: Vec<u8>,
+    },
+    /// Anything else.
+    Mixed(Vec<Value>),
+}
+
+/// What a message may still take of memory when it is unpacked.
+pub(super) struct Budget(usize);
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn take(&mut self, bytes: usize) -> Option<()> {
+        self.0 = self.0.checked_sub(bytes)?;
+        Some(())
+    }
+
+    /// Accounts for so many rows of so many columns; rows without a column cost as well.
+    pub(super) fn rows(&mut self, rows: u32, columns: usize) -> Option<usize> {
+        let rows = usize::try_from(rows).ok()?;
+        self.take(
+            rows.checked_mul(columns.checked_add(1)?)?
+                .checked_mul(PER_VALUE)?,
+        )?;
+        Some(rows)
+    }
+}
+
+impl Packed {
+    pub(super) fn of<'a>(values: impl Iterator<Item = &'a Value>) -> Self {
+        let values: Vec<&Value> = values.collect();
+        if let Some((first, rest)) = values.split_first() {
+            if rest.iter().all(|value| value == first) {
+                return Self::Same((*first).clone());
+            }
+            if let Some(numbers) = values.iter().map(|value| integer(value)).collect() {
+                return Self::of_integers(numbers);
+            }
+            if let Some(packed) = Self::of_wide(&values) {
+                return packed;
+            }
+        }
+        Self::Mixed(values.into_iter().cloned().collect())
+    }
+
+    pub(super) fn of_numbers(numbers: impl Iterator<Item = i64>) -> Self {
+        let numbers: Vec<i64> = numbers.collect();
+        match numbers.first() {
+            Some(first) if numbers.iter().all(|n| n == first) => Self::Same(Value::Integer(*first)),
+            _ => Self::of_integers(numbers),
+        }
+    }
+
+    fn of_integers(numbers: Vec<i64>) -> Self {
+        let mut before = 0_i64;
+        let steps: Vec<i64> = numbers
+            .iter()
+            .map(|&n| n.wrapping_sub(std::mem::replace(&mut before, n)))
+            .collect();
+        if weight(&steps) < weight(&numbers) {
+            Self::Steps(steps)
+        } else {
+            Self::Numbers(numbers)
+        }
+    }
+
+    fn of_wide(values: &[&Value]) -> Option<Self> {
+        let blobs: Vec<&[u8]> = values
+            .iter()
+            .map(|value| match value {
+                Value::Blob(bytes) => Some(bytes.as_slice()),
+                _ => None,
+            })
+            .collect::<Option<_>>()?;
+        let width = blobs.first()?.len();
+        if width == 0 || blobs.iter().any(|blob| blob.len() != width) {
+            return None;
+        }
+        let planes = (0..width)
+            .flat_map(|n| blobs.iter().map(move |blob| blob[n]))
+            .collect();
+        Some(Self::Wide {
+            width: u32::try_from(width).ok()?,
+            planes,
+        })
+    }
+
+    /// The values again; `None` when there are not as many as rows, or they would take too much memory.
+    pub(super) fn expand(self, rows: usize, budget: &mut Budget) -> Option<Vec<Value>> {
+        let values = match self {
+            Self::Same(value) => {
+                budget.take(rows.checked_mul(value.weight())?)?;
+                vec![value; rows]
+            }
+            Self::Wide { width, planes } => {
+                let width = usize::try_from(width).ok()?;
+                budget.take(planes.len())?;
+                if width == 0 || planes.len() != width.checked_mul(rows)? {
+                    return None;
+                }
+                (0..rows)
+                    .map(|row| Value::Blob((0..width).map(|n| planes[n * rows + row]).collect()))
+                    .collect()
+            }
+            Self::Mixed(values) => values,
+            numbers => numbers
+                .expand_numbers(rows, budget)?
+                .into_iter()
+                .map(Value::Integer)
+                .collect(),
+        };
+        (values.len() == rows).then_some(values)
+    }
+
+    /// The same for a column that can only hold whole numbers.
+    pub(super) fn expand_numbers(self, rows: usize, budget: &mut Budget) -> Option<Vec<i64>> {
+        budget.take(rows.checked_mul(size_of::<i64>())?)?;
+        let numbers = match self {
+            Self::Same(Value::Integer(n)) => vec![n; rows],
+            Self::Numbers(numbers) => numbers,
+            Self::Steps(steps) => steps
+                .into_iter()
+                .scan(0_i64, |at, step| {
+                    *at = at.wrapping_add(step);
+                    Some(*at)
+                })
+                .collect(),
+            _ => return None,
+        };
+        (numbers.len() == rows).then_some(numbers)
+    }
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Integer(n) => Some(*n),
+        _ => None,
+    }
+}
+
+/// Bytes of zigzag varints.
+fn weight(numbers: &[i64]) -> u32 {
+    numbers
+        .iter()
+        .map(|n| {
+            1 + ((n << 1) ^ (n >> 63))
+                .cast_unsigned()
+                .checked_ilog2()
+                .unwrap_or(0)
+                / 7
+        })
+        .sum()
+}
