@@ -14,6 +14,7 @@ pub mod rfid;
 pub mod tank;
 pub mod topics;
 pub mod w1;
+pub mod zigbee;
 
 pub use plausible::PlausibleTemperature;
 pub use tank::level_from_distance;

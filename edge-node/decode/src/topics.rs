@@ -303,7 +303,8 @@ fn read_id(id: Option<Scalar>) -> Result<Option<String>, TopicReject> {
 /// Unix numbers below this are seconds, from it on milliseconds: the year 5138, or March 1973.
 const MILLIS_FROM: f64 = 1e11;
 
-fn read_timestamp(timestamp: Option<Scalar>) -> Result<Option<UnixMillis>, TopicReject> {
+/// A moment as RFC 3339 text, or in Unix seconds or milliseconds.
+pub(crate) fn read_timestamp(timestamp: Option<Scalar>) -> Result<Option<UnixMillis>, TopicReject> {
     let millis = match timestamp {
         None | Some(Scalar::Null) => return Ok(None),
         Some(Scalar::Text(text)) => return rfc3339(&text).map(Some),

@@ -321,6 +321,7 @@ fn describe(device: &Device) -> String {
         Link::OneWire { rom } => format!("1-wire {rom}"),
         Link::Mqtt { .. } => "MQTT".to_owned(),
         Link::ChirpStack { dev_eui, .. } => format!("LoRaWAN {dev_eui}"),
+        Link::Zigbee { name } => format!("Zigbee {name}"),
         Link::Node { port, .. } => format!("node {port}"),
         Link::Http => "HTTP".to_owned(),
     }

@@ -11,9 +11,14 @@ use super::{joining, who::Who};
 
 /// Topics that holders of tokens, and whoever is trusted by address, may tell readings on. A node's frames prove by
 /// themselves whose they are, so that a gateway may carry them.
-const TELL: [&str; 3] = ["farm/#", "application/#", "khamar/node/+/up"];
-/// Topics that they may listen to.
-const LISTEN: [&str; 3] = ["farm/#", "khamar/#", "homeassistant/#"];
+const TELL: [&str; 4] = [
+    "farm/#",
+    "application/#",
+    "zigbee2mqtt/#",
+    "khamar/node/+/up",
+];
+/// Topics that they may listen to. Zigbee2MQTT hears its requests where it tells its states.
+const LISTEN: [&str; 4] = ["farm/#", "zigbee2mqtt/#", "khamar/#", "homeassistant/#"];
 
 /// What the holder of a token of this scope may do; whoever is trusted by address may as much as `Scope::Observe`.
 pub(super) fn of_scope(who: &Who, scope: Scope) -> Permit {

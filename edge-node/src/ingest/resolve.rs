@@ -12,6 +12,7 @@ use edge_broker::Change;
 use edge_decode::{
     chirpstack::{self, Uplink},
     topics::{self, Target, TopicMessage},
+    zigbee::{self, Report},
 };
 use farm::{
     Actor, Farm, StoreError, Tx,
@@ -23,6 +24,7 @@ use farm::{
 };
 use farm_model::{
     Body, Device, DeviceId, DeviceKind, Link, Observation, Place, PlaceKind, Quantity, Stamp,
+    UnixMillis,
 };
 use rusqlite::Connection;
 
@@ -54,6 +56,13 @@ pub enum Told {
     Uplink {
         /// What it says.
         uplink: Uplink,
+        /// When it was received.
+        received: Stamp,
+    },
+    /// The state of a Zigbee device.
+    Report {
+        /// What it says.
+        report: Report,
         /// When it was received.
         received: Stamp,
     },
@@ -114,6 +123,7 @@ pub(crate) struct Devices {
     /// Whether a device is the one to speak of a target; few, because the door lets each speak of its own alone.
     voices: HashMap<(DeviceId, Target), Voice>,
     collars: HashMap<String, Device>,
+    zigbee: HashMap<String, DeviceId>,
     nodes: Nodes,
     repeats: Repeats,
     /// Whether a message has made a device since somebody asked.
@@ -126,6 +136,7 @@ impl Devices {
         self.targets.clear();
         self.voices.clear();
         self.collars.clear();
+        self.zigbee.clear();
     }
 
     /// Whether a message has made a device since this was asked last.
@@ -175,6 +186,7 @@ impl Devices {
             Told::Frame(frame) => self.nodes.frame(frame, farm, into).await?,
             Told::Errand(errand) => self.nodes.errand(errand, farm, into).await?,
             Told::Uplink { uplink, received } => self.uplink(uplink, received, farm, into).await?,
+            Told::Report { report, received } => self.report(report, received, farm, into).await?,
             Told::Topic {
                 message,
                 received,
@@ -309,6 +321,43 @@ impl Devices {
             }));
         Ok(())
     }
+
+    async fn report(
+        &mut self,
+        report: Report,
+        received: Stamp,
+        farm: &Farm,
+        resolved: &mut Resolved,
+    ) -> Result<(), StoreError> {
+        if report.bodies.is_empty() {
+            // Buttons and lamps: nothing here for a device to stand for.
+            return Ok(());
+        }
+        let device = match self.zigbee.get(&report.name) {
+            Some(device) => *device,
+            None => {
+                let name = report.name.clone();
+                let Some(device) = make(farm, move |tx| ensure_zigbee(tx, &name)).await? else {
+                    let name = report.name.as_bytes();
+                    resolved.rejects.push(crowded("zigbee2mqtt", name));
+                    return Ok(());
+                };
+                self.zigbee.insert(report.name, device);
+                device
+            }
+        };
+        let at = report.at.map_or(received, |wall| received.told(wall));
+        let observed = report.bodies.into_iter().map(|body| Observation {
+            device,
+            at,
+            // A bridge that starts tells again what it heard before it stopped, in the same words.
+            key: report.at.map(|at| zigbee_key(at, &body)),
+            body,
+            raw: Vec::new(),
+        });
+        resolved.observations.extend(observed);
+        Ok(())
+    }
 }
 
 /// Which message a publish on `topic` is, if the farm listens to it at all.
@@ -328,6 +377,12 @@ pub fn read_publish(topic: &str, payload: &[u8], received: Stamp) -> Option<Told
         }
         return Some(match chirpstack::decode(topic, payload) {
             Ok(uplink) => Told::Uplink { uplink, received },
+            Err(error) => reject(error.key()),
+        });
+    }
+    if topic.starts_with("zigbee2mqtt/") {
+        return Some(match zigbee::decode(zigbee::name_of(topic)?, payload) {
+            Ok(report) => Told::Report { report, received },
             Err(error) => reject(error.key()),
         });
     }
@@ -479,6 +534,45 @@ fn ensure_uplink(tx: &mut Tx<'_>, eui: &str) -> Result<Option<Device>, StoreErro
     };
     let id = devices::ensure(tx, &form).map_err(device_store_only)?;
     devices::get(tx.conn(), id)
+}
+
+fn ensure_zigbee(tx: &mut Tx<'_>, name: &str) -> Result<Option<DeviceId>, StoreError> {
+    let known = devices::list(tx.conn())?.into_iter().find(
+        |d| matches!(&d.link, Link::Zigbee { name: known } if known.eq_ignore_ascii_case(name)),
+    );
+    if let Some(device) = known {
+        return Ok(Some(device.id));
+    }
+    if devices::count(tx.conn())? >= MOST_DEVICES {
+        return Ok(None);
+    }
+    let slug = slug_of(&format!("zigbee-{name}"));
+    let form = DeviceForm {
+        name: Name::new(slug.as_str()).expect("a slug is a short line"),
+        slug,
+        kind: DeviceKind::Sensor,
+        link: Link::Zigbee {
+            name: name.to_owned(),
+        },
+        place: None,
+        expect_every_s: None,
+    };
+    devices::ensure(tx, &form)
+        .map(Some)
+        .map_err(device_store_only)
+}
+
+/// What was heard of a Zigbee device at a moment: the same words at the same moment are one observation.
+fn zigbee_key(at: UnixMillis, body: &Body) -> String {
+    match body {
+        Body::Measured {
+            quantity, value, ..
+        } => {
+            let value = value.map_or_else(String::new, |value| value.to_string());
+            format!("{}/{quantity}/{value}", at.0)
+        }
+        _ => at.0.to_string(),
+    }
 }
 
 /// A slug from a name that a topic allows: any script, folded to what a slug may be.

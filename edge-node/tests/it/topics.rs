@@ -173,6 +173,39 @@ async fn an_unknown_lorawan_device_appears_and_counts_each_uplink_once() {
 }
 
 #[tokio::test]
+async fn a_zigbee_device_appears_and_what_its_bridge_repeats_counts_once() {
+    let rig = Rig::start();
+    let topic = "zigbee2mqtt/barn/air";
+    let payload = r#"{"temperature": 31.5, "humidity": 78, "battery": 90, "voltage": 2950, "linkquality": 70,
+        "last_seen": "2026-01-05T04:00:00.120Z"}"#;
+    assert_eq!(rig.publish(topic, payload).await.stored, 3);
+    assert_eq!(rig.publish(topic, payload).await.duplicates, 3);
+    let found = rig
+        .farm
+        .read(|conn| devices::find(conn, "zigbee-barn-air"))
+        .await;
+    let device = found.unwrap().expect("a person can now place it");
+    assert!(matches!(&device.link, Link::Zigbee { name } if name == "barn/air"));
+    let value = |quantity| rig.farm.live().value(device.id, quantity).map(|v| v.value);
+    assert_eq!(value(Quantity::Battery), Some(Some(Milli(2_950))));
+    for (topic, payload) in [
+        ("zigbee2mqtt/bridge/state", r#"{"state": "online"}"#),
+        (
+            "zigbee2mqtt/barn/air/availability",
+            r#"{"state": "offline"}"#,
+        ),
+        ("zigbee2mqtt/button", r#"{"action": "single"}"#),
+    ] {
+        rig.publish(topic, payload).await;
+    }
+    assert_eq!(rig.count("SELECT count(*) FROM quarantine").await, 0);
+    assert_eq!(rig.count("SELECT count(*) FROM device").await, 1);
+    rig.publish(topic, r#"{"temperature": "warm"}"#).await;
+    let refused = "SELECT count(*) FROM quarantine WHERE reason = 'not_a_number'";
+    assert_eq!(rig.count(refused).await, 1);
+}
+
+#[tokio::test]
 async fn a_flood_of_topics_does_not_flood_the_farm_with_devices() {
     let rig = Rig::start();
     rig.publish("farm/environment/barn/temp", r#"{"value": 27.5}"#)

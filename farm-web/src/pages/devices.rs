@@ -40,6 +40,7 @@ pub(crate) mod t {
         transport_one_wire = "Temperature probe (1-wire)" / "তাপমাত্রার প্রোব (ওয়ান-ওয়্যার)";
         transport_mqtt = "MQTT" / "এমকিউটিটি (MQTT)";
         transport_chirpstack = "LoRaWAN (ChirpStack)" / "লোরাওয়ান (ChirpStack)";
+        transport_zigbee = "Zigbee" / "জিগবি";
         transport_node = "Node on a serial port" / "সিরিয়াল পোর্টে নোড";
         transport_http = "Program over HTTP" / "এইচটিটিপি প্রোগ্রাম";
     }
@@ -74,6 +75,7 @@ pub(crate) fn transport(lang: Lang, link: &Link) -> &'static str {
         Link::OneWire { .. } => t::transport_one_wire(lang),
         Link::Mqtt { .. } => t::transport_mqtt(lang),
         Link::ChirpStack { .. } => t::transport_chirpstack(lang),
+        Link::Zigbee { .. } => t::transport_zigbee(lang),
         Link::Node { .. } => t::transport_node(lang),
         Link::Http => t::transport_http(lang),
     }
@@ -90,6 +92,7 @@ fn endpoint(link: &Link) -> String {
         Link::OneWire { rom } => rom.clone(),
         Link::Mqtt { client } => client.clone().unwrap_or_default(),
         Link::ChirpStack { dev_eui, .. } => dev_eui.clone(),
+        Link::Zigbee { name } => name.clone(),
         Link::Http => String::new(),
     }
 }

@@ -104,9 +104,17 @@ mod tests {
         let uplinks = edge_decode::chirpstack::UplinkReject::ALL
             .iter()
             .map(|r| r.key());
+        let states = edge_decode::zigbee::ReportReject::ALL
+            .iter()
+            .map(|r| r.key());
         use edge_decode::node::NodeReject;
         let nodes = [NodeReject::UnknownReading, NodeReject::BadTag].map(NodeReject::key);
-        for key in topics.chain(readers).chain(uplinks).chain(nodes) {
+        for key in topics
+            .chain(readers)
+            .chain(uplinks)
+            .chain(states)
+            .chain(nodes)
+        {
             assert_ne!(refusal(Lang::Bn, key), key, "{key} has no words");
         }
     }

@@ -145,6 +145,11 @@ pub enum Link {
         #[serde(default)]
         fields: Vec<(String, Quantity)>,
     },
+    /// A Zigbee device behind Zigbee2MQTT.
+    Zigbee {
+        /// Its IEEE address, `0x` and 16 hexadecimal digits, or the friendly name that the bridge knows it by.
+        name: String,
+    },
     /// A node on a serial port: it sends frames of the firmware protocol, for itself or for others.
     Node {
         /// Path of the port.

@@ -81,7 +81,11 @@ fn expected_s(tx: &Tx<'_>, device: &Device) -> Result<Option<u32>, StoreError> {
 fn sends_by_itself(device: &Device) -> bool {
     matches!(
         device.link,
-        Link::Mqtt { .. } | Link::ChirpStack { .. } | Link::Node { .. } | Link::Http
+        Link::Mqtt { .. }
+            | Link::ChirpStack { .. }
+            | Link::Zigbee { .. }
+            | Link::Node { .. }
+            | Link::Http
     ) && !matches!(device.kind, DeviceKind::RfidReader | DeviceKind::MilkMeter)
 }
 

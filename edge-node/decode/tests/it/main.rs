@@ -8,3 +8,4 @@ mod rfid_laws;
 mod topics;
 mod uplinks;
 mod w1;
+mod zigbee;

@@ -42,6 +42,8 @@ const TOPICS: &[(&str, &str)] = &[
     ("", "khamar/join/ask/KM-1"),
     ("", "khamar/join/answer/KM-1"),
     ("", "application/1/device/2/event/up"),
+    ("", "zigbee2mqtt/me"),
+    ("", "zigbee2mqtt/bridge/state"),
     ("", "homeassistant/sensor/x/config"),
     ("", "$SYS/x"),
     ("", "me"),
@@ -160,6 +162,7 @@ fn a_device_of_any_kind_hears_what_is_said_to_it_alone() {
             "farm/device/me/temperature",
             "farm/tank/mine/temp",
             "khamar/join/#",
+            "zigbee2mqtt/#",
             "homeassistant/#",
             "$SYS/#",
         ] {
@@ -202,13 +205,20 @@ fn tokens_keep_what_they_had() {
         for (topic, allowed) in [
             ("farm/tank/1/temp", tells),
             ("application/1/device/2/event/up", tells),
+            ("zigbee2mqtt/barn", tells),
+            ("zigbee2mqtt/bridge/state", tells),
             ("khamar/node/me/down", false),
             ("khamar/join/key", false),
             ("homeassistant/status", false),
         ] {
             assert_eq!(permit.may_publish(topic), allowed, "{scope:?} {topic}");
         }
-        for (filter, allowed) in [("farm/#", true), ("khamar/#", true), ("#", false)] {
+        for (filter, allowed) in [
+            ("farm/#", true),
+            ("khamar/#", true),
+            ("zigbee2mqtt/+/set", true),
+            ("#", false),
+        ] {
             assert_eq!(may_hear(&permit, filter), allowed, "{scope:?} {filter}");
         }
     }

@@ -135,7 +135,9 @@ fn usual_kind(link: &Link) -> DeviceKind {
         Link::ModbusRtu { .. } | Link::ModbusTcp { .. } => DeviceKind::MilkMeter,
         Link::OneWire { .. } => DeviceKind::TemperatureProbe,
         Link::ChirpStack { .. } => DeviceKind::Collar,
-        Link::Mqtt { .. } | Link::Node { .. } | Link::Http => DeviceKind::Sensor,
+        Link::Mqtt { .. } | Link::Zigbee { .. } | Link::Node { .. } | Link::Http => {
+            DeviceKind::Sensor
+        }
     }
 }
 

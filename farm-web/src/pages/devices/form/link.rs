@@ -30,6 +30,7 @@ pub(crate) mod t {
         one_wire_hint = "A probe on this machine's own pins" / "এই মেশিনের পিনে লাগানো প্রোব";
         mqtt_hint = "A node that sends by itself over the network" / "নিজেই নেটওয়ার্কে বার্তা পাঠায় এমন নোড";
         chirp_stack_hint = "Collars and sensors behind a LoRaWAN gateway" / "লোরাওয়ান গেটওয়ের কলার ও সেন্সর";
+        zigbee_hint = "Sensors and plugs behind a Zigbee2MQTT bridge" / "জিগবি ব্রিজের সেন্সর ও প্লাগ";
         http_hint = "A program that posts to the JSON API" / "JSON API-তে পাঠায় এমন প্রোগ্রাম";
 
         port = "Port" / "পোর্ট";
@@ -72,22 +73,27 @@ pub(crate) mod t {
         client_hint = "Empty if it has none of its own" / "নিজের কোনো নাম না থাকলে খালি রাখুন";
         dev_eui = "Device EUI" / "যন্ত্রের EUI";
         dev_eui_hint = "16 hexadecimal digits, on the sticker" / "স্টিকারে লেখা ১৬টি হেক্সাডেসিমাল অঙ্ক";
+        zigbee_name = "Friendly name or address" / "নাম বা ঠিকানা";
+        zigbee_name_hint = "As Zigbee2MQTT shows it" / "জিগবি ব্রিজে যেমন দেখা যায়";
+        bad_zigbee_name(example) = "Write the name that Zigbee2MQTT shows, or the address, such as {example}." / "জিগবি ব্রিজে দেখানো নাম বা ঠিকানা লিখুন, যেমন {example}।";
         bad_dev_eui = "Write all 16 digits; letters go from a to f." / "১৬টি অঙ্কই লিখুন; অক্ষর হলে a থেকে f।";
     }
 }
 
 const PORT: &str = "/dev/ttyUSB0";
 const HOST: &str = "192.168.1.40";
+const ZIGBEE: &str = "0x00158d00036c1821";
 const ROM: &str = "28-0316a2795caf";
 
 /// Every transport, the most usual first.
-pub(super) const TRANSPORTS: [&str; 8] = [
+pub(super) const TRANSPORTS: [&str; 9] = [
     "serial",
     "modbus_rtu",
     "modbus_tcp",
     "one_wire",
     "mqtt",
     "chirp_stack",
+    "zigbee",
     "node",
     "http",
 ];
@@ -122,6 +128,9 @@ pub(super) fn blank(transport: &str) -> Option<Link> {
             dev_eui: String::new(),
             fields: Vec::new(),
         },
+        "zigbee" => Link::Zigbee {
+            name: String::new(),
+        },
         "node" => Link::Node {
             port: String::new(),
             line: SerialLine::of_nodes(),
@@ -140,6 +149,7 @@ pub(super) fn key(link: &Link) -> &'static str {
         Link::OneWire { .. } => "one_wire",
         Link::Mqtt { .. } => "mqtt",
         Link::ChirpStack { .. } => "chirp_stack",
+        Link::Zigbee { .. } => "zigbee",
         Link::Node { .. } => "node",
         Link::Http => "http",
     }
@@ -154,6 +164,7 @@ pub(super) fn about(lang: Lang, link: &Link) -> (Icon, &'static str) {
         Link::OneWire { .. } => (Icon::Thermometer, t::one_wire_hint(lang)),
         Link::Mqtt { .. } => (Icon::Wifi, t::mqtt_hint(lang)),
         Link::ChirpStack { .. } => (Icon::Sensor, t::chirp_stack_hint(lang)),
+        Link::Zigbee { .. } => (Icon::Sensor, t::zigbee_hint(lang)),
         Link::Node { .. } => (Icon::Sensor, t::node_hint(lang)),
         Link::Http => (Icon::Device, t::http_hint(lang)),
     }
@@ -234,6 +245,7 @@ pub(super) fn fill(lang: Lang, typed: &mut Typed, link: &Link) {
         Link::OneWire { rom } => typed.set("rom", rom),
         Link::Mqtt { client } => typed.set("client", client.as_deref().unwrap_or("")),
         Link::ChirpStack { dev_eui, .. } => typed.set("dev_eui", dev_eui),
+        Link::Zigbee { name } => typed.set("zigbee_name", name),
         Link::Node { port, line } => {
             typed.set("port", port);
             fill_line(typed, *line);
@@ -297,6 +309,10 @@ pub(super) fn fields(lang: Lang, typed: &Typed, link: &Link, machine: &Machine) 
             Link::ChirpStack { .. } => {
                 (of("dev_eui", Field::text("dev_eui", t::dev_eui(lang)).hint(t::dev_eui_hint(lang))
                     .placeholder("a84041000181c061").required()))
+            },
+            Link::Zigbee { .. } => {
+                (of("zigbee_name", Field::text("zigbee_name", t::zigbee_name(lang)).hint(t::zigbee_name_hint(lang))
+                    .placeholder(ZIGBEE).required()))
             },
             Link::Node { line, .. } => {
                 (port_field(lang, typed, machine))
@@ -456,6 +472,9 @@ pub(super) fn read(lang: Lang, typed: &mut Typed, like: &Link, presets: &[Preset
             dev_eui: eui_of(lang, typed)?,
             fields: fields.clone(),
         },
+        Link::Zigbee { .. } => Link::Zigbee {
+            name: zigbee_of(lang, typed)?,
+        },
         Link::Node { .. } => {
             let (port, line) = (port_of(lang, typed), line_of(lang, typed));
             Link::Node {
@@ -534,6 +553,13 @@ fn eui_of(lang: Lang, typed: &mut Typed) -> Option<String> {
         typed.wrong("dev_eui", t::bad_dev_eui(lang));
     }
     fits.then(|| plain.to_ascii_lowercase())
+}
+
+fn zigbee_of(lang: Lang, typed: &mut Typed) -> Option<String> {
+    let why = t::bad_zigbee_name(lang, ZIGBEE);
+    made(typed, "zigbee_name", &why, |name| {
+        !name.is_empty() && name.len() <= 128 && !name.contains(['+', '#'])
+    })
 }
 
 fn line_of(lang: Lang, typed: &mut Typed) -> Option<SerialLine> {
