@@ -62,6 +62,10 @@ impl Run {
         })
     }
 
+    pub(crate) fn weight(&self) -> usize {
+        self.rows.iter().flatten().map(Value::weight).sum()
+    }
+
     fn check_order(&self) -> Result<(), Refused> {
         let named = |name: &String| (1..=NAME_BYTES).contains(&name.len());
         let mut names = self.columns.clone();

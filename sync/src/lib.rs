@@ -11,11 +11,12 @@
 //! packed here, from typed values. A site speaks for itself alone, and a hub for everyone but us. All functions run inside the
 //! caller's transaction, and an `Err` means that it must be rolled back.
 //!
-//! [`wire`] packs spans and runs into the bytes of an exchange.
+//! [`exchange`] gathers what a peer lacks and takes what came; [`wire`] packs it into bytes.
 //!
-//! Not built yet: the exchange's state machines, the HTTP client and endpoint around them, enrolment, and a
-//! new identity for a restored file.
+//! Not built yet: the edge's loop and the hub's long poll around [`exchange`], the HTTP client and endpoint, enrolment, a version too
+//! large for one message, and a new identity for a restored file.
 
+pub mod exchange;
 pub mod facts;
 pub mod held;
 pub mod marks;
@@ -38,6 +39,9 @@ pub enum Error {
     /// What came is not to be taken.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// A peer holds what this file never gave it.
+    #[error("this file was restored or copied: it needs a new identity before it may exchange")]
+    Copied,
     /// A row of our own file is not as we write them.
     #[error("{what} in the farm's file is damaged: restore the file from its last backup")]
     Damaged {

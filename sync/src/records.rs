@@ -103,6 +103,11 @@ impl Span {
         })
     }
 
+    pub(crate) fn weight(&self) -> usize {
+        let rows = self.versions.iter().flat_map(|version| &version.rows);
+        rows.map(Row::weight).sum()
+    }
+
     fn check_order(&self) -> Result<(), Refused> {
         let mut last = self.from.upto;
         let ascending = self.versions.iter().all(|version| {

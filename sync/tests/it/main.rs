@@ -1,6 +1,7 @@
 //! Replicas with the real extension in real files' stead: SQLite in memory.
 
 mod dice;
+mod exchange;
 mod facts;
 mod farm;
 mod merging;

@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::params;
 use sync::{
-    Error, Outcome, Sender, Site, facts,
+    Outcome, Sender,
+    exchange::{self, Speak},
+    facts,
     marks::{self, Mark, RECORDS, Standing},
-    records::{self, Span},
-    site,
-    wire::{self, Part},
+    records, site, wire,
 };
 
 use crate::{dice::Dice, farm::Farm};
@@ -106,31 +106,25 @@ impl World {
         } else {
             0
         };
-        let room = self.dice.roll(200);
+        let room = 1 + self.dice.roll(200);
         let (sender, receiver) = (&self.sites[at], &self.sites[to]);
-        let offered = if at == 0 {
-            site::all(&sender.conn).expect("sites are known")
+        let speak = if at == 0 {
+            Speak::ForAll
         } else {
-            vec![sender.site]
+            Speak::ForItself
         };
-        for of in offered.into_iter().filter(|of| *of != receiver.site) {
-            let span = offer(sender, receiver, of, room);
-            let run = sender.run("milking", of, receiver, room);
-            let mut parts = Vec::new();
-            if span.to > span.from.upto {
-                parts.push(Part::Records(span));
-            }
-            if !run.rows.is_empty() {
-                parts.push(Part::Facts(run));
-            }
-            for part in parts {
-                let message = wire::encode(&(), &[part]).expect("it is small");
-                self.line.push(Letter {
-                    from: at,
-                    to,
-                    message,
-                });
-            }
+        let have = exchange::holdings(&receiver.conn).expect("SQLite does it");
+        let gathered = sender
+            .write(|conn| exchange::gather(conn, &sender.schema, receiver.site, speak, &have, room))
+            .expect("no file is a copy");
+        assert!(!gathered.more || !gathered.parts.is_empty());
+        for part in gathered.parts {
+            let message = wire::encode(&(), &[part]).expect("it is small");
+            self.line.push(Letter {
+                from: at,
+                to,
+                message,
+            });
         }
     }
 
@@ -154,7 +148,7 @@ impl World {
                 site.conn
                     .execute_batch("BEGIN IMMEDIATE")
                     .expect("SQLite does it");
-                drop(self.take(&letter));
+                self.take(&letter);
                 site.conn.execute_batch("ROLLBACK").expect("SQLite does it");
             }
             _ => {
@@ -167,9 +161,7 @@ impl World {
     fn deliver(&self, letter: &Letter) {
         let site = &self.sites[letter.to];
         let before = marks_of(site);
-        let done = site
-            .write(|_| self.take(letter))
-            .expect("a sound part is taken");
+        let done = site.write(|_| self.take(letter));
         if let Outcome::Taken { parked, aside, .. } = &done {
             assert!(*parked == 0 && aside.is_empty(), "{done:?}");
         }
@@ -183,7 +175,7 @@ impl World {
         );
     }
 
-    fn take(&self, letter: &Letter) -> Result<Outcome, Error> {
+    fn take(&self, letter: &Letter) -> Outcome {
         let (from, to) = (&self.sites[letter.from], &self.sites[letter.to]);
         let sender = if letter.from == 0 {
             Sender::Hub(from.site)
@@ -191,10 +183,12 @@ impl World {
             Sender::Edge(from.site)
         };
         let ((), parts) = wire::decode(&letter.message).expect("it is whole");
-        match &parts[0] {
-            Part::Records(span) => records::apply(&to.conn, &to.schema, sender, span),
-            Part::Facts(run) => facts::apply(&to.conn, &to.schema, sender, run),
-        }
+        let taken = exchange::take(&to.conn, &to.schema, sender, &parts).expect("SQLite does it");
+        taken
+            .into_iter()
+            .next()
+            .expect("one part")
+            .expect("a sound part is taken")
     }
 
     /// A sound line: everyone sends until nobody has news. Bounded, as each round moves a mark.
@@ -252,23 +246,6 @@ impl World {
             assert_eq!(standing.expect("SQLite does it"), Standing::Sound);
         }
     }
-}
-
-/// What a sender has for a receiver; of its own, only when the receiver's mark is one it gave, and noted before it leaves.
-fn offer(sender: &Farm, receiver: &Farm, of: Site, room: usize) -> Span {
-    let span = sender.span(of, receiver, room);
-    if of == sender.site {
-        let peer = site::ordinal(&sender.conn, receiver.site)
-            .expect("SQLite does it")
-            .expect("peers are registered");
-        let standing = marks::standing(&sender.conn, peer, span.from).expect("SQLite does it");
-        assert_eq!(standing, Standing::Sound);
-        let end = span.end().expect("a span has an end");
-        if end.upto > span.from.upto {
-            marks::note_offer(&sender.conn, peer, end).expect("SQLite does it");
-        }
-    }
-    span
 }
 
 fn marks_of(site: &Farm) -> Vec<(i64, i64)> {

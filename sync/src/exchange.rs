@@ -1,0 +1,252 @@
+//! What both sides of an exchange do with their file: say what they hold, gather what the other lacks, take what came.
+//!
+//! Neither side trusts its memory of the other: what is gathered begins at the marks that the receiver has just told. Streams go in
+//! the order of their urgency until the room is full, so a slow line carries what matters first.
+//!
+//! Invariant: [`gather`] writes down what is about to be offered; its transaction must be on disk before a byte leaves. [`take`]
+//! judges each part by itself: one that is refused holds up nothing but its own stream.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::{
+    Error, Outcome, Refused, Replicated, Sender, Site, facts,
+    marks::{self, Hash, Mark, RECORDS, Standing},
+    records, site,
+    wire::{Have, Part},
+};
+
+/// The urgency of records among the logs: a log with a smaller one goes before them.
+pub const RECORDS_URGENCY: u8 = 1;
+
+/// Of whom a side speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speak {
+    /// An edge: of itself.
+    ForItself,
+    /// The hub: of everyone.
+    ForAll,
+}
+
+/// Parts for a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gathered {
+    /// In the order of urgency.
+    pub parts: Vec<Part>,
+    /// Whether there is more than there was room for.
+    pub more: bool,
+}
+
+/// What this file holds of all other sites.
+///
+/// # Errors
+/// When the file fails.
+pub fn holdings(conn: &Connection) -> rusqlite::Result<Vec<Have>> {
+    conn.prepare_cached(
+        "SELECT id, stream, upto, hash FROM sync_mark JOIN sync_site ON ordinal = site WHERE site > 0 ORDER BY site, stream",
+    )?
+    .query_map([], |row| {
+        Ok(Have {
+            site: Site(row.get(0)?),
+            stream: row.get(1)?,
+            mark: Mark {
+                upto: row.get(2)?,
+                hash: Hash(row.get(3)?),
+            },
+        })
+    })?
+    .collect()
+}
+
+/// Gathers what a peer lacks that holds `have`, about `room` bytes of it. In a write transaction, on disk before anything is sent.
+///
+/// # Errors
+/// [`Error::Copied`] when the peer holds what this file never gave it; when the file fails or the peer is not registered.
+pub fn gather(
+    conn: &Connection,
+    schema: &Replicated,
+    peer: Site,
+    speak: Speak,
+    have: &[Have],
+    room: usize,
+) -> Result<Gathered, Error> {
+    let peer_ordinal = site::ordinal(conn, peer)?.ok_or(Refused::UnknownSite)?;
+    let mut sites = site::all(conn)?;
+    if speak == Speak::ForItself {
+        sites.truncate(1);
+    }
+    let mut gathered = Gathered {
+        parts: Vec::new(),
+        more: false,
+    };
+    let mut left = room;
+    for stream in streams(conn, schema)? {
+        for (ordinal, &of) in (0_i64..).zip(&sites).filter(|(_, of)| **of != peer) {
+            let from = have
+                .iter()
+                .find(|held| held.site == of && held.stream == stream)
+                .map_or_else(Mark::default, |held| held.mark);
+            if ordinal == 0 {
+                check_standing(conn, schema, peer_ordinal, &stream, from)?;
+            }
+            let head = match stream.as_str() {
+                RECORDS => records::head(conn, ordinal)?,
+                log => facts::head(conn, schema, log, ordinal)?,
+            };
+            if head <= from.upto {
+                continue;
+            }
+            if left == 0 {
+                gathered.more = true;
+                continue;
+            }
+            let (part, weight, to) = read(conn, schema, &stream, of, from, left)?;
+            if let (0, Part::Records(span)) = (ordinal, &part) {
+                marks::note_offer(conn, peer_ordinal, span.end()?)?;
+            }
+            gathered.more |= to < head;
+            gathered.parts.push(part);
+            left = left.saturating_sub(weight);
+        }
+    }
+    Ok(gathered)
+}
+
+/// All streams, the urgent first; those that this build does not know, and only passes on, last.
+fn streams(conn: &Connection, schema: &Replicated) -> rusqlite::Result<Vec<String>> {
+    let mut known: Vec<_> = schema
+        .logs
+        .iter()
+        .map(|(name, log)| (log.urgency, name.as_str()))
+        .chain([(RECORDS_URGENCY, RECORDS)])
+        .collect();
+    known.sort_unstable();
+    let mut streams: Vec<String> = known.into_iter().map(|(_, name)| name.to_owned()).collect();
+    let mut read = conn.prepare_cached("SELECT DISTINCT stream FROM sync_mark ORDER BY stream")?;
+    for stream in read.query_map([], |row| row.get(0))? {
+        let stream = stream?;
+        if !streams.contains(&stream) {
+            streams.push(stream);
+        }
+    }
+    Ok(streams)
+}
+
+fn check_standing(
+    conn: &Connection,
+    schema: &Replicated,
+    peer: i64,
+    stream: &str,
+    theirs: Mark,
+) -> Result<(), Error> {
+    let standing = match stream {
+        RECORDS => marks::standing(conn, peer, theirs)?,
+        log if schema.logs.contains_key(log) => facts::standing(conn, schema, log, theirs)?,
+        _ => Standing::Sound,
+    };
+    match standing {
+        Standing::Sound | Standing::Unproven => Ok(()),
+        Standing::Fork => Err(Error::Copied),
+    }
+}
+
+fn read(
+    conn: &Connection,
+    schema: &Replicated,
+    stream: &str,
+    of: Site,
+    from: Mark,
+    room: usize,
+) -> Result<(Part, usize, i64), Error> {
+    Ok(if stream == RECORDS {
+        let span = records::read(conn, schema, of, from, room)?;
+        let (weight, to) = (span.weight(), span.to);
+        (Part::Records(span), weight, to)
+    } else {
+        let run = facts::read(conn, schema, stream, of, from, room)?;
+        let (weight, to) = (run.weight(), run.to());
+        (Part::Facts(run), weight, to)
+    })
+}
+
+/// Takes parts, each for itself; what became of them, in their order. In a write transaction, on disk before it is acknowledged.
+///
+/// # Errors
+/// When the file fails; the transaction must then be rolled back.
+pub fn take(
+    conn: &Connection,
+    schema: &Replicated,
+    sender: Sender,
+    parts: &[Part],
+) -> Result<Vec<Result<Outcome, Refused>>, Error> {
+    let mut outcomes = Vec::new();
+    for part in parts {
+        conn.execute_batch("SAVEPOINT sync_part")?;
+        let taken = match part {
+            Part::Records(span) => records::apply(conn, schema, sender, span),
+            Part::Facts(run) => facts::apply(conn, schema, sender, run),
+        };
+        let outcome = match taken {
+            Ok(outcome) => Ok(outcome),
+            Err(Error::Refused(refused)) => {
+                conn.execute_batch("ROLLBACK TO sync_part")?;
+                Err(refused)
+            }
+            Err(error) => return Err(error),
+        };
+        conn.execute_batch("RELEASE sync_part")?;
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+/// How much to send at once, and how long to wait after a failure: learnt from how the line behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    room: usize,
+    failures: u32,
+}
+
+impl Pace {
+    /// Never less at once.
+    pub const LEAST: usize = 1024;
+    /// Never more at once.
+    pub const MOST: usize = 1024 * 1024;
+    const QUICK: Duration = Duration::from_secs(10);
+    const FIRST_WAIT: Duration = Duration::from_secs(2);
+    const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+    /// Bytes to gather for the next exchange.
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    /// An exchange came through: the next may carry twice as much if it was quick.
+    pub fn came_through(&mut self, took: Duration) {
+        self.failures = 0;
+        if took < Self::QUICK {
+            self.room = (self.room * 2).min(Self::MOST);
+        }
+    }
+
+    /// An exchange failed: the next carries half. Says how long to wait before it: anything up to a bound that doubles each time, so
+    /// that farms which lost the hub together do not come back together. `chance` is random, all of its range.
+    pub fn failed(&mut self, chance: u32) -> Duration {
+        self.room = (self.room / 2).max(Self::LEAST);
+        let bound = Self::FIRST_WAIT
+            .saturating_mul(2_u32.saturating_pow(self.failures))
+            .min(Self::LONGEST_WAIT);
+        self.failures = self.failures.saturating_add(1);
+        bound.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            room: 16 * 1024,
+            failures: 0,
+        }
+    }
+}

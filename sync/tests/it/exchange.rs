@@ -1,0 +1,108 @@
+//! Both sides of an exchange: order, room, refusals, copies, and the pace of the line.
+
+use std::time::Duration;
+
+use sync::{
+    Error, Outcome, Refused, Sender, Site,
+    exchange::{self, Pace, Speak},
+    marks::RECORDS,
+    wire::Part,
+};
+
+use crate::farm::Farm;
+
+const ALL: usize = 1 << 20;
+
+fn pair() -> (Farm, Farm) {
+    let (edge, hub) = (Farm::migrated(), Farm::migrated());
+    hub.register(edge.site);
+    edge.register(hub.site);
+    (edge, hub)
+}
+
+fn gather(edge: &Farm, hub: &Farm, room: usize) -> Result<exchange::Gathered, Error> {
+    let have = exchange::holdings(&hub.conn)?;
+    edge.write(|conn| exchange::gather(conn, &edge.schema, hub.site, Speak::ForItself, &have, room))
+}
+
+fn streams(parts: &[Part]) -> Vec<&str> {
+    parts
+        .iter()
+        .map(|part| match part {
+            Part::Records(_) => RECORDS,
+            Part::Facts(run) => &run.log,
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_urgent_goes_first() {
+    let (edge, hub) = pair();
+    edge.milk(1, 10);
+    edge.animal(1, "a");
+    edge.conn
+        .execute("INSERT INTO event VALUES (0, 1, 'heat')", [])
+        .unwrap();
+    let all = gather(&edge, &hub, ALL).unwrap();
+    assert_eq!(streams(&all.parts), [RECORDS, "event", "milking"]);
+    assert!(!all.more);
+    let little = gather(&edge, &hub, 1).unwrap();
+    assert_eq!(streams(&little.parts), [RECORDS]);
+    assert!(little.more);
+}
+
+#[test]
+fn a_refused_part_holds_up_only_its_own_stream() {
+    let (edge, hub) = pair();
+    edge.milk(1, 10);
+    edge.animal(1, "a");
+    let mut parts = gather(&edge, &hub, ALL).unwrap().parts;
+    if let Part::Records(span) = &mut parts[0] {
+        span.site = Site([9; 16]);
+    }
+    let sender = Sender::Edge(edge.site);
+    let taken = hub
+        .write(|conn| exchange::take(conn, &hub.schema, sender, &parts))
+        .unwrap();
+    assert_eq!(taken[0], Err(Refused::NotTheSenders));
+    assert!(matches!(taken[1], Ok(Outcome::Taken { stored: 1, .. })));
+    assert!(hub.names().is_empty());
+}
+
+#[test]
+fn a_copied_file_gathers_nothing() {
+    let (edge, hub) = pair();
+    edge.animal(1, "a");
+    let old = edge.conn.serialize("main").unwrap().to_vec();
+    let parts = gather(&edge, &hub, ALL).unwrap().parts;
+    hub.write(|conn| exchange::take(conn, &hub.schema, Sender::Edge(edge.site), &parts))
+        .unwrap();
+    assert!(gather(&edge, &hub, ALL).unwrap().parts.is_empty());
+    let copy = Farm::restore(&old);
+    copy.animal(2, "b");
+    let refused = gather(&copy, &hub, ALL);
+    assert!(matches!(refused, Err(Error::Copied)), "{refused:?}");
+}
+
+#[test]
+fn the_pace_follows_the_line() {
+    let mut pace = Pace::default();
+    let start = pace.room();
+    pace.came_through(Duration::from_secs(30));
+    assert_eq!(pace.room(), start, "slow, but it came");
+    for _ in 0..30 {
+        pace.came_through(Duration::from_secs(1));
+    }
+    assert_eq!(pace.room(), Pace::MOST);
+    let waits: Vec<_> = (0..40).map(|_| pace.failed(u32::MAX).as_secs()).collect();
+    assert_eq!(waits[..4], [2, 4, 8, 16]);
+    assert_eq!(waits[39], 15 * 60);
+    assert_eq!(pace.room(), Pace::LEAST);
+    assert_eq!(
+        pace.failed(0),
+        Duration::ZERO,
+        "chance spreads them down to nothing"
+    );
+    pace.came_through(Duration::from_secs(1));
+    assert_eq!(pace.failed(u32::MAX).as_secs(), 2, "a success forgets");
+}
