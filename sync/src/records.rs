@@ -4,7 +4,7 @@
 //! without a change are normal: a later edit takes the place of an earlier one. Merging is idempotent and any order gives the
 //! same end, so a version that is set aside holds up nothing.
 //!
-//! Invariant: the extension gets only what [`check`] has passed, and keys that were packed here: it ends the process on a
+//! Invariant: the extension gets only what the check here has passed, and keys that were packed here: it ends the process on a
 //! malformed one, and takes counts and identities that poison a row for ever.
 
 mod check;

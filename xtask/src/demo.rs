@@ -32,7 +32,7 @@ pub(crate) struct Demo {
     /// The virtual farm's seed: the same seed is the same farm.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A fault to order, KIND[:ARGUMENT][@TIME][+DURATION] in the farm's time; may be given several times.
+    /// A fault to order, `KIND[:ARGUMENT][@TIME][+DURATION]` in the farm's time; may be given several times.
     ///
     /// reader-noise:STALL, crc-failures:PERCENT, stuck-meter:STALL, dead-slave:UNIT, meter-restart:STALL, flapping-probe,
     /// sick-cow:NUMBER, warm-tank:TANK, missing-tag:NUMBER, swapped-tags:A,B, two-tags:STALL, vanish-port:PORT,

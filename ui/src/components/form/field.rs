@@ -74,7 +74,7 @@ impl Field {
         Self::of(Kind::DateTime, name, label)
     }
 
-    /// A PIN: hidden digits, numeric keyboard; [`keypad`] adds large keys.
+    /// A PIN: hidden digits, numeric keyboard; [`super::keypad`] adds large keys.
     pub fn pin(name: impl Into<String>, label: impl Into<String>) -> Self {
         Self::of(Kind::Pin, name, label).autocomplete("current-password")
     }
