@@ -1,16 +1,88 @@
-//! Nodes that send sealed frames: which key opens them, and what is known of each.
+//! Nodes that send sealed frames: which key opens them, what is known of each, and what is wanted of them.
 //!
 //! What was seen of a node's frames and batches is stored in the transaction that stores what they brought; so a batch is stored
 //! once, whatever is sent again. The store does not look into that state. It is local and never replicated.
 
-use farm_model::{DeviceId, UnixMillis};
+mod commands;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use farm_model::{DeviceId, Stamp, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{
-    credentials::FrameKey,
-    sql,
-    store::{StoreError, Tx},
+pub use self::{
+    commands::{Command, Deed, Fate, LASTS_MS, answered, command, commands},
+    settings::{Bounds, Said, Settings, Standing, Wanted, is_news, said, set_settings, settings},
 };
+use crate::{
+    credentials::{self, FrameKey},
+    sql,
+    store::{StoreError, Tx, store_error},
+};
+
+/// Why nothing was asked of a node.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// No such device, or it sends no sealed frames.
+    #[error("this device has no frame key, so nothing can be told to it: make its frame key first")]
+    NoNode,
+    /// A number of seconds that no node should have.
+    #[error("{} must be from {} to {} seconds: choose a number between them", .0.key, .0.least, .0.most)]
+    OutOfBounds(Bounds),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_error!(NodeError);
+
+/// What a node is still to be told.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Outstanding {
+    /// Settings, until it says what became of them.
+    pub settings: Option<Wanted>,
+    /// Commands in the order of their numbers, until it answers or they are over.
+    pub commands: Vec<Command>,
+}
+
+impl Outstanding {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.settings.is_none() && self.commands.is_empty()
+    }
+}
+
+/// What each node is still to be told at `now`; those with nothing are left out.
+///
+/// # Errors
+/// When the database fails.
+pub fn outstanding(
+    conn: &Connection,
+    now: Stamp,
+) -> Result<BTreeMap<DeviceId, Outstanding>, StoreError> {
+    let mut all = BTreeMap::<DeviceId, Outstanding>::new();
+    for (device, wanted) in settings::waiting(conn)? {
+        all.entry(device).or_default().settings = Some(wanted);
+    }
+    for (device, command) in commands::waiting(conn, now)? {
+        all.entry(device).or_default().commands.push(command);
+    }
+    Ok(all)
+}
+
+/// A device that can be told something.
+fn known(conn: &Connection, device: DeviceId) -> Result<(), NodeError> {
+    credentials::frame_key(conn, device)?.map_or(Err(NodeError::NoNode), |_| Ok(()))
+}
+
+/// The number of what is told next: it grows, and when an older copy of the database was put back, it is still above what was
+/// told meanwhile, because the clock went on.
+fn next_number(tx: &Tx<'_>, before: Option<u32>) -> u32 {
+    let seconds = u32::try_from(tx.wall().0 / 1_000).unwrap_or(0);
+    before.map_or(1, |n| n.saturating_add(1)).max(seconds)
+}
 
 /// What is known of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]

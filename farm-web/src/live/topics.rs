@@ -99,7 +99,7 @@ impl Topic {
                 Self::Parlour,
                 Self::Tanks,
             ],
-            Change::Quarantine { .. } | Change::Join => &[Self::Devices],
+            Change::Quarantine { .. } | Change::Join | Change::Node { .. } => &[Self::Devices],
             Change::Setting => Self::ALL,
             Change::Staff { .. } | Change::Token { .. } => &[],
             Change::Firmware => &[Self::Firmware],

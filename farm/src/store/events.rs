@@ -68,6 +68,11 @@ pub enum Change {
     Join,
     /// An image, a rollout, how far a device is with it, or what a device runs changed.
     Firmware,
+    /// What is wanted of a node changed, or it answered.
+    Node {
+        /// Its device.
+        device: DeviceId,
+    },
     /// A token was made or revoked.
     Token {
         /// The token.

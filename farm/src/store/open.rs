@@ -32,6 +32,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v6.sql"),
     include_str!("../schema/v7.sql"),
     include_str!("../schema/v8.sql"),
+    include_str!("../schema/v9.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =
