@@ -33,6 +33,7 @@ use crate::{
     lock::DataLock,
     logging, mqtt, post,
     updates::Updates,
+    wanted::Wanted,
 };
 
 /// Batches of drivers that may wait for the pipeline.
@@ -156,6 +157,11 @@ impl Appliance {
             stop.clone(),
             config.firmware.bytes_per_second,
         );
+        let (wanting, telling, listening) = (farm.clone(), intake.clone(), said.clone());
+        let over = stop.clone();
+        tasks.spawn(jobs::keep("wishes to nodes", stop.clone(), move || {
+            Wanted::new(wanting.clone(), telling.clone()).run(listening.subscribe(), over.clone())
+        }));
         tasks.spawn(jobs::keep("updates of nodes", stop.clone(), move || {
             Updates::new(updating.clone(), told.clone(), shelf.clone(), rules, rate)
                 .run(said.subscribe(), ended.clone())

@@ -4,6 +4,7 @@
 
 mod devices;
 mod firmware;
+mod node;
 
 use std::{
     io::{BufRead, Write},

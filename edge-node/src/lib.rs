@@ -28,5 +28,6 @@ mod names;
 pub mod post;
 pub mod sessions;
 mod updates;
+mod wanted;
 
 pub use cli::Cli;

@@ -3,10 +3,10 @@
 //! A letter leaves after the commit that holds what it acknowledges and the number that it is sealed with. One that is lost
 //! does no harm: the node sends again and is answered again. So the way out is bounded, and nobody waits for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use edge_acquire::Drivers;
-use edge_broker::{Door, Retain};
+use edge_broker::Door;
 use farm::Farm;
 use farm_model::Clock;
 use firmware_protocol::{
@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Letters that may wait.
 pub(crate) const WAITING: usize = 1_024;
+/// How long a frame waits for a node that is away: it is answered anew when it sends again, and a command must not be late.
+const LASTS: Duration = Duration::from_secs(60);
 
 /// Which way a node is reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,7 +113,7 @@ pub(crate) async fn deliver(
         match &route {
             Route::Topic(up) => {
                 let down = format!("{}{DOWN}", up.strip_suffix(UP).unwrap_or(up));
-                if let Err(error) = door.publish(&down, frame, Retain::No) {
+                if let Err(error) = door.publish_for(LASTS, &down, frame) {
                     tracing::warn!(%error, down, "a node cannot be answered");
                 }
             }

@@ -22,8 +22,6 @@ use crate::ingest::{Errand, Intake, NodeSaid, Told};
 const ROUND: Duration = Duration::from_secs(2);
 /// Nodes that may be fed at once.
 const MOST_NODES: usize = 64;
-/// Room for a chunk's record, and for an offer's.
-const RECORD: usize = 1024;
 
 /// What goes to nodes, and what comes from them about updates.
 pub(crate) struct Updates {
@@ -223,14 +221,11 @@ impl Updates {
     }
 
     async fn errand(&self, device: DeviceId, record: &Record<'_>) -> Result<(), FirmwareError> {
-        let mut contents = vec![0; RECORD];
-        let Ok(length) = record.contents(&mut contents) else {
+        let Ok(errand) = Errand::of(device, record) else {
             tracing::error!("a record for a node does not fit a frame");
             return Ok(());
         };
-        contents.truncate(length);
-        let records = vec![(record.kind(), contents)];
-        let told = Told::Errand(Errand { device, records });
+        let told = Told::Errand(errand);
         self.intake.submit(vec![told]).await?;
         Ok(())
     }

@@ -1,6 +1,11 @@
 //! The door as a whole: opens its sockets, speaks for the appliance, closes.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use tokio::{
@@ -125,16 +130,39 @@ impl Door {
         payload: impl Into<Bytes>,
         retain: Retain,
     ) -> Result<(), InvalidTopic> {
+        self.publish_own(topic, payload.into(), retain, None)
+    }
+
+    /// [`Door::publish`] of what is worth nothing after a while: a session that is away for longer does not get it.
+    ///
+    /// # Errors
+    /// If `topic` is not one that can be published to.
+    pub fn publish_for(
+        &self,
+        lasts: Duration,
+        topic: &str,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), InvalidTopic> {
+        let ends = Instant::now() + lasts;
+        self.publish_own(topic, payload.into(), Retain::No, Some(ends))
+    }
+
+    fn publish_own(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        retain: Retain,
+        expires: Option<Instant>,
+    ) -> Result<(), InvalidTopic> {
         check_topic(topic)?;
-        let message = Message {
+        self.shared.router.publish_own(Message {
             topic: topic.into(),
-            payload: payload.into(),
+            payload,
             qos: Qos::AtLeastOnce,
             retain: retain == Retain::Yes,
             properties: None,
-            expires: None,
-        };
-        self.shared.router.publish_own(message);
+            expires,
+        });
         Ok(())
     }
 

@@ -9,10 +9,14 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser as _};
-use farm::{credentials, devices, places};
+use farm::{
+    credentials, devices,
+    nodes::{Deed, Settings},
+    places,
+};
 use farm_model::{Device, DeviceKind, Link, UnixMillis};
 
-use super::{first_line, reader};
+use super::{first_line, node, reader};
 use crate::{
     clock,
     config::Config,
@@ -62,6 +66,31 @@ pub(super) enum Devices {
         /// whatever else it holds.
         #[arg(long, value_name = "NUMBER")]
         certificate: Option<String>,
+    },
+    /// Say what settings a node shall have, all of them; what is left out becomes as the node was made.
+    Settings {
+        /// Its short name.
+        slug: String,
+        /// Seconds between measurements.
+        #[arg(long, value_name = "SECONDS")]
+        measure_every: Option<u32>,
+        /// Seconds between transmissions; 0 sends each batch at once.
+        #[arg(long, value_name = "SECONDS")]
+        send_every: Option<u32>,
+        /// Seconds between greetings.
+        #[arg(long, value_name = "SECONDS")]
+        greet_every: Option<u32>,
+        /// Seconds before a frame that was not answered is sent again.
+        #[arg(long, value_name = "SECONDS")]
+        retry_after: Option<u32>,
+    },
+    /// Tell a node to do something; it is told until it answers, for twenty minutes at most.
+    Tell {
+        /// Its short name.
+        slug: String,
+        /// What to do.
+        #[arg(value_parser = PossibleValuesParser::new(Deed::ALL.map(Deed::key)))]
+        deed: String,
     },
     /// List the devices that ask to join. What they say of themselves is not proven yet.
     Joining,
@@ -153,6 +182,22 @@ pub(super) fn run(config: &Config, what: Devices, out: &mut impl Write) -> anyho
             Some(serial) => Order::RevokeCertificate { slug, serial },
             None => Order::Revoke { slug },
         },
+        Devices::Settings {
+            slug,
+            measure_every,
+            send_every,
+            greet_every,
+            retry_after,
+        } => Order::SetNode {
+            slug,
+            settings: Settings {
+                measure_every_s: measure_every,
+                send_every_s: send_every,
+                greet_every_s: greet_every,
+                retry_after_s: retry_after,
+            },
+        },
+        Devices::Tell { slug, deed } => Order::TellNode { slug, deed },
         Devices::Joining => Order::ListJoining,
         Devices::Approve(approve) => Order::Approve {
             code: first_line()?,
@@ -233,6 +278,7 @@ fn show(config: &Config, slug: &str, out: &mut impl Write) -> anyhow::Result<()>
             day(at)
         )?;
     }
+    node::show(&conn, device.id, out)?;
     let now = clock::build(&config.clock, 0).0.now();
     for certificate in &held.certificates {
         let state = match certificate.standing(&now) {
@@ -252,7 +298,7 @@ fn show(config: &Config, slug: &str, out: &mut impl Write) -> anyhow::Result<()>
     Ok(())
 }
 
-fn day(at: UnixMillis) -> String {
+pub(super) fn day(at: UnixMillis) -> String {
     at.timestamp().strftime("%Y-%m-%d").to_string()
 }
 

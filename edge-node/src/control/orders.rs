@@ -6,6 +6,7 @@ use farm::{
     credentials,
     devices::{self, DeviceForm},
     joins::{self, JoinAs, JoinCode},
+    nodes::{self, Deed, Settings},
     places,
     staff::{self, Pin},
     text::{Name, Slug},
@@ -43,6 +44,15 @@ pub(crate) enum Order {
     RevokeCertificate {
         slug: String,
         serial: String,
+    },
+    SetNode {
+        slug: String,
+        settings: Settings,
+    },
+    TellNode {
+        slug: String,
+        /// A [`Deed`]'s name.
+        deed: String,
     },
     ListJoining,
     Approve {
@@ -158,6 +168,24 @@ fn act(tx: &mut Tx<'_>, order: Order) -> Result<Outcome, Refused> {
             ))
         }
         Order::RevokeCertificate { slug, serial } => revoke_certificate(tx, &slug, &serial)?,
+        Order::SetNode { slug, settings } => {
+            let device = find(tx, &slug)?;
+            let wanted = nodes::set_settings(tx, device, settings)?;
+            Outcome::says(format!(
+                "{slug} is told version {} of its settings until it has them; see what it says with: edge-node devices show {slug}\n",
+                wanted.version
+            ))
+        }
+        Order::TellNode { slug, deed } => {
+            let device = find(tx, &slug)?;
+            let deed = Deed::from_key(&deed)
+                .ok_or_else(|| Refused(format!("no command is called {deed}")))?;
+            let id = nodes::command(tx, device, deed)?;
+            Outcome::says(format!(
+                "{slug} is told command {id} until it answers, for {} minutes at most; see what it says with: edge-node devices show {slug}\n",
+                nodes::LASTS_MS / 60_000
+            ))
+        }
         Order::Approve { code, joins_as } => {
             let code = JoinCode::new(&code)?;
             let joins_as = match joins_as {

@@ -53,6 +53,33 @@ pub struct Errand {
     pub records: Vec<(u8, Vec<u8>)>,
 }
 
+/// Room for the largest record that goes down.
+const RECORD: usize = 1_024;
+
+impl Errand {
+    /// One record.
+    ///
+    /// # Errors
+    /// When it is too long for any frame.
+    pub fn of(device: DeviceId, record: &Record<'_>) -> Result<Self, wire::Full> {
+        Ok(Self {
+            device,
+            records: vec![Self::record(record)?],
+        })
+    }
+
+    /// Kind and contents of a record.
+    ///
+    /// # Errors
+    /// When it is too long for any frame.
+    pub fn record(record: &Record<'_>) -> Result<(u8, Vec<u8>), wire::Full> {
+        let mut contents = vec![0; RECORD];
+        let length = record.contents(&mut contents)?;
+        contents.truncate(length);
+        Ok((record.kind(), contents))
+    }
+}
+
 /// A record of a node that is not the pipeline's own business, after the commit that notes that its frame was seen.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeSaid {
@@ -233,7 +260,11 @@ struct Visit<'a> {
 impl Visit<'_> {
     fn record(&mut self, record: &Record<'_>) {
         match record {
-            Record::Held(held) => self.state.held(held, self.frame.received),
+            Record::Held(held) => {
+                self.state.held(held, self.frame.received);
+                // Whoever has something to tell it knows by this that it is awake.
+                self.say(record);
+            }
             Record::Readings(readings) => self.readings(readings),
             Record::TimeRequest(request) => {
                 self.state.ticks(request.ticks, self.frame.received);
