@@ -28,6 +28,7 @@ mod devices;
 mod firmware;
 mod joins;
 mod milkings;
+mod nodes;
 mod observations;
 mod places;
 mod readings;
@@ -88,6 +89,9 @@ pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
         post("/api/v1/devices/{device}/certificate"),
         post("/api/v1/devices/{device}/certificate/revoke"),
         post("/api/v1/devices/{device}/revoke"),
+        get("/api/v1/devices/{device}/node"),
+        post("/api/v1/devices/{device}/node/settings"),
+        post("/api/v1/devices/{device}/node/commands"),
         get("/api/v1/authority"),
         get("/api/v1/firmware"),
         get("/api/v1/joins"),
@@ -113,6 +117,9 @@ fn documented() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .routes(routes!(credentials::certificate))
         .routes(routes!(credentials::end_certificate))
         .routes(routes!(credentials::revoke))
+        .routes(routes!(nodes::show))
+        .routes(routes!(nodes::settings))
+        .routes(routes!(nodes::command))
         .routes(routes!(credentials::authority))
         .routes(routes!(firmware::list))
         .routes(routes!(joins::list, joins::approve))

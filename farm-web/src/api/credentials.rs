@@ -229,7 +229,7 @@ pub(crate) async fn authority(State(web): State<Web>) -> Result<impl IntoRespons
 }
 
 /// The device called so, by slug or identity.
-async fn find(web: &Web, device: String) -> Result<Device, Error> {
+pub(super) async fn find(web: &Web, device: String) -> Result<Device, Error> {
     let read = web.farm.read(move |conn| match device.parse::<DeviceId>() {
         Ok(id) => farm::devices::get(conn, id),
         Err(_) => farm::devices::find(conn, &device),

@@ -7,6 +7,7 @@ mod form;
 mod handout;
 mod joins;
 mod list;
+mod node;
 mod refused;
 mod registers;
 mod state;
@@ -57,6 +58,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     [
         device::routes,
         credentials::routes,
+        node::routes,
         joins::routes,
         form::routes,
         decoder::routes,
@@ -183,6 +185,7 @@ mod tests {
             super::form::t::ALL,
             super::form::link::t::ALL,
             super::list::t::ALL,
+            super::node::t::ALL,
             super::refused::t::ALL,
             super::registers::t::ALL,
             super::state::t::ALL,

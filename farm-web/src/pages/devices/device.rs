@@ -24,7 +24,7 @@ use super::{
     credentials::{self, Held},
     endpoint,
     list::View,
-    map_of,
+    map_of, node,
     refused::Refused,
     registers, transport,
 };
@@ -68,6 +68,7 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
     let device = &row.device;
     let refused = Refused::load(&ctx.web.farm, Some(device.slug.clone())).await?;
     let credentials = Held::load(&ctx, id).await?;
+    let node = node::Known::load(&ctx, id).await?;
     let edit = Button::secondary(ui::t::edit(lang)).icon(Icon::Edit);
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
@@ -83,6 +84,7 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
             div.flow {
                 (credentials.section(&ctx, device, view.place(row)))
                 (values(lang, &ctx.web.farm, device, view.now))
+                @if let Some(node) = &node { (node.section(&ctx, device)) }
                 @if let Some(map) = map_of(&device.link) { (registers::section(lang, device, map)) }
                 (refused.section(lang, view.now))
             }
