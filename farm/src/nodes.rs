@@ -19,6 +19,7 @@ pub use self::{
 };
 use crate::{
     credentials::{self, FrameKey},
+    devices::Enabled,
     sql,
     store::{StoreError, Tx, store_error},
 };
@@ -162,21 +163,38 @@ pub fn get(conn: &Connection, device: DeviceId) -> Result<Option<Node>, StoreErr
         .optional()?)
 }
 
-/// The device whose identity ends in these bytes and that has a key for frames, with that key.
+/// A device that has a key for frames.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyHolder {
+    /// The device.
+    pub device: DeviceId,
+    /// Its key.
+    pub key: FrameKey,
+    /// Whether it is to be heard.
+    pub enabled: Enabled,
+}
+
+/// The device whose identity ends in these bytes and that has a key for frames.
 ///
 /// # Errors
 /// When the database fails.
-pub fn by_ending(
-    conn: &Connection,
-    ending: [u8; 8],
-) -> Result<Option<(DeviceId, FrameKey)>, StoreError> {
+pub fn by_ending(conn: &Connection, ending: [u8; 8]) -> Result<Option<KeyHolder>, StoreError> {
     Ok(conn
         .prepare_cached(
-            "SELECT device, frame_key FROM device_credential
-             WHERE substr(device, 9) = ?1 AND frame_key IS NOT NULL",
+            "SELECT c.device, c.frame_key, coalesce(d.enabled, 1)
+             FROM device_credential c JOIN device d ON d.id = c.device
+             WHERE substr(c.device, 9) = ?1 AND c.frame_key IS NOT NULL",
         )?
         .query_row([ending], |row| {
-            Ok((sql::id(row, 0)?, FrameKey(row.get(1)?)))
+            Ok(KeyHolder {
+                device: sql::id(row, 0)?,
+                key: FrameKey(row.get(1)?),
+                enabled: if row.get(2)? {
+                    Enabled::Yes
+                } else {
+                    Enabled::No
+                },
+            })
         })
         .optional()?)
 }

@@ -12,7 +12,12 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use edge_acquire::{NodeFrame, RejectRecord};
 use edge_decode::node;
-use farm::{Farm, StoreError, credentials::FrameKey, nodes};
+use farm::{
+    Farm, StoreError,
+    credentials::FrameKey,
+    devices::Enabled,
+    nodes::{self, KeyHolder},
+};
 use farm_model::{Clock, DeviceId, Observation, Stamp};
 use firmware_protocol::{
     self as wire, Arrival, Direction, Header, Key, MAX_FRAME, Readings, Record, Replay,
@@ -137,10 +142,15 @@ impl Nodes {
         let found = farm
             .read(move |conn| nodes::by_ending(conn, ending))
             .await?;
-        let Some((device, key)) = found else {
+        let Some(holder) = found else {
             into.rejects.push(reject(None, "frame_no_key"));
             return Ok(());
         };
+        let KeyHolder {
+            device,
+            key,
+            enabled,
+        } = holder;
         let mut opening = frame.bytes.to_vec();
         let key_of_frames = Key::new(key.0);
         let Ok(opened) = wire::open(&mut opening, &key_of_frames) else {
@@ -148,6 +158,11 @@ impl Nodes {
                 .push(reject(Some(device), "frame_not_authentic"));
             return Ok(());
         };
+        if enabled == Enabled::No {
+            into.rejects
+                .push(reject(Some(device), "frame_switched_off"));
+            return Ok(());
+        }
         let mut state = self.state(device, &key, farm).await?;
         let mut visit = Visit {
             device,

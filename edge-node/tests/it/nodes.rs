@@ -5,7 +5,10 @@ use edge_node::{
     ingest::{Errand, Told, read_publish},
     post::Route,
 };
-use farm::{Actor, credentials};
+use farm::{
+    Actor, credentials,
+    devices::{self, Enabled},
+};
 use farm_model::{
     Body, Clock as _, ClockQuality, DeviceId, DeviceKind, Milli, Observation, PlaceKind, Quantity,
     place::PlaceDetails,
@@ -310,6 +313,27 @@ async fn an_overheard_frame_that_comes_again_takes_nothing_elsewhere() {
     within(told).await.unwrap();
     let letter = within(rig.letters.recv()).await.unwrap();
     assert_eq!(letter.route().name(), UP);
+}
+
+#[tokio::test]
+async fn a_node_whose_device_is_switched_off_keeps_its_batches_until_it_is_on() {
+    let mut rig = Rig::start();
+    let mut node = Node::add(&rig, DeviceKind::Sensor).await;
+    node.measure(4_100);
+    switch(&rig, node.device, Enabled::No).await;
+    assert_eq!(rig.publish(UP, node.frame()).await.stored, 0);
+    assert_eq!(reasons(&rig).await[0].0, "frame_switched_off");
+    assert!(rig.letters.try_recv().is_err(), "nothing is acknowledged");
+    switch(&rig, node.device, Enabled::Yes).await;
+    assert_eq!(rig.publish(UP, node.frame()).await.stored, 1);
+    assert!(node.answer(&mut rig).await.ack.is_some());
+}
+
+async fn switch(rig: &Rig, device: DeviceId, enabled: Enabled) {
+    let switched = rig.farm.write(Actor::System, move |tx| {
+        devices::set_enabled(tx, device, enabled)
+    });
+    switched.await.unwrap();
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ pub(crate) mod t {
         frame_no_key = "No device has its frame key: let the node join, or make its key" / "কোনো যন্ত্রে এর চাবি নেই: নোডকে যোগ দিতে দিন, বা চাবি বানান";
         frame_not_authentic = "Made with another key: put the node's frame key into it again" / "অন্য চাবিতে বানানো: নোডে তার ফ্রেমের চাবি আবার বসান";
         frame_old = "An old frame, from before a restart: nothing to do unless they go on" / "পুরোনো ফ্রেম, রিস্টার্টের আগের: বারবার না এলে কিছু করার নেই";
+        frame_switched_off = "From a device that is switched off: switch it on, or the node off" / "বন্ধ করা যন্ত্র থেকে এসেছে: যন্ত্রটি চালু করুন, নয়তো নোড বন্ধ করুন";
         frame_wrong_way = "Something that only the appliance says: update the node" / "এ কথা শুধু অ্যাপ্লায়েন্স বলে: নোড হালনাগাদ করুন";
         frame_bad_tag = "A tag that cannot be: check the node's reader" / "এমন ট্যাগ হয় না: নোডের রিডার দেখুন";
         milking_refused = "The milking cannot be true: record it by hand" / "দোহনটি সত্যি হতে পারে না: হাতে লিখুন";
@@ -79,6 +80,7 @@ pub(crate) fn refusal(lang: Lang, key: &str) -> &str {
         "frame_no_key" => t::frame_no_key(lang),
         "frame_not_authentic" => t::frame_not_authentic(lang),
         "frame_old_boot" | "frame_old_queue" => t::frame_old(lang),
+        "frame_switched_off" => t::frame_switched_off(lang),
         "frame_wrong_way" => t::frame_wrong_way(lang),
         "frame_bad_tag" => t::frame_bad_tag(lang),
         "milking_refused" => t::milking_refused(lang),
