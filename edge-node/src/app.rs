@@ -13,7 +13,7 @@ use farm::{Farm, StoreError, firmware::Shelf};
 use farm_web::{App, MqttPorts, Options};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     signal::unix::{Signal, SignalKind, signal},
     sync::{Mutex, mpsc},
     task::JoinHandle,
@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     api_ingest::ApiIngest,
-    cli, clock,
+    cli, clock, coap,
     config::Config,
     control::{self, Desk, Ruled},
     front::{self, Bounds},
@@ -145,6 +145,7 @@ impl Appliance {
             let letters = Arc::clone(&letters);
             post::deliver(letters, answering.clone(), door, drivers, ended.clone())
         }));
+        let coap = open_coap(&config, &farm, &intake, &tasks, &stop).await?;
         let hardware = EdgeHardware::new(Arc::clone(&drivers), settings);
         let ports = MqttPorts {
             plain: door.addresses().tcp.first().map(SocketAddr::port),
@@ -191,7 +192,7 @@ impl Appliance {
             data: config.data,
         };
         jobs::start(charge, &tasks, &stop);
-        tracing::info!(?web, mqtt = ?door.addresses().tcp, tls = ?door.addresses().tls, websocket = ?door.addresses().websocket, boot = farm.boot(), "the appliance runs");
+        tracing::info!(?web, mqtt = ?door.addresses().tcp, tls = ?door.addresses().tls, websocket = ?door.addresses().websocket, ?coap, boot = farm.boot(), "the appliance runs");
         Ok(Self {
             farm,
             web,
@@ -278,6 +279,34 @@ impl Appliance {
         tokio::task::spawn_blocking(move || drop(farm)).await?;
         Ok(())
     }
+}
+
+/// Listens for frames over CoAP; says where.
+async fn open_coap(
+    config: &Config,
+    farm: &Farm,
+    intake: &Intake,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<SocketAddr>> {
+    let mut addresses = Vec::new();
+    for address in &config.coap.listen {
+        let socket = UdpSocket::bind(address).await;
+        let socket = socket
+            .with_context(|| format!("CoAP cannot listen on {address}; change `coap.listen`"))?;
+        addresses.push(socket.local_addr()?);
+        let socket = Arc::new(socket);
+        let (farm, intake, ended) = (farm.clone(), intake.clone(), stop.clone());
+        tasks.spawn(jobs::keep("coap", stop.clone(), move || {
+            coap::serve(
+                Arc::clone(&socket),
+                farm.clone(),
+                intake.clone(),
+                ended.clone(),
+            )
+        }));
+    }
+    Ok(addresses)
 }
 
 async fn open_farm(

@@ -30,6 +30,8 @@ pub struct Config {
     pub web: WebConfig,
     /// The MQTT door.
     pub mqtt: MqttConfig,
+    /// Frames of nodes over CoAP.
+    pub coap: CoapConfig,
     /// Updates of nodes.
     pub firmware: FirmwareConfig,
     /// Serial ports and buses.
@@ -122,6 +124,14 @@ impl Default for MqttConfig {
             max_connections: 2_500,
         }
     }
+}
+
+/// Frames of nodes over CoAP.
+#[derive(Clone, Debug, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct CoapConfig {
+    /// UDP addresses to listen on; none switches it off.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// Updates of nodes.

@@ -9,6 +9,7 @@ pub mod app;
 mod authority;
 mod cli;
 pub mod clock;
+mod coap;
 pub mod config;
 mod control;
 pub mod doctor;

@@ -3,7 +3,10 @@
 //! A letter leaves after the commit that holds what it acknowledges and the number that it is sealed with. One that is lost
 //! does no harm: the node sends again and is answered again. So the way out is bounded, and nobody waits for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{self, Arc, PoisonError},
+    time::Duration,
+};
 
 use edge_acquire::Drivers;
 use edge_broker::Door;
@@ -12,7 +15,7 @@ use farm_model::Clock;
 use firmware_protocol::{
     Ack, ClockQuality, FrameWriter, Full, Key, MAX_FRAME, Record, Sequence, TimeAnswer,
 };
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Letters that may wait.
@@ -27,7 +30,35 @@ pub enum Route {
     Topic(String),
     /// A serial port.
     Port(String),
+    /// The answer to a request; there is one, and nothing after it.
+    Reply(Reply),
 }
+
+/// Takes the one frame that answers a request. Once every clone is gone, whoever waits knows that none comes.
+#[derive(Clone, Debug)]
+pub struct Reply(Arc<sync::Mutex<Option<oneshot::Sender<Vec<u8>>>>>);
+
+impl Reply {
+    /// One, and where its frame comes out.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<Vec<u8>>) {
+        let (sender, frame) = oneshot::channel();
+        (Self(Arc::new(sync::Mutex::new(Some(sender)))), frame)
+    }
+
+    /// Whether somebody still waited for it.
+    fn send(&self, frame: Vec<u8>) -> bool {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        sender.is_some_and(|sender| sender.send(frame).is_ok())
+    }
+}
+
+impl PartialEq for Reply {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Reply {}
 
 impl Route {
     /// The way of a topic for frames: `khamar/node/NAME/up`.
@@ -39,8 +70,10 @@ impl Route {
 
     /// What frames that come this way are counted under.
     pub fn name(&self) -> &str {
-        let (Self::Topic(name) | Self::Port(name)) = self;
-        name
+        match self {
+            Self::Topic(name) | Self::Port(name) => name,
+            Self::Reply(_) => "coap",
+        }
     }
 }
 
@@ -115,6 +148,11 @@ pub(crate) async fn deliver(
                 let down = format!("{}{DOWN}", up.strip_suffix(UP).unwrap_or(up));
                 if let Err(error) = door.publish_for(LASTS, &down, frame) {
                     tracing::warn!(%error, down, "a node cannot be answered");
+                }
+            }
+            Route::Reply(reply) => {
+                if !reply.send(frame) {
+                    metrics::counter!("node_letters_dropped_total").increment(1);
                 }
             }
             Route::Port(port) => {

@@ -47,6 +47,10 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         package: "openssl",
     },
     Need {
+        file: "/usr/bin/coap-client-notls",
+        package: "libcoap3-bin",
+    },
+    Need {
         file: "/usr/bin/strace",
         package: "strace",
     },

@@ -22,6 +22,7 @@ pub(crate) struct Running {
     log: Option<JoinHandle<String>>,
     web: SocketAddr,
     pub(crate) mqtt: SocketAddr,
+    pub(crate) coap: SocketAddr,
     pub(crate) mqtt_tls: SocketAddr,
     pub(crate) mqtt_websocket: SocketAddr,
 }
@@ -32,7 +33,7 @@ impl Machine {
         let path = dir.path().display();
         let config = format!(
             "[data]\ndir = \"{path}/data\"\n[web]\nlisten = [\"127.0.0.1:0\"]\n[mqtt]\nlisten = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\"]\nwebsocket = [\"127.0.0.1:0\"]\n\
-             [serial]\ndirs = [\"{path}/serial\"]\n[onewire]\nroot = \"{path}/w1\"\n[clock]\ntrust = \"system\"\n\
+             [serial]\ndirs = [\"{path}/serial\"]\n[onewire]\nroot = \"{path}/w1\"\n[coap]\nlisten = [\"127.0.0.1:0\"]\n[clock]\ntrust = \"system\"\n\
              [log]\nlevel = \"trace\"\n"
         );
         fs::write(dir.path().join("khamar.toml"), config).unwrap();
@@ -112,6 +113,7 @@ impl Machine {
             })),
             web: address("web"),
             mqtt: address("mqtt"),
+            coap: address("coap"),
             mqtt_tls: address("tls"),
             mqtt_websocket: address("websocket"),
         }

@@ -7,6 +7,7 @@
 
 mod cli;
 mod client;
+mod coap;
 mod credentials;
 mod doctor;
 mod faults;

@@ -1,0 +1,296 @@
+//! Frames of nodes over CoAP (RFC 7252): `POST coap://edge/node`, answered 2.04 with the frame that goes down, after the
+//! commit. For radios that carry datagrams: Thread, NB-IoT.
+//!
+//! A frame proves by itself whose it is; nothing else is taken. Invariants: whoever does not authenticate gets a code without
+//! contents, never longer than what was sent; a message that comes again is answered as before, not taken again; what is
+//! remembered and under way is bounded.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use coap_lite::{CoapOption, ContentFormat, MessageClass, MessageType, Packet, ResponseType};
+use farm::Farm;
+use farm_model::Clock as _;
+use firmware_protocol::{Direction, Header, MAX_FRAME};
+use tokio::{net::UdpSocket, sync::oneshot, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ingest::{FrameIn, Intake, Told},
+    post::{Reply, Route},
+};
+
+/// Longest datagram looked at; more than this is too long for a frame in any case.
+const LONGEST: usize = 2_048;
+/// Exchanges under way at once; a node whose message finds no room sends it again.
+const UNDER_WAY: usize = 64;
+/// Messages remembered, and for how long (RFC 7252, 4.8.2: EXCHANGE_LIFETIME).
+const REMEMBERED: usize = 1_024;
+const LIFETIME: Duration = Duration::from_secs(247);
+/// After this the message is acknowledged, and its answer comes by itself.
+const ACK_WITHIN: Duration = Duration::from_secs(1);
+/// After this no answer comes: the node sends again.
+const GIVE_UP: Duration = Duration::from_secs(30);
+
+/// Whose message: sender and message id.
+type Whose = (SocketAddr, u16);
+
+/// What a datagram asks for.
+#[derive(Debug)]
+enum Asked {
+    /// Nothing that is answered.
+    Nothing,
+    /// A message that is not understood, or a ping.
+    Reset(u16),
+    /// A request that cannot be.
+    Refused(Exchange, ResponseType),
+    /// A frame.
+    Frame(Exchange, Vec<u8>),
+}
+
+/// How a request is answered.
+#[derive(Clone, Debug)]
+struct Exchange {
+    id: u16,
+    token: Vec<u8>,
+    is_confirmable: bool,
+}
+
+impl Exchange {
+    fn packet(&self, kind: MessageType, id: u16, code: MessageClass) -> Packet {
+        let mut packet = Packet::new();
+        packet.header.set_type(kind);
+        packet.header.message_id = id;
+        packet.header.code = code;
+        packet
+    }
+
+    /// The answer; `own` is a message id of ours, for what does not ride on an acknowledgement.
+    fn answer(&self, code: ResponseType, frame: Vec<u8>, own: Option<u16>) -> Vec<u8> {
+        let (kind, id) = match own {
+            Some(own) => (MessageType::NonConfirmable, own),
+            None => (MessageType::Acknowledgement, self.id),
+        };
+        let mut packet = self.packet(kind, id, MessageClass::Response(code));
+        packet.set_token(self.token.clone());
+        if !frame.is_empty() {
+            packet.set_content_format(ContentFormat::ApplicationOctetStream);
+            packet.payload = frame;
+        }
+        packet.to_bytes().unwrap_or_default()
+    }
+
+    fn acknowledgement(&self) -> Vec<u8> {
+        let packet = self.packet(MessageType::Acknowledgement, self.id, MessageClass::Empty);
+        packet.to_bytes().unwrap_or_default()
+    }
+}
+
+/// Reads a datagram; any bytes may come.
+fn read(datagram: &[u8]) -> Asked {
+    let [first, code, high, low, ..] = *datagram else {
+        return Asked::Nothing;
+    };
+    let (version, kind, id) = (
+        first >> 6,
+        (first >> 4) & 3,
+        u16::from_be_bytes([high, low]),
+    );
+    if version != 1 || kind > 1 {
+        return Asked::Nothing;
+    }
+    let is_confirmable = kind == 0;
+    let is_request = (1..32).contains(&code);
+    let packet = Packet::from_bytes(datagram).ok().filter(|_| is_request);
+    let Some(packet) = packet else {
+        return if is_confirmable {
+            Asked::Reset(id)
+        } else {
+            Asked::Nothing
+        };
+    };
+    let exchange = Exchange {
+        id,
+        token: packet.get_token().to_vec(),
+        is_confirmable,
+    };
+    match fault(code, &packet) {
+        Some(fault) => Asked::Refused(exchange, fault),
+        None => Asked::Frame(exchange, packet.payload),
+    }
+}
+
+/// What is wrong with a request.
+fn fault(code: u8, packet: &Packet) -> Option<ResponseType> {
+    const POST: u8 = 2;
+    const KNOWN: [CoapOption; 3] = [
+        CoapOption::UriHost,
+        CoapOption::UriPort,
+        CoapOption::UriPath,
+    ];
+    let critical = |number: u16| number % 2 == 1;
+    let known = |number: u16| KNOWN.iter().any(|option| u16::from(*option) == number);
+    if packet.options().any(|(n, _)| critical(*n) && !known(*n)) {
+        return Some(ResponseType::BadOption);
+    }
+    let path = packet.get_option(CoapOption::UriPath);
+    if !path.is_some_and(|path| path.iter().map(Vec::as_slice).eq([b"node".as_slice()])) {
+        return Some(ResponseType::NotFound);
+    }
+    if code != POST {
+        return Some(ResponseType::MethodNotAllowed);
+    }
+    if packet.payload.len() > MAX_FRAME {
+        return Some(ResponseType::RequestEntityTooLarge);
+    }
+    let header = Header::read(&packet.payload);
+    let is_up = header.is_ok_and(|header| header.direction == Direction::Up);
+    (!is_up).then_some(ResponseType::BadRequest)
+}
+
+/// Messages that came, with the answer that they had.
+#[derive(Default)]
+struct Memory {
+    order: VecDeque<(Whose, Instant)>,
+    answers: HashMap<Whose, Vec<u8>>,
+}
+
+impl Memory {
+    /// Notes that it came; the answer it had, empty while there is none, if it came before.
+    fn came(&mut self, whose: Whose, now: Instant) -> Option<&Vec<u8>> {
+        while let Some((oldest, at)) = self.order.front() {
+            if self.order.len() < REMEMBERED && now.duration_since(*at) < LIFETIME {
+                break;
+            }
+            self.answers.remove(oldest);
+            self.order.pop_front();
+        }
+        if !self.answers.contains_key(&whose) {
+            self.order.push_back((whose, now));
+            self.answers.insert(whose, Vec::new());
+            return None;
+        }
+        self.answers.get(&whose)
+    }
+
+    fn answered(&mut self, whose: Whose, answer: Vec<u8>) {
+        if let Some(slot) = self.answers.get_mut(&whose) {
+            *slot = answer;
+        }
+    }
+}
+
+/// Answers what comes to `socket` until `stop`.
+pub(crate) async fn serve(
+    socket: Arc<UdpSocket>,
+    farm: Farm,
+    intake: Intake,
+    stop: CancellationToken,
+) {
+    let mut memory = Memory::default();
+    let mut under_way: JoinSet<(Whose, Vec<u8>)> = JoinSet::new();
+    let mut buffer = [0; LONGEST];
+    let mut own = 0_u16;
+    loop {
+        let (length, from) = tokio::select! {
+            heard = socket.recv_from(&mut buffer) => match heard {
+                Ok(heard) => heard,
+                // Somebody whom an answer did not reach.
+                Err(error) => {
+                    tracing::debug!(%error, "a CoAP answer was not taken");
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            },
+            Some(done) = under_way.join_next() => {
+                if let Ok((whose, answer)) = done {
+                    memory.answered(whose, answer);
+                }
+                continue;
+            }
+            () = stop.cancelled() => return,
+        };
+        let (exchange, frame) = match read(&buffer[..length]) {
+            Asked::Nothing => continue,
+            Asked::Reset(id) => {
+                let [high, low] = id.to_be_bytes();
+                send(&socket, &[0x70, 0, high, low], from).await;
+                continue;
+            }
+            Asked::Refused(exchange, code) => {
+                metrics::counter!("coap_requests_refused_total").increment(1);
+                own = own.wrapping_add(1);
+                let own = (!exchange.is_confirmable).then_some(own);
+                send(&socket, &exchange.answer(code, Vec::new(), own), from).await;
+                continue;
+            }
+            Asked::Frame(exchange, frame) => (exchange, frame),
+        };
+        if under_way.len() >= UNDER_WAY {
+            metrics::counter!("coap_requests_dropped_total").increment(1);
+            continue;
+        }
+        let whose = (from, exchange.id);
+        if let Some(answer) = memory.came(whose, Instant::now()) {
+            send(&socket, answer, from).await;
+            continue;
+        }
+        let (reply, answer) = Reply::new();
+        intake.note(vec![Told::Frame(FrameIn {
+            route: Route::Reply(reply),
+            bytes: Bytes::from(frame),
+            received: farm.clock().now(),
+        })]);
+        own = own.wrapping_add(1);
+        under_way.spawn(answer_one(
+            Arc::clone(&socket),
+            whose,
+            exchange,
+            own,
+            answer,
+        ));
+    }
+}
+
+/// Waits for the frame that goes down, and sends it; gives the answer.
+async fn answer_one(
+    socket: Arc<UdpSocket>,
+    whose: Whose,
+    exchange: Exchange,
+    own: u16,
+    mut frame: oneshot::Receiver<Vec<u8>>,
+) -> (Whose, Vec<u8>) {
+    let mut own = (!exchange.is_confirmable).then_some(own).ok_or(own);
+    let mut said = tokio::time::timeout(ACK_WITHIN, &mut frame).await;
+    if said.is_err() {
+        if let Err(id) = own {
+            send(&socket, &exchange.acknowledgement(), whose.0).await;
+            own = Ok(id);
+        }
+        said = tokio::time::timeout(GIVE_UP, &mut frame).await;
+    }
+    let answer = match said {
+        Ok(Ok(down)) => exchange.answer(ResponseType::Changed, down, own.ok()),
+        // Nobody keeps the way of a frame that is not believed.
+        Ok(Err(_)) => exchange.answer(ResponseType::Unauthorized, Vec::new(), own.ok()),
+        Err(_) => Vec::new(),
+    };
+    send(&socket, &answer, whose.0).await;
+    (whose, answer)
+}
+
+async fn send(socket: &UdpSocket, datagram: &[u8], to: SocketAddr) {
+    if !datagram.is_empty()
+        && let Err(error) = socket.send_to(datagram, to).await
+    {
+        tracing::debug!(%error, "a CoAP answer cannot be sent");
+    }
+}
+
+#[cfg(test)]
+mod tests;
