@@ -31,4 +31,6 @@ mod syncs;
 #[cfg(test)]
 mod unacknowledged;
 #[cfg(test)]
+mod wanted;
+#[cfg(test)]
 mod web;

@@ -30,7 +30,7 @@ use crate::{store, web};
 const ROUNDS: u64 = 30;
 /// How much faster than ours the node's time runs: it sends again after half a second.
 const SPEED: f64 = 20.0;
-const SLUG: &str = "barn-node";
+pub(crate) const SLUG: &str = "barn-node";
 /// Sectors of its flash: it must not fill up.
 const SECTORS: usize = 256;
 
@@ -87,7 +87,7 @@ fn what_was_in_a_nodes_flash_is_stored_once_whatever_befalls_both() {
 }
 
 /// Adds the device and gives it what it needs to speak.
-async fn commission(edge: &Edge) -> (Profile, Broker) {
+pub(crate) async fn commission(edge: &Edge) -> (Profile, Broker) {
     let device = json!([{ "slug": SLUG, "kind": "sensor", "link": { "transport": "mqtt" } }]);
     web::tell(edge, "/api/v1/devices", device).await;
     let devices = web::ask(edge, "/api/v1/devices").await;
