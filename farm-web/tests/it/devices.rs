@@ -489,22 +489,22 @@ async fn a_node_is_told_settings_and_commands_from_its_page() {
     let (site, seeded) = Site::full().await;
     let (device, manager) = (seeded.probe, As::Session(&seeded.manager));
     let own = format!("/devices/{device}");
-    let without_key = site.post(&format!("{own}/command"), manager, "do=identify");
+    let (command, settings) = (format!("{own}/command"), format!("{own}/settings"));
+    let without_key = site.post(&command, manager, "do=identify");
     assert_eq!(without_key.await.status, StatusCode::CONFLICT);
     let keyed = site.farm.write(Actor::System, move |tx| {
         farm::credentials::issue_frame_key(tx, device)
     });
     keyed.await.unwrap();
 
-    let wild = site.post(&format!("{own}/settings"), manager, "measure_every_s=0");
-    let wild = wild.await;
+    let wild = site.post(&settings, manager, "measure_every_s=0").await;
     assert_eq!(wild.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wild.text.contains("Write a number from 1 to 86,400."));
     let typed = "measure_every_s=60&send_every_s=&greet_every_s=&retry_after_s=";
-    let saved = site.post(&format!("{own}/settings"), manager, typed).await;
+    let saved = site.post(&settings, manager, typed).await;
     assert_eq!(saved.status, StatusCode::SEE_OTHER);
-    for deed in ["identify", "restart"] {
-        let told = site.post(&format!("{own}/command"), manager, &format!("do={deed}"));
+    for deed in ["do=identify", "do=restart"] {
+        let told = site.post(&command, manager, deed);
         assert_eq!(told.await.status, StatusCode::SEE_OTHER);
     }
     let page = site.get(&own, manager).await.text;

@@ -35,7 +35,7 @@ struct Life {
     broker: Broker,
     radio: Radio,
     ticks: Ticks,
-    starts: u64,
+    starts: u32,
     done: Vec<Wish>,
 }
 
@@ -86,8 +86,8 @@ impl Life {
     }
 }
 
-fn radio(broker: &Broker, starts: u64) -> Radio {
-    Radio::new(SLUG, broker, BAD, Rng::keyed(7, &[starts]))
+fn radio(broker: &Broker, starts: u32) -> Radio {
+    Radio::new(SLUG, broker, BAD, Rng::keyed(7, &[i64::from(starts)]))
 }
 
 fn are_in_force(said: &Value) -> bool {
