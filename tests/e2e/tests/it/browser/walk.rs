@@ -8,7 +8,10 @@ use e2e::{Edge, EdgeOptions, Farm, FarmOptions, edge::OWNER};
 use serde_json::json;
 
 use super::{publish, treat};
-use crate::{store::MORNING, web::Visitor};
+use crate::{
+    store::MORNING,
+    web::{self, Visitor},
+};
 
 /// Pages that nobody is led to.
 const HIDDEN: [&str; 3] = ["/styleguide", "/nowhere", "/login"];
@@ -51,11 +54,27 @@ pub(super) async fn stocked() -> Stocked {
         &json!({ "quantity": 7.2, "id": "stray" }).to_string(),
     );
     let treated = treat(&edge).await;
+    key(&edge).await;
     Stocked {
         edge,
         treated,
         _farm: farm,
     }
+}
+
+/// Gives one sensor a key for frames: it is a node then, which has settings.
+async fn key(edge: &Edge) {
+    let devices = web::ask(edge, "/api/v1/devices").await;
+    let items = devices["items"].as_array().unwrap();
+    let node = items
+        .iter()
+        .find(|item| item["link"]["transport"] == "mqtt");
+    let slug = node.expect("the virtual farm has MQTT nodes")["slug"]
+        .as_str()
+        .unwrap();
+    let path = edge.url(&format!("/api/v1/devices/{slug}/frame-key"));
+    let request = reqwest::Client::new().post(path).bearer_auth(&edge.token);
+    assert!(request.send().await.unwrap().status().is_success());
 }
 
 /// One address for each kind of page.
