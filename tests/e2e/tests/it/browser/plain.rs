@@ -57,7 +57,8 @@ async fn milk_is_recorded_and_the_language_changed_without_scripts() {
     visit.tap("details.user summary").await;
     visit.tap("details.user button[name=lang]").await;
     let number = visit.see("html[lang=en] main tbody th a").await;
-    assert!(number.text().await.unwrap().contains("101"));
+    let number = number.text().await.unwrap();
+    assert!(number.contains("101"), "{number}");
     visit.tap("details.user summary").await;
     visit.tap("details.user button[name=theme]").await;
     visit.see("html[data-theme=dark]").await;
