@@ -49,21 +49,29 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let mut build = cargo(&[
-            "build",
-            "--package",
-            "edge-node",
-            "--package",
-            "virtual-farm",
-            "--bins",
-        ]);
+        let bin = self.build()?;
+        self.check_faults(&bin)?;
+        let started = Instant::now();
+        let site = self.settle(bin)?;
+        let token = site.enrol()?;
+        let farm = self.start_farm(&site, &token)?;
+        let edge = site.start_edge()?;
+        self.greet(&site, started);
+        site.watch(farm, edge)
+    }
+
+    /// Builds both programs; the folder that they are in.
+    fn build(&self) -> anyhow::Result<PathBuf> {
+        let mut build = cargo(&["build", "--bins", "-p", "edge-node", "-p", "virtual-farm"]);
         if self.release {
             build.arg("--release");
         }
         run(&mut build)?;
-        let bin = target_dir().join(if self.release { "release" } else { "debug" });
-        self.check_faults(&bin)?;
-        let started = Instant::now();
+        Ok(target_dir().join(if self.release { "release" } else { "debug" }))
+    }
+
+    /// An empty folder, ports that are free, and the configuration that names them.
+    fn settle(&self, bin: PathBuf) -> anyhow::Result<Site> {
         let dir = target_dir().join("demo");
         ensure!(
             !is_running(&dir),
@@ -73,67 +81,14 @@ impl Demo {
             fs::remove_dir_all(&dir)?;
         }
         fs::create_dir_all(&dir)?;
-
-        let (web, mqtt) = (free_port(self.port)?, free_port(1883)?);
-        let config = self.write_config(&dir, web, mqtt)?;
-        let edge = bin.join("edge-node");
-        let owner = ["--name", OWNER.0, "--role", "owner"];
-        edge_node(
-            &edge,
-            &config,
-            &[&["staff", "add"][..], &owner].concat(),
-            OWNER.1,
-        )?;
-        edge_node(
-            &edge,
-            &config,
-            &["staff", "add", "--name", WORKER.0, "--role", "worker"],
-            WORKER.1,
-        )?;
-        let token = edge_node(
-            &edge,
-            &config,
-            &[
-                "token",
-                "add",
-                "--name",
-                "virtual farm",
-                "--scope",
-                "manage",
-            ],
-            "",
-        )?;
-
-        let mut farm = self.start_farm(&bin, &dir, web, mqtt, token.trim())?;
-        let edge = Command::new(&edge)
-            .arg("--config")
-            .arg(&config)
-            .args(["run", "--until-stdin-closes"])
-            .stdin(Stdio::piped())
-            .stdout(fs::File::create(dir.join("edge-node.log"))?)
-            .spawn()
-            .context("edge-node")?;
-        let mut edge = Stopped(edge);
-        wait_for(web, &mut edge)?;
-        self.greet(web, mqtt, &dir, started);
-        let status = loop {
-            if let Some(status) = edge.0.try_wait()? {
-                break status;
-            }
-            if let Some(status) = farm.0.try_wait()? {
-                bail!(
-                    "the virtual farm ended ({status}); its log is {}",
-                    dir.join("virtual-farm.log").display()
-                );
-            }
-            std::thread::sleep(Duration::from_millis(200));
+        let site = Site {
+            bin,
+            dir,
+            web: free_port(self.port)?,
+            mqtt: free_port(1883)?,
         };
-        ensure!(
-            status.success(),
-            "edge-node ended ({status}); its log is {}",
-            dir.join("edge-node.log").display()
-        );
-        Ok(())
+        fs::write(site.config(), self.config(&site))?;
+        Ok(site)
     }
 
     /// Time of the farm at the start: today, when the morning milking begins in Bangladesh.
@@ -160,87 +115,64 @@ impl Demo {
         Ok(())
     }
 
-    fn write_config(&self, dir: &Path, web: u16, mqtt: u16) -> anyhow::Result<PathBuf> {
-        let path = dir.join("khamar.toml");
-        fs::write(
-            &path,
-            format!(
-                "[data]\ndir = \"{data}\"\n[web]\nlisten = [\"0.0.0.0:{web}\"]\n\
-                 [mqtt]\nlisten = [\"127.0.0.1:{mqtt}\"]\ntls = [\"127.0.0.1:0\"]\nanonymous_from = [\"127.0.0.1\"]\n[serial]\ndirs = [\"{farm}/tty\"]\n\
-                 [onewire]\nroot = \"{farm}/w1\"\nevery_s = 2\n[clock]\nsimulated_start_ms = {origin}\nsimulated_rate = {speed:?}\n",
-                data = dir.join("data").display(),
-                farm = dir.join("farm").display(),
-                origin = self.origin_ms(),
-                speed = self.speed,
-            ),
-        )?;
-        Ok(path)
+    fn config(&self, site: &Site) -> String {
+        format!(
+            "[data]\ndir = \"{data}\"\n[web]\nlisten = [\"0.0.0.0:{web}\"]\n\
+             [mqtt]\nlisten = [\"127.0.0.1:{mqtt}\"]\ntls = [\"127.0.0.1:0\"]\nanonymous_from = [\"127.0.0.1\"]\n\
+             [serial]\ndirs = [\"{farm}/tty\"]\n[onewire]\nroot = \"{farm}/w1\"\nevery_s = 2\n\
+             [clock]\nsimulated_start_ms = {origin}\nsimulated_rate = {speed:?}\n",
+            data = site.dir.join("data").display(),
+            web = site.web,
+            mqtt = site.mqtt,
+            farm = site.dir.join("farm").display(),
+            origin = self.origin_ms(),
+            speed = self.speed,
+        )
     }
 
-    fn start_farm(
-        &self,
-        bin: &Path,
-        dir: &Path,
-        web: u16,
-        mqtt: u16,
-        token: &str,
-    ) -> anyhow::Result<Stopped> {
-        let mut farm = Command::new(bin.join("virtual-farm"));
-        farm.arg("--dir").arg(dir.join("farm"));
-        farm.args([
-            "--seed",
-            &self.seed.to_string(),
-            "--speed",
-            &self.speed.to_string(),
-            "--cows",
-            &self.cows.to_string(),
-        ]);
-        farm.args([
-            "--days",
-            &self.days.to_string(),
-            "--start-ms",
-            &self.origin_ms().to_string(),
-        ]);
-        farm.args([
-            "--mqtt",
-            &format!("127.0.0.1:{mqtt}"),
-            "--provision",
-            &format!("http://127.0.0.1:{web}"),
-            "--until-stdin-closes",
-        ]);
-        farm.env("KHAMAR_TOKEN", token);
+    fn start_farm(&self, site: &Site, token: &str) -> anyhow::Result<Stopped> {
+        let mut farm = site.program("virtual-farm");
+        farm.arg("--dir").arg(site.dir.join("farm"));
+        for (option, value) in [
+            ("--seed", self.seed.to_string()),
+            ("--speed", self.speed.to_string()),
+            ("--cows", self.cows.to_string()),
+            ("--days", self.days.to_string()),
+            ("--start-ms", self.origin_ms().to_string()),
+            ("--mqtt", format!("127.0.0.1:{}", site.mqtt)),
+            ("--provision", format!("http://127.0.0.1:{}", site.web)),
+        ] {
+            farm.arg(option).arg(value);
+        }
         for fault in &self.fault {
             farm.args(["--fault", fault]);
         }
+        farm.arg("--until-stdin-closes").env("KHAMAR_TOKEN", token);
+        let log = site.log("virtual-farm");
         let mut child = farm
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(fs::File::create(dir.join("virtual-farm.log"))?)
+            .stderr(fs::File::create(&log)?)
             .spawn()
             .context("virtual-farm")?;
+        let lines = child.stdout.take().context("its output is piped")?;
+        let farm = Stopped(child);
         // Its first line says that all ports exist.
         let mut ready = String::new();
-        let mut lines = BufReader::new(
-            child
-                .stdout
-                .take()
-                .context("its standard output is piped")?,
-        );
+        let mut lines = BufReader::new(lines);
         lines.read_line(&mut ready)?;
-        let mut log = fs::File::options()
-            .append(true)
-            .open(dir.join("virtual-farm.log"))?;
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut log));
-        let farm = Stopped(child);
+        let mut rest = fs::File::options().append(true).open(&log)?;
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut rest));
         ensure!(
             ready.starts_with('{'),
             "the virtual farm did not start; its log is {}",
-            dir.join("virtual-farm.log").display()
+            log.display()
         );
         Ok(farm)
     }
 
-    fn greet(&self, web: u16, mqtt: u16, dir: &Path, started: Instant) {
+    fn greet(&self, site: &Site, started: Instant) {
+        let Site { web, mqtt, dir, .. } = site;
         println!(
             "\n  খামার is running (ready {:.1} s after the build)\n",
             started.elapsed().as_secs_f64()
@@ -266,6 +198,115 @@ impl Demo {
     }
 }
 
+/// Where a demo runs: its programs, its folder, its ports.
+struct Site {
+    bin: PathBuf,
+    dir: PathBuf,
+    web: u16,
+    mqtt: u16,
+}
+
+impl Site {
+    fn config(&self) -> PathBuf {
+        self.dir.join("khamar.toml")
+    }
+
+    fn log(&self, program: &str) -> PathBuf {
+        self.dir.join(program).with_extension("log")
+    }
+
+    fn program(&self, name: &str) -> Command {
+        Command::new(self.bin.join(name))
+    }
+
+    fn edge_node(&self) -> Command {
+        let mut edge = self.program("edge-node");
+        edge.arg("--config").arg(self.config());
+        edge
+    }
+
+    /// Enters the people who may log in; the token with which the virtual farm registers its devices.
+    fn enrol(&self) -> anyhow::Result<String> {
+        for ((name, pin), role) in [(OWNER, "owner"), (WORKER, "worker")] {
+            self.order(&["staff", "add", "--name", name, "--role", role], pin)?;
+        }
+        let token = [
+            "token",
+            "add",
+            "--name",
+            "virtual farm",
+            "--scope",
+            "manage",
+        ];
+        Ok(self.order(&token, "")?.trim().to_owned())
+    }
+
+    /// Runs a subcommand of the appliance, with `secret` on its standard input so that it stands in no process list.
+    fn order(&self, args: &[&str], secret: &str) -> anyhow::Result<String> {
+        let mut child = self
+            .edge_node()
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("edge-node")?;
+        let mut input = child.stdin.take().context("its input is piped")?;
+        writeln!(input, "{secret}")?;
+        drop(input);
+        let output = child.wait_with_output()?;
+        ensure!(
+            output.status.success(),
+            "edge-node {} failed",
+            args.join(" ")
+        );
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Starts the appliance and waits until its pages can be opened.
+    fn start_edge(&self) -> anyhow::Result<Stopped> {
+        let edge = self
+            .edge_node()
+            .args(["run", "--until-stdin-closes"])
+            .stdin(Stdio::piped())
+            .stdout(fs::File::create(self.log("edge-node"))?)
+            .spawn()
+            .context("edge-node")?;
+        let mut edge = Stopped(edge);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.web)).is_ok() {
+                return Ok(edge);
+            }
+            if let Some(status) = edge.0.try_wait()? {
+                bail!("edge-node did not start ({status})");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("edge-node did not open its web port within 20 s")
+    }
+
+    /// Waits for the end of either; the appliance may end well, the virtual farm is to outlive it.
+    fn watch(&self, mut farm: Stopped, mut edge: Stopped) -> anyhow::Result<()> {
+        loop {
+            if let Some(status) = edge.0.try_wait()? {
+                ensure!(
+                    status.success(),
+                    "edge-node ended ({status}); its log is {}",
+                    self.log("edge-node").display()
+                );
+                return Ok(());
+            }
+            if let Some(status) = farm.0.try_wait()? {
+                bail!(
+                    "the virtual farm ended ({status}); its log is {}",
+                    self.log("virtual-farm").display()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
 /// A child that ends with this value: its standard input closes, and that is its sign to stop.
 struct Stopped(Child);
 
@@ -283,29 +324,6 @@ impl Drop for Stopped {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// Runs a subcommand of the appliance, with `secret` on its standard input so that it stands in no process list.
-fn edge_node(program: &Path, config: &Path, args: &[&str], secret: &str) -> anyhow::Result<String> {
-    let mut child = Command::new(program)
-        .arg("--config")
-        .arg(config)
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    child
-        .stdin
-        .take()
-        .context("its standard input is piped")?
-        .write_all(format!("{secret}\n").as_bytes())?;
-    let output = child.wait_with_output()?;
-    ensure!(
-        output.status.success(),
-        "edge-node {} failed",
-        args.join(" ")
-    );
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Whether an appliance has the demo's data: its lock would be free.
@@ -326,18 +344,4 @@ fn free_port(wanted: u16) -> anyhow::Result<u16> {
     (wanted..wanted.saturating_add(200))
         .find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok())
         .with_context(|| format!("no free port from {wanted} on"))
-}
-
-fn wait_for(port: u16, edge: &mut Stopped) -> anyhow::Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < deadline {
-        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(());
-        }
-        if let Some(status) = edge.0.try_wait()? {
-            bail!("edge-node did not start ({status})");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    bail!("edge-node did not open its web port within 20 s")
 }
