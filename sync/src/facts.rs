@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, params_from_iter};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Outcome, Refused, Replicated, Sender, Site, Value,
-    held::{self, Aside, Shelf},
+    Error, Outcome, Refused, Replicated, Sender, Site, Tally, Value,
+    held::{self, Shelf},
     marks::{self, LIMIT, Mark, RECORDS, Standing},
     schema::Log,
     site,
@@ -249,15 +249,10 @@ pub fn apply(
     let ordinal = site::admit(conn, sender, run.site)?;
     run.check_order()?;
     let have = marks::have(conn, &run.log, ordinal)?;
-    if run.to() <= have.upto {
-        return Ok(Outcome::Known);
+    if let Some(outcome) = have.out_of_turn(run.from, run.to()) {
+        return Ok(outcome);
     }
-    if run.from.upto != have.upto {
-        return Ok(Outcome::OutOfStep { have: have.upto });
-    }
-    if run.from.hash != have.hash {
-        return Err(Refused::Fork.into());
-    }
+    have.check_history(run.from)?;
     if have.upto == 0 && marks::streams(conn, ordinal)? >= LOGS_PER_SITE {
         return Err(Refused::HeldFull.into());
     }
@@ -266,15 +261,15 @@ pub fn apply(
         taking.take(seq, &run.columns, values)?;
     }
     marks::advance(conn, &run.log, ordinal, run.end()?)?;
-    Ok(taking.done())
+    Ok(Outcome::Taken(taking.tally))
 }
 
 /// Tries every fact again that was kept aside: to be called after a migration, in its transaction or one of its own.
 ///
 /// # Errors
 /// When the file fails; the transaction must then be rolled back.
-pub fn replay(conn: &Connection, schema: &Replicated) -> Result<Outcome, Error> {
-    let (mut stored, mut parked, mut aside) = (0, 0, Vec::new());
+pub fn replay(conn: &Connection, schema: &Replicated) -> Result<Tally, Error> {
+    let mut tally = Tally::default();
     for (stream, ordinal) in held::shelves(conn)? {
         if stream == RECORDS {
             continue;
@@ -284,15 +279,9 @@ pub fn replay(conn: &Connection, schema: &Replicated) -> Result<Outcome, Error> 
             taking.shelf.clear(seq)?;
             taking.take(seq, &fact.columns, &fact.values)?;
         }
-        stored += taking.stored;
-        parked += taking.parked;
-        aside.append(&mut taking.aside);
+        tally.add(taking.tally);
     }
-    Ok(Outcome::Taken {
-        stored,
-        parked,
-        aside,
-    })
+    Ok(tally)
 }
 
 /// Facts of one site on their way into a log.
@@ -302,9 +291,7 @@ struct Taking<'a> {
     log: &'a str,
     ordinal: i64,
     shelf: Shelf<'a>,
-    stored: usize,
-    parked: usize,
-    aside: Vec<Aside>,
+    tally: Tally,
 }
 
 impl<'a> Taking<'a> {
@@ -320,18 +307,8 @@ impl<'a> Taking<'a> {
             log,
             ordinal,
             shelf: Shelf::open(conn, log, ordinal)?,
-            stored: 0,
-            parked: 0,
-            aside: Vec::new(),
+            tally: Tally::default(),
         })
-    }
-
-    fn done(self) -> Outcome {
-        Outcome::Taken {
-            stored: self.stored,
-            parked: self.parked,
-            aside: self.aside,
-        }
     }
 
     fn take(&mut self, seq: i64, columns: &[String], values: &[Value]) -> Result<(), Error> {
@@ -340,7 +317,7 @@ impl<'a> Taking<'a> {
             Verdict::Wrong(reason) => Some(reason.to_owned()),
             Verdict::Fits => match self.insert(seq, columns, values) {
                 Ok(()) => {
-                    self.stored += 1;
+                    self.tally.stored += 1;
                     return Ok(());
                 }
                 Err(error) if held::is_about_data(&error) => {
@@ -355,11 +332,8 @@ impl<'a> Taking<'a> {
         };
         self.shelf.put(seq, reason.as_deref(), &[fact])?;
         match reason {
-            None => self.parked += 1,
-            Some(reason) => self.aside.push(Aside {
-                number: seq,
-                reason,
-            }),
+            None => self.tally.parked += 1,
+            Some(reason) => self.tally.set_aside(seq, reason),
         }
         Ok(())
     }

@@ -80,14 +80,7 @@ pub enum Refused {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// All of it is stored; the mark has moved.
-    Taken {
-        /// Rows or facts that were stored.
-        stored: usize,
-        /// Rows or facts that wait for a migration.
-        parked: usize,
-        /// What could not be taken, and why.
-        aside: Vec<held::Aside>,
-    },
+    Taken(Tally),
     /// It was here already.
     Known,
     /// It does not begin where we stand; ask again from there.
@@ -95,4 +88,27 @@ pub enum Outcome {
         /// Up to where we hold this stream.
         have: i64,
     },
+}
+
+/// How many rows or facts went where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Those that stand in their tables.
+    pub stored: usize,
+    /// Those that wait for a migration.
+    pub parked: usize,
+    /// What could not be taken, and why.
+    pub aside: Vec<held::Aside>,
+}
+
+impl Tally {
+    pub(crate) fn set_aside(&mut self, number: i64, reason: String) {
+        self.aside.push(held::Aside { number, reason });
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.parked += other.parked;
+        self.aside.extend(other.aside);
+    }
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::Error;
+use crate::{Error, Outcome, Refused};
 
 /// The stream of a site's record changes; any other name is that of a facts log.
 pub const RECORDS: &str = "";
@@ -49,6 +49,28 @@ pub struct Mark {
     pub upto: i64,
     /// The hash over all of them.
     pub hash: Hash,
+}
+
+impl Mark {
+    /// What becomes of a part from `from` to `to` of a stream that is held up to this mark, when it is not the next one.
+    pub(crate) fn out_of_turn(self, from: Self, to: i64) -> Option<Outcome> {
+        if to <= self.upto {
+            Some(Outcome::Known)
+        } else if from.upto != self.upto {
+            Some(Outcome::OutOfStep { have: self.upto })
+        } else {
+            None
+        }
+    }
+
+    /// Refuses what goes on from here with another history.
+    pub(crate) fn check_history(self, from: Self) -> Result<(), Refused> {
+        if from.hash == self.hash {
+            Ok(())
+        } else {
+            Err(Refused::Fork)
+        }
+    }
 }
 
 /// What a peer's mark of one of our own streams says of its file and ours.

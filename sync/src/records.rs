@@ -15,8 +15,8 @@ use rusqlite::{Connection, params_from_iter};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Outcome, Refused, Replicated, Sender, Site, Value,
-    held::{self, Aside, Shelf},
+    Error, Outcome, Refused, Replicated, Sender, Site, Tally, Value,
+    held::{self, Shelf},
     marks::{self, Hash, LIMIT, Mark, RECORDS},
     site,
     value::unpack_key,
@@ -268,17 +268,12 @@ pub fn apply(
     let ordinal = site::admit(conn, sender, span.site)?;
     span.check_order()?;
     let have = marks::have(conn, RECORDS, ordinal)?;
-    if span.to <= have.upto {
-        return Ok(Outcome::Known);
-    }
-    if span.from.upto != have.upto {
-        return Ok(Outcome::OutOfStep { have: have.upto });
+    if let Some(outcome) = have.out_of_turn(span.from, span.to) {
+        return Ok(outcome);
     }
     // Only a site's own word is chained: who passes it on cuts it into other spans.
     let end = if sender.site() == span.site {
-        if span.from.hash != have.hash {
-            return Err(Refused::Fork.into());
-        }
+        have.check_history(span.from)?;
         span.end()?
     } else {
         Mark {
@@ -291,16 +286,16 @@ pub fn apply(
         taking.take(version)?;
     }
     marks::advance(conn, RECORDS, ordinal, end)?;
-    Ok(taking.done())
+    Ok(Outcome::Taken(taking.tally))
 }
 
 /// Tries everything again that was kept aside: to be called after a migration, in its transaction or one of its own.
 ///
 /// # Errors
 /// When the file fails; the transaction must then be rolled back.
-pub fn replay(conn: &Connection, schema: &Replicated) -> Result<Outcome, Error> {
+pub fn replay(conn: &Connection, schema: &Replicated) -> Result<Tally, Error> {
     let sites = site::all(conn)?;
-    let (mut stored, mut parked, mut aside) = (0, 0, Vec::new());
+    let mut tally = Tally::default();
     for (stream, ordinal) in held::shelves(conn)? {
         let site = usize::try_from(ordinal).ok().and_then(|n| sites.get(n));
         let (RECORDS, Some(&site)) = (stream.as_str(), site) else {
@@ -315,15 +310,9 @@ pub fn replay(conn: &Connection, schema: &Replicated) -> Result<Outcome, Error> 
             taking.shelf.clear(number)?;
             taking.take(&Version { number, rows })?;
         }
-        stored += taking.stored;
-        parked += taking.parked;
-        aside.append(&mut taking.aside);
+        tally.add(taking.tally);
     }
-    Ok(Outcome::Taken {
-        stored,
-        parked,
-        aside,
-    })
+    Ok(tally)
 }
 
 /// Versions of one site on their way into the tables.
@@ -332,9 +321,7 @@ struct Taking<'a> {
     schema: &'a Replicated,
     site: Site,
     shelf: Shelf<'a>,
-    stored: usize,
-    parked: usize,
-    aside: Vec<Aside>,
+    tally: Tally,
 }
 
 impl<'a> Taking<'a> {
@@ -349,18 +336,8 @@ impl<'a> Taking<'a> {
             schema,
             site,
             shelf: Shelf::open(conn, RECORDS, ordinal)?,
-            stored: 0,
-            parked: 0,
-            aside: Vec::new(),
+            tally: Tally::default(),
         })
-    }
-
-    fn done(self) -> Outcome {
-        Outcome::Taken {
-            stored: self.stored,
-            parked: self.parked,
-            aside: self.aside,
-        }
     }
 
     /// Takes one version, whole or not at all.
@@ -371,18 +348,15 @@ impl<'a> Taking<'a> {
                 Err(reason) => reason,
                 Ok(()) => {
                     self.shelf.put(version.number, None, &unknown)?;
-                    self.stored += known.len();
-                    self.parked += unknown.len();
+                    self.tally.stored += known.len();
+                    self.tally.parked += unknown.len();
                     return Ok(());
                 }
             },
         };
         self.shelf
             .put(version.number, Some(&reason), &version.rows)?;
-        self.aside.push(Aside {
-            number: version.number,
-            reason,
-        });
+        self.tally.set_aside(version.number, reason);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sync::{
-    Error, Outcome, Refused, Sender, Site,
+    Error, Outcome, Refused, Sender, Site, Tally,
     exchange::{self, Pace, Speak},
     marks::RECORDS,
     wire::Part,
@@ -65,7 +65,10 @@ fn a_refused_part_holds_up_only_its_own_stream() {
         .write(|conn| exchange::take(conn, &hub.schema, sender, &parts))
         .unwrap();
     assert_eq!(taken[0], Err(Refused::NotTheSenders));
-    assert!(matches!(taken[1], Ok(Outcome::Taken { stored: 1, .. })));
+    assert!(matches!(
+        taken[1],
+        Ok(Outcome::Taken(Tally { stored: 1, .. }))
+    ));
     assert!(hub.names().is_empty());
 }
 

@@ -1,7 +1,7 @@
 //! Facts: appended once, in order, and never from two histories.
 
 use sync::{
-    Error, Outcome, Refused, Sender, Value,
+    Error, Outcome, Refused, Sender, Tally, Value,
     facts::{self, Run},
     held,
     marks::{Mark, Standing},
@@ -30,7 +30,7 @@ fn facts_arrive_once_in_runs_of_any_size() {
         assert!(!run.rows.is_empty());
         assert!(matches!(
             hub.append(sender, &run).unwrap(),
-            Outcome::Taken { .. }
+            Outcome::Taken(_)
         ));
         assert_eq!(hub.append(sender, &run).unwrap(), Outcome::Known);
     }
@@ -138,7 +138,7 @@ fn a_fact_that_does_not_fit_is_set_aside_and_blocks_nothing() {
     run.rows[0][1] = Value::Text("much".to_owned());
     let done = hub.append(Sender::Edge(edge.site), &run).unwrap();
     assert!(
-        matches!(&done, Outcome::Taken { stored: 1, aside, .. } if aside[0].number == 1),
+        matches!(&done, Outcome::Taken(Tally { stored: 1, aside, .. }) if aside[0].number == 1),
         "{done:?}"
     );
     assert_eq!(held::aside(&hub.conn).unwrap().len(), 1);

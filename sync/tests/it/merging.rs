@@ -162,8 +162,8 @@ impl World {
         let site = &self.sites[letter.to];
         let before = marks_of(site);
         let done = site.write(|_| self.take(letter));
-        if let Outcome::Taken { parked, aside, .. } = &done {
-            assert!(*parked == 0 && aside.is_empty(), "{done:?}");
+        if let Outcome::Taken(tally) = &done {
+            assert!(tally.parked == 0 && tally.aside.is_empty(), "{done:?}");
         }
         let moved = marks_of(site);
         assert!(

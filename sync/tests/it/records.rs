@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sync::{
-    Error, Outcome, Refused, Sender, Site, Value, held,
+    Error, Outcome, Refused, Sender, Site, Tally, Value, held,
     marks::{self, LIMIT, Mark, RECORDS, Standing},
     records::{self, Cell, Row, Span, Version},
     site,
@@ -15,17 +15,14 @@ const ALL: usize = usize::MAX;
 
 fn taken(outcome: &Outcome) -> (usize, usize, Vec<String>) {
     match outcome {
-        Outcome::Taken {
-            stored,
-            parked,
-            aside,
-        } => (
-            *stored,
-            *parked,
-            aside.iter().map(|aside| aside.reason.clone()).collect(),
-        ),
+        Outcome::Taken(tally) => counts(tally),
         other => panic!("{other:?}"),
     }
+}
+
+fn counts(tally: &Tally) -> (usize, usize, Vec<String>) {
+    let reasons = tally.aside.iter().map(|aside| aside.reason.clone());
+    (tally.stored, tally.parked, reasons.collect())
 }
 
 fn hub() -> Farm {
@@ -249,7 +246,7 @@ fn what_sqlite_refuses_leaves_nothing_and_blocks_nothing() {
     hub.conn
         .execute_batch("DROP TRIGGER broken; DROP TRIGGER broken_too")
         .unwrap();
-    let (stored, _, aside) = taken(
+    let (stored, _, aside) = counts(
         &hub.write(|conn| records::replay(conn, &hub.schema))
             .unwrap(),
     );
@@ -281,7 +278,7 @@ fn what_a_newer_site_says_waits_for_the_migration_and_is_passed_on() {
     let done = hub
         .write(|conn| records::replay(conn, &hub.schema))
         .unwrap();
-    assert_eq!(taken(&done), (2, 0, vec![]));
+    assert_eq!(counts(&done), (2, 0, vec![]));
     assert_eq!(hub.rows(breeds), newer.rows(breeds));
 }
 
