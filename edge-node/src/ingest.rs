@@ -14,6 +14,7 @@ mod nodes;
 mod pulse;
 mod repeats;
 mod resolve;
+mod stand_ins;
 
 use std::time::Duration;
 

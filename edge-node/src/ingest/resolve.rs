@@ -1,8 +1,7 @@
 //! From what a client told to whose observation it is: a topic names a place or a device, the store an identity.
 //!
 //! What a registered device says is its own. For whoever else speaks (the holder of a token, an address that is trusted) a
-//! device of the topic stands in: a new tank, room or node needs no configuration, its first message makes it, as long as
-//! there are few. Invariant: whatever clients send, the farm has at most [`MOST_DEVICES`] that nobody asked for.
+//! device of the topic [stands in](super::stand_ins).
 
 use std::collections::HashMap;
 
@@ -14,14 +13,7 @@ use edge_decode::{
     topics::{self, Target, TopicMessage},
     zigbee::{self, Report},
 };
-use farm::{
-    Actor, Farm, StoreError, Tx,
-    devices::{self, DeviceForm},
-    logins::Login,
-    places,
-    retained::Retained,
-    text::{Name, Slug},
-};
+use farm::{Farm, StoreError, devices, logins::Login, places, retained::Retained};
 use farm_model::{
     Body, Device, DeviceId, DeviceKind, Link, Observation, Place, PlaceKind, Quantity, Stamp,
     UnixMillis,
@@ -29,9 +21,9 @@ use farm_model::{
 use rusqlite::Connection;
 
 use super::{
-    commit::RETRY,
     nodes::{Errand, FrameIn, NodeSaid, Nodes},
     repeats::Repeats,
+    stand_ins::{self, Made, crowded, make},
 };
 use crate::{
     feed::Feed,
@@ -275,7 +267,8 @@ impl Devices {
             return Ok(Some(*device));
         }
         let wanted = target.clone();
-        let Some((device, made)) = make(farm, move |tx| ensure(tx, &wanted)).await? else {
+        let Some((device, made)) = make(farm, move |tx| stand_ins::of_target(tx, &wanted)).await?
+        else {
             return Ok(None);
         };
         self.targets.insert(known, device);
@@ -294,7 +287,7 @@ impl Devices {
             Some(device) => device.clone(),
             None => {
                 let eui = uplink.dev_eui.clone();
-                let device = make(farm, move |tx| ensure_uplink(tx, &eui)).await?;
+                let device = make(farm, move |tx| stand_ins::of_uplink(tx, &eui)).await?;
                 let Some(device) = device else {
                     let eui = uplink.dev_eui.as_bytes();
                     resolved.rejects.push(crowded("application", eui));
@@ -337,7 +330,8 @@ impl Devices {
             Some(device) => *device,
             None => {
                 let name = report.name.clone();
-                let Some(device) = make(farm, move |tx| ensure_zigbee(tx, &name)).await? else {
+                let Some(device) = make(farm, move |tx| stand_ins::of_zigbee(tx, &name)).await?
+                else {
                     let name = report.name.as_bytes();
                     resolved.rejects.push(crowded("zigbee2mqtt", name));
                     return Ok(());
@@ -433,135 +427,6 @@ fn voice(conn: &Connection, speaker: DeviceId, target: &Target) -> Result<Voice,
     Ok(if is_own { Voice::Own } else { Voice::Anothers })
 }
 
-/// Devices that messages alone may bring a farm to; a person may add more.
-const MOST_DEVICES: i64 = 1_000;
-
-/// Makes what a new topic needs. While the store can't write, its sender waits as everybody else does.
-async fn make<T: Send + 'static>(
-    farm: &Farm,
-    make: impl Fn(&mut Tx<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
-) -> Result<T, StoreError> {
-    loop {
-        let make = make.clone();
-        match farm.write(Actor::System, move |tx| make(tx)).await {
-            Err(error) if error.is_transient() => tokio::time::sleep(RETRY).await,
-            done => return done,
-        }
-    }
-}
-
-/// What is kept of a message whose device would be one too many. Its topic is no source of its own: those are counted for good.
-fn crowded(source: &str, raw: &[u8]) -> RejectRecord {
-    RejectRecord::new(None, source, "too_many_devices", raw)
-}
-
-/// Whether a device was there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Made {
-    Before,
-    Now,
-}
-
-/// The device that speaks for `target`, made when there is none; none when there are too many.
-fn ensure(tx: &mut Tx<'_>, target: &Target) -> Result<Option<(DeviceId, Made)>, StoreError> {
-    let (place, slug, kind) = match target {
-        Target::Milk { .. } => (None, "milk-topic".to_owned(), DeviceKind::MilkMeter),
-        Target::Environment(location) => (
-            Some((PlaceKind::Room, location.clone())),
-            format!("{location}-mqtt"),
-            DeviceKind::Sensor,
-        ),
-        Target::Tank(tank) => (
-            Some((PlaceKind::Tank, tank.clone())),
-            format!("tank-{tank}-mqtt"),
-            DeviceKind::Sensor,
-        ),
-        Target::Stall(stall) => (
-            Some((PlaceKind::Stall, stall.to_string())),
-            format!("stall-{stall}-mqtt"),
-            DeviceKind::RfidReader,
-        ),
-        Target::Device(slug) => (None, slug.clone(), DeviceKind::Sensor),
-    };
-    let slug = slug_of(&slug);
-    if let Some(device) = devices::find(tx.conn(), slug.as_str())? {
-        return Ok(Some((device.id, Made::Before)));
-    }
-    if devices::count(tx.conn())? >= MOST_DEVICES {
-        return Ok(None);
-    }
-    let place = match place {
-        Some((kind, name)) => Some(places::ensure(tx, kind, &slug_of(&name)).map_err(store_only)?),
-        None => None,
-    };
-    let form = DeviceForm {
-        name: Name::new(slug.as_str()).expect("a slug is a short line"),
-        slug,
-        kind,
-        link: Link::Mqtt { client: None },
-        place,
-        expect_every_s: None,
-    };
-    let device = devices::add(tx, &form).map_err(device_store_only)?;
-    Ok(Some((device, Made::Now)))
-}
-
-fn ensure_uplink(tx: &mut Tx<'_>, eui: &str) -> Result<Option<Device>, StoreError> {
-    let known = devices::list(tx.conn())?
-        .into_iter()
-        .find(|d| matches!(&d.link, Link::ChirpStack { dev_eui, .. } if dev_eui.eq_ignore_ascii_case(eui)));
-    if known.is_some() {
-        return Ok(known);
-    }
-    if devices::count(tx.conn())? >= MOST_DEVICES {
-        return Ok(None);
-    }
-    let slug = slug_of(&format!("lora-{eui}"));
-    let fields = Quantity::ALL
-        .iter()
-        .map(|q| (q.key().to_owned(), *q))
-        .collect();
-    let form = DeviceForm {
-        name: Name::new(slug.as_str()).expect("a slug is a short line"),
-        slug,
-        kind: DeviceKind::Sensor,
-        link: Link::ChirpStack {
-            dev_eui: eui.to_owned(),
-            fields,
-        },
-        place: None,
-        expect_every_s: None,
-    };
-    let id = devices::ensure(tx, &form).map_err(device_store_only)?;
-    devices::get(tx.conn(), id)
-}
-
-fn ensure_zigbee(tx: &mut Tx<'_>, name: &str) -> Result<Option<DeviceId>, StoreError> {
-    let known = devices::list(tx.conn())?.into_iter().find(
-        |d| matches!(&d.link, Link::Zigbee { name: known } if known.eq_ignore_ascii_case(name)),
-    );
-    if let Some(device) = known {
-        return Ok(Some(device.id));
-    }
-    if devices::count(tx.conn())? >= MOST_DEVICES {
-        return Ok(None);
-    }
-    let slug = slug_of(&format!("zigbee-{name}"));
-    let form = DeviceForm {
-        name: Name::new(slug.as_str()).expect("a slug is a short line"),
-        slug,
-        kind: DeviceKind::Sensor,
-        link: Link::Zigbee {
-            name: name.to_owned(),
-        },
-        place: None,
-        expect_every_s: None,
-    };
-    devices::ensure(tx, &form)
-        .map(Some)
-        .map_err(device_store_only)
-}
-
 /// What was heard of a Zigbee device at a moment: the same words at the same moment are one observation.
 fn zigbee_key(at: UnixMillis, body: &Body) -> String {
     match body {
@@ -572,34 +437,5 @@ fn zigbee_key(at: UnixMillis, body: &Body) -> String {
             format!("{}/{quantity}/{value}", at.0)
         }
         _ => at.0.to_string(),
-    }
-}
-
-/// A slug from a name that a topic allows: any script, folded to what a slug may be.
-fn slug_of(name: &str) -> Slug {
-    Slug::nearest(name).unwrap_or_else(|| {
-        let hex: String = name.bytes().map(|b| format!("{b:02x}")).take(31).collect();
-        Slug::new(&format!("t-{hex}")).expect("hexadecimal digits make a slug")
-    })
-}
-
-/// A device that was looked for before it is made can only fail with the store.
-fn device_store_only(error: devices::DeviceError) -> StoreError {
-    match error {
-        devices::DeviceError::Store(error) => error,
-        other => StoreError::Unreadable {
-            what: "device",
-            value: other.to_string(),
-        },
-    }
-}
-
-fn store_only(error: places::PlaceError) -> StoreError {
-    match error {
-        places::PlaceError::Store(error) => error,
-        other => StoreError::Unreadable {
-            what: "place",
-            value: other.to_string(),
-        },
     }
 }
