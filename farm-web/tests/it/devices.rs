@@ -10,10 +10,11 @@ use edge_decode::modbus::auto;
 use farm::{
     Actor, devices,
     devices::DeviceForm,
+    readings,
     text::{Name, Slug},
 };
 use farm_model::{
-    DeviceId, DeviceKind, Link, Quantity,
+    Body, DeviceId, DeviceKind, Link, Observation, Quantity,
     device::{DecodeProposal, ReadFunction, RegisterMap, RegisterType, WordOrder},
 };
 use farm_web::{
@@ -24,7 +25,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     client::{As, Site},
-    seed::Seeded,
+    seed::{NOW, Seeded, stamp},
 };
 
 /// A meter that shows hundredths of a litre, as 32 bits with swapped words from the second register on.
@@ -274,6 +275,51 @@ async fn a_device_that_measures_was_heard() {
         .await;
     assert!(page.text.contains("Last heard"), "{}", page.text);
     assert!(!page.text.contains("Never heard"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_reader_shows_whose_tag_it_read_last() {
+    let (site, seeded) = Site::full().await;
+    let manager = As::Session(&seeded.manager);
+    let form = DeviceForm {
+        slug: Slug::new("gate-reader").unwrap(),
+        name: Name::new("Gate reader").unwrap(),
+        kind: DeviceKind::RfidReader,
+        link: Link::Http,
+        place: None,
+        expect_every_s: None,
+    };
+    let added = site
+        .farm
+        .write(Actor::CommandLine, move |tx| devices::add(tx, &form));
+    let reader = added.await.unwrap();
+    let path = format!("/devices/{reader}");
+    let page = site.get(&path, manager).await;
+    assert!(page.text.contains("No tag has been read yet"));
+
+    for (tag, shown) in [
+        ("050000000100003", "/herd/"),
+        ("050000000777777", "No animal carries it."),
+    ] {
+        let seen = Observation {
+            device: reader,
+            at: stamp(NOW),
+            body: Body::Identified {
+                tag: tag.parse().unwrap(),
+            },
+            raw: Vec::new(),
+            key: None,
+        };
+        site.farm
+            .write(Actor::CommandLine, move |tx| readings::ingest(tx, &[seen]))
+            .await
+            .unwrap();
+        let page = site.get(&path, manager).await;
+        let values = page.text.split("id=\"device-values\"").nth(1).unwrap();
+        let values = values.split("</section>").next().unwrap();
+        assert!(values.contains(tag), "{values}");
+        assert!(values.contains(shown), "{values}");
+    }
 }
 
 /// Adds `n` collars that never said a thing.

@@ -67,7 +67,7 @@ fn name(text: &str) -> Name {
     Name::new(text).expect("a name")
 }
 
-fn stamp(wall: UnixMillis) -> Stamp {
+pub(crate) fn stamp(wall: UnixMillis) -> Stamp {
     Stamp {
         wall,
         clock: ClockQuality::Synced,

@@ -8,9 +8,11 @@ use axum::{
 };
 use farm::{
     Farm,
+    animals::{self, Animal},
     devices::{self, DeviceRow, Enabled},
+    readings::{self, LastTag},
 };
-use farm_model::{Device, DeviceId, UnixMillis};
+use farm_model::{Device, DeviceId, DeviceKind, UnixMillis};
 use maud::{Markup, html};
 use ui::{
     Lang,
@@ -35,6 +37,7 @@ use crate::{
     border::Hardware,
     error::{Error, Reason},
     live::{Fragment, Topic},
+    pages::names::animal_name,
     words::{self, t as w},
 };
 
@@ -44,6 +47,9 @@ pub(crate) mod t {
         switch_on = "Switch on" / "চালু করুন";
         values = "Values" / "মান";
         no_values = "No value has come yet." / "এখনো কোনো মান আসেনি।";
+        last_tag = "Last tag" / "শেষ পড়া ট্যাগ";
+        no_tag = "No tag has been read yet. Hold one before the reader." / "এখনো কোনো ট্যাগ পড়া হয়নি। রিডারের সামনে একটি ট্যাগ ধরুন।";
+        unknown_tag = "No animal carries it." / "কোনো পশুর এই ট্যাগ নেই।";
         about = "About this device" / "যন্ত্রটি সম্পর্কে";
         expected = "Should be heard" / "সাড়া দেওয়ার কথা";
         every(time) = "every {time}" / "{time} পরপর";
@@ -69,6 +75,7 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
     let refused = Refused::load(&ctx.web.farm, Some(device.slug.clone())).await?;
     let credentials = Held::load(&ctx, id).await?;
     let node = node::Known::load(&ctx, id).await?;
+    let tag = TagRead::load(&ctx.web.farm, device).await?;
     let edit = Button::secondary(ui::t::edit(lang)).icon(Icon::Edit);
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
@@ -83,7 +90,7 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
         div.split {
             div.flow {
                 (credentials.section(&ctx, device, view.place(row)))
-                (values(lang, &ctx.web.farm, device, view.now))
+                (values(lang, &ctx.web.farm, device, &tag, view.now))
                 @if let Some(node) = &node { (node.section(&ctx, device)) }
                 @if let Some(map) = map_of(&device.link) { (registers::section(lang, device, map)) }
                 (refused.section(lang, view.now))
@@ -109,11 +116,15 @@ pub(crate) async fn fragments_of(
     let Some(row) = view.rows.iter().find(|r| r.device.id == id) else {
         return Ok(Vec::new());
     };
+    let tag = TagRead::load(farm, &row.device).await?;
     let presence = credentials::presence(lang, farm.live().presence(id), view.now);
     Ok(vec![
         Fragment::new("device-condition", condition(lang, row, &view)),
         Fragment::new("device-presence", presence),
-        Fragment::new("device-values", values(lang, farm, &row.device, view.now)),
+        Fragment::new(
+            "device-values",
+            values(lang, farm, &row.device, &tag, view.now),
+        ),
     ])
 }
 
@@ -166,13 +177,56 @@ fn switch(lang: Lang, device: &Device) -> Markup {
     html! { form method="post" action={ "/devices/" (device.id) "/" (deed) } { (button) } }
 }
 
-fn values(lang: Lang, farm: &Farm, device: &Device, now: UnixMillis) -> Markup {
+/// What a tag reader read last, and who wears it.
+enum TagRead {
+    /// It is no reader of tags.
+    NoReader,
+    Nothing,
+    Tag(LastTag, Option<Box<Animal>>),
+}
+
+impl TagRead {
+    async fn load(farm: &Farm, device: &Device) -> Result<Self, Error> {
+        if device.kind != DeviceKind::RfidReader {
+            return Ok(TagRead::NoReader);
+        }
+        let id = device.id;
+        let read = farm.read(move |conn| {
+            let Some(last) = readings::last_tag(conn, id)? else {
+                return Ok(TagRead::Nothing);
+            };
+            let animal = animals::by_tag(conn, &last.tag)?;
+            Ok::<_, farm::StoreError>(TagRead::Tag(last, animal.map(Box::new)))
+        });
+        Ok(read.await?)
+    }
+
+    fn markup(&self, lang: Lang, now: UnixMillis) -> Markup {
+        match self {
+            TagRead::NoReader => html! { p.hint { (t::no_values(lang)) } },
+            TagRead::Nothing => html! { p.hint { (t::no_tag(lang)) } },
+            TagRead::Tag(last, animal) => facts(&[(
+                t::last_tag(lang),
+                html! {
+                    @match animal {
+                        Some(animal) => a href={ "/herd/" (animal.id) } { (animal_name(lang, animal)) },
+                        None => (t::unknown_tag(lang)),
+                    }
+                    br; code { (last.tag) }
+                    br; small.hint { (time_ago(lang, last.at.0, now.0)) }
+                },
+            )]),
+        }
+    }
+}
+
+fn values(lang: Lang, farm: &Farm, device: &Device, tag: &TagRead, now: UnixMillis) -> Markup {
     let mut values = farm.live().values();
     values.retain(|v| v.device == device.id);
     html! {
         section.section #device-values {
             h2 { (t::values(lang)) }
-            @if values.is_empty() { p.hint { (t::no_values(lang)) } }
+            @if values.is_empty() { (tag.markup(lang, now)) }
             @else {
                 ul.readings {
                     @for value in &values { (crate::pages::sensors::reading(lang, value, Some(device), now)) }
