@@ -6,7 +6,7 @@
 //! Invariant: [`gather`] writes down what is about to be offered; its transaction must be on disk before a byte leaves. [`take`]
 //! judges each part by itself: one that is refused holds up nothing but its own stream.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use rusqlite::Connection;
 
@@ -14,7 +14,8 @@ use crate::{
     Error, Outcome, Refused, Replicated, Sender, Site, facts,
     marks::{self, Hash, Mark, RECORDS, Standing},
     records, site,
-    wire::{Have, Part},
+    store::{Me, Turn, Turned, Verdict, Want},
+    wire::{Have, Head, Part, Stream},
 };
 
 /// The urgency of records among the logs: a log with a smaller one goes before them.
@@ -30,12 +31,74 @@ pub enum Speak {
 }
 
 /// Parts for a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gathered {
     /// In the order of urgency.
     pub parts: Vec<Part>,
+    /// Bytes that they weigh, roughly, before they are packed.
+    pub weight: usize,
     /// Whether there is more than there was room for.
     pub more: bool,
+}
+
+/// Does one turn: takes what came, then gathers what the peer lacks. In a write transaction, on disk before anything is sent.
+///
+/// # Errors
+/// [`Error::Epoch`] when the other side's farm is another seeding, [`Error::Copied`] when the peer holds what this file never gave it;
+/// when the file fails. The transaction must then be rolled back.
+pub fn turn(conn: &Connection, schema: &Replicated, turn: &Turn) -> Result<Turned, Error> {
+    let me = Me {
+        site: site::own(conn)?,
+        schema: conn.query_row("PRAGMA user_version", [], |row| row.get(0))?,
+        epoch: site::epoch(conn)?,
+    };
+    if turn.epoch.is_some_and(|theirs| theirs != me.epoch) {
+        return Err(Error::Epoch { ours: me.epoch });
+    }
+    let mut verdicts = Vec::new();
+    if let Some(delivery) = &turn.take {
+        site::register(conn, delivery.sender.site())?;
+        let outcomes = take(conn, schema, delivery.sender, &delivery.parts)?;
+        verdicts.extend(delivery.parts.iter().zip(outcomes).map(judged));
+    }
+    let mut gathered = Gathered::default();
+    if let Some(want) = &turn.give {
+        site::register(conn, want.peer)?;
+        gathered = gather(conn, schema, want)?;
+    }
+    Ok(Turned {
+        me,
+        verdicts,
+        gathered,
+        holdings: holdings(conn)?,
+        heads: heads(conn, schema)?,
+    })
+}
+
+fn judged((part, outcome): (&Part, Result<Outcome, Refused>)) -> Verdict {
+    Verdict {
+        stream: part.stream(),
+        outcome,
+    }
+}
+
+/// Up to where our own streams go; empty ones are left out.
+///
+/// # Errors
+/// When the file fails.
+pub fn heads(conn: &Connection, schema: &Replicated) -> Result<Vec<Head>, Error> {
+    let mut heads = vec![Head {
+        stream: RECORDS.to_owned(),
+        upto: records::head(conn, 0)?,
+    }];
+    for log in schema.logs.keys() {
+        heads.push(Head {
+            stream: log.clone(),
+            upto: facts::head(conn, schema, log, 0)?,
+        });
+    }
+    heads.retain(|head| head.upto > 0);
+    Ok(heads)
 }
 
 /// What this file holds of all other sites.
@@ -48,8 +111,10 @@ pub fn holdings(conn: &Connection) -> rusqlite::Result<Vec<Have>> {
     )?
     .query_map([], |row| {
         Ok(Have {
-            site: Site(row.get(0)?),
-            stream: row.get(1)?,
+            stream: Stream {
+                site: Site(row.get(0)?),
+                name: row.get(1)?,
+            },
             mark: Mark {
                 upto: row.get(2)?,
                 hash: Hash(row.get(3)?),
@@ -59,58 +124,58 @@ pub fn holdings(conn: &Connection) -> rusqlite::Result<Vec<Have>> {
     .collect()
 }
 
-/// Gathers what a peer lacks that holds `have`, about `room` bytes of it. In a write transaction, on disk before anything is sent.
+/// Gathers what a peer lacks, about as much as there is room for. In a write transaction, on disk before anything is sent.
 ///
 /// # Errors
 /// [`Error::Copied`] when the peer holds what this file never gave it; when the file fails or the peer is not registered.
-pub fn gather(
-    conn: &Connection,
-    schema: &Replicated,
-    peer: Site,
-    speak: Speak,
-    have: &[Have],
-    room: usize,
-) -> Result<Gathered, Error> {
-    let peer_ordinal = site::ordinal(conn, peer)?.ok_or(Refused::UnknownSite)?;
+pub fn gather(conn: &Connection, schema: &Replicated, want: &Want) -> Result<Gathered, Error> {
+    let peer = site::ordinal(conn, want.peer)?.ok_or(Refused::UnknownSite)?;
     let mut sites = site::all(conn)?;
-    if speak == Speak::ForItself {
+    if want.speak == Speak::ForItself {
         sites.truncate(1);
     }
-    let mut gathered = Gathered {
-        parts: Vec::new(),
-        more: false,
-    };
-    let mut left = room;
-    for stream in streams(conn, schema)? {
-        for (ordinal, &of) in (0_i64..).zip(&sites).filter(|(_, of)| **of != peer) {
-            let from = have
-                .iter()
-                .find(|held| held.site == of && held.stream == stream)
-                .map_or_else(Mark::default, |held| held.mark);
-            if ordinal == 0 {
-                check_standing(conn, schema, peer_ordinal, &stream, from)?;
-            }
-            let head = match stream.as_str() {
-                RECORDS => records::head(conn, ordinal)?,
-                log => facts::head(conn, schema, log, ordinal)?,
+    let have: BTreeMap<_, _> = want
+        .have
+        .iter()
+        .map(|have| (&have.stream, have.mark))
+        .collect();
+    let mut gathered = Gathered::default();
+    for name in streams(conn, schema)? {
+        for (ordinal, &site) in (0_i64..).zip(&sites).filter(|(_, of)| **of != want.peer) {
+            let stream = Stream {
+                site,
+                name: name.clone(),
             };
-            if head <= from.upto {
+            let from = have.get(&stream).copied().unwrap_or_default();
+            if ordinal == 0 {
+                check_standing(conn, schema, peer, &name, from)?;
+            }
+            let head = head(conn, schema, &name, ordinal)?;
+            if head <= from.upto || want.skip.contains(&stream) {
                 continue;
             }
+            let left = want.room.saturating_sub(gathered.weight);
             if left == 0 {
                 gathered.more = true;
                 continue;
             }
-            let (part, weight, to) = read(conn, schema, &stream, of, from, left)?;
+            let (part, weight, to) = read(conn, schema, &stream, from, left)?;
             if let (0, Part::Records(span)) = (ordinal, &part) {
-                marks::note_offer(conn, peer_ordinal, span.end()?)?;
+                marks::note_offer(conn, peer, span.end()?)?;
             }
             gathered.more |= to < head;
+            gathered.weight += weight;
             gathered.parts.push(part);
-            left = left.saturating_sub(weight);
         }
     }
     Ok(gathered)
+}
+
+fn head(conn: &Connection, schema: &Replicated, name: &str, ordinal: i64) -> Result<i64, Error> {
+    match name {
+        RECORDS => Ok(records::head(conn, ordinal)?),
+        log => facts::head(conn, schema, log, ordinal),
+    }
 }
 
 /// All streams, the urgent first; those that this build does not know, and only passes on, last.
@@ -154,17 +219,16 @@ fn check_standing(
 fn read(
     conn: &Connection,
     schema: &Replicated,
-    stream: &str,
-    of: Site,
+    stream: &Stream,
     from: Mark,
     room: usize,
 ) -> Result<(Part, usize, i64), Error> {
-    Ok(if stream == RECORDS {
-        let span = records::read(conn, schema, of, from, room)?;
+    Ok(if stream.name == RECORDS {
+        let span = records::read(conn, schema, stream.site, from, room)?;
         let (weight, to) = (span.weight(), span.to);
         (Part::Records(span), weight, to)
     } else {
-        let run = facts::read(conn, schema, stream, of, from, room)?;
+        let run = facts::read(conn, schema, &stream.name, stream.site, from, room)?;
         let (weight, to) = (run.weight(), run.to());
         (Part::Facts(run), weight, to)
     })

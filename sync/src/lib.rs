@@ -16,18 +16,26 @@
 //! Not built yet: the edge's loop and the hub's long poll around [`exchange`], the HTTP client and endpoint, enrolment, a version too
 //! large for one message, and a new identity for a restored file.
 
+pub mod claim;
 pub mod exchange;
 pub mod facts;
+pub mod farms;
 pub mod held;
+pub mod keys;
 pub mod marks;
 pub mod records;
 pub mod schema;
 pub mod site;
+pub mod store;
 pub mod value;
 pub mod wire;
 
 pub use schema::Replicated;
+use serde::{Deserialize, Serialize};
+
+pub use farms::Farms;
 pub use site::{Sender, Site};
+pub use store::Store;
 pub use value::Value;
 
 /// Why nothing of what came was taken, or nothing could be read. The transaction must be rolled back.
@@ -42,6 +50,12 @@ pub enum Error {
     /// A peer holds what this file never gave it.
     #[error("this file was restored or copied: it needs a new identity before it may exchange")]
     Copied,
+    /// The two files belong to different seedings of the farm.
+    #[error("the farm was seeded anew: this file is of epoch {ours}, the other side's is not")]
+    Epoch {
+        /// Our own.
+        ours: u32,
+    },
     /// A row of our own file is not as we write them.
     #[error("{what} in the farm's file is damaged: restore the file from its last backup")]
     Damaged {
@@ -50,8 +64,8 @@ pub enum Error {
     },
 }
 
-/// Why a sender's part was turned away as a whole; nothing of it was stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a sender's part was turned away as a whole; nothing of it was stored. It travels: variants are only added, at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refused {
     /// Our own changes came back from elsewhere.
     #[error("a sender offers changes of this very site")]

@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS sync_offered (
     hash BLOB NOT NULL,
     PRIMARY KEY (peer, upto, hash)
 ) STRICT, WITHOUT ROWID;
+-- How often the whole farm was seeded anew; no row is never.
+CREATE TABLE IF NOT EXISTS sync_epoch (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch INTEGER NOT NULL
+) STRICT;
 -- Received, passed on, and not in its table: `reason` is NULL while only a migration is awaited.
 CREATE TABLE IF NOT EXISTS sync_held (
     stream TEXT NOT NULL,

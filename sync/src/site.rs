@@ -56,6 +56,29 @@ pub fn own(conn: &Connection) -> rusqlite::Result<Site> {
         .map(Site)
 }
 
+/// How often the whole farm was seeded anew, as far as this file knows. Files of different epochs do not exchange.
+///
+/// # Errors
+/// When the file fails.
+pub fn epoch(conn: &Connection) -> rusqlite::Result<u32> {
+    conn.prepare_cached("SELECT epoch FROM sync_epoch")?
+        .query_row([], |row| row.get(0))
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+/// Makes this file one of another epoch: once it joins a farm, or when the farm is seeded anew.
+///
+/// # Errors
+/// When the file fails.
+pub fn set_epoch(conn: &Connection, epoch: u32) -> rusqlite::Result<()> {
+    conn.execute(
+        "INSERT INTO sync_epoch (one, epoch) VALUES (1, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch",
+        [epoch],
+    )?;
+    Ok(())
+}
+
 /// Every site that this file knows, itself first.
 ///
 /// # Errors

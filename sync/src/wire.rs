@@ -1,12 +1,13 @@
 //! What travels in the body of `POST /sync/v1/exchange`: four letters, then postcard inside zstd.
 //!
-//! A message is a [`Request`] or an [`Answer`] and the [`Part`]s that go with it. Parts are laid out by column ([`column`]), as that is what
+//! A message is a [`Request`] or a [`Reply`] and the [`Part`]s that go with it; a request travels sealed ([`keys`](crate::keys)). Parts are laid out by column ([`column`]), as that is what
 //! makes a milking weigh 15 bytes and not 105. The letters tell our own answer from the page of a captive portal, zstd's
 //! checksum a truncated or altered one from a whole one.
 //!
 //! Invariant: decoding takes any bytes, never panics, and never takes more memory than [`OPEN_BYTES`] and [`EXPANDED_BYTES`] allow.
 
 mod column;
+mod message;
 
 use std::collections::BTreeMap;
 
@@ -15,10 +16,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     Site, Value,
     facts::Run,
-    marks::Mark,
+    marks::{Mark, RECORDS},
     records::{Cell, Row, Span, Version},
 };
 use column::{Budget, Packed};
+pub use message::{
+    Answer, Claim, Directive, Have, Head, Refusal, Reply, Request, Stream, Welcome, Welcomed,
+};
 
 /// The protocol that this build speaks.
 pub const PROTOCOL: u16 = 1;
@@ -33,57 +37,6 @@ const LETTERS: [u8; 4] = *b"KHS1";
 /// zstd's own default: within 2 % of level 9 on this layout, and quick on a Pi.
 const LEVEL: i32 = 3;
 
-/// What a site holds of a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Have {
-    /// Whose stream.
-    pub site: Site,
-    /// [`RECORDS`](crate::marks::RECORDS) or the name of a log.
-    pub stream: String,
-    /// Up to where.
-    pub mark: Mark,
-}
-
-/// What an edge says first; its parts follow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// The protocol that it speaks.
-    pub protocol: u16,
-    /// The version of its schema.
-    pub schema: u32,
-    /// How often the whole farm was seeded anew; sites of different epochs do not exchange.
-    pub epoch: u32,
-    /// Who speaks. Only good for a clear error: the key that signed the request decides.
-    pub site: Site,
-    /// What it holds of everyone.
-    pub have: Vec<Have>,
-    /// How long the hub may wait for news, in seconds.
-    pub wait_s: u16,
-    /// Bytes of parts that it wants at most.
-    pub room: u32,
-}
-
-/// What the hub answers; its parts follow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// The protocol that it speaks.
-    pub protocol: u16,
-    /// The version of its schema.
-    pub schema: u32,
-    /// The farm's epoch.
-    pub epoch: u32,
-    /// The hub's own site.
-    pub site: Site,
-    /// What it holds, on disk, of the edge that asks.
-    pub have: Vec<Have>,
-    /// The hub's clock, in milliseconds since 1970.
-    pub now_ms: i64,
-    /// Whether it has more for this edge already.
-    pub more: bool,
-    /// When to come again if nothing happens, in seconds.
-    pub again_s: u32,
-}
-
 /// A piece of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
@@ -91,6 +44,22 @@ pub enum Part {
     Records(Span),
     /// Facts.
     Facts(Run),
+}
+
+impl Part {
+    /// Of which stream it is a piece.
+    pub fn stream(&self) -> Stream {
+        match self {
+            Self::Records(span) => Stream {
+                site: span.site,
+                name: RECORDS.to_owned(),
+            },
+            Self::Facts(run) => Stream {
+                site: run.site,
+                name: run.log.clone(),
+            },
+        }
+    }
 }
 
 /// Why bytes are no message of ours.

@@ -6,7 +6,9 @@ use sync::{
     Error, Outcome, Refused, Sender, Site, Tally,
     exchange::{self, Pace, Speak},
     marks::RECORDS,
-    wire::Part,
+    site,
+    store::{Delivery, Turn, Want},
+    wire::{Part, Stream},
 };
 
 use crate::farm::Farm;
@@ -21,8 +23,14 @@ fn pair() -> (Farm, Farm) {
 }
 
 fn gather(edge: &Farm, hub: &Farm, room: usize) -> Result<exchange::Gathered, Error> {
-    let have = exchange::holdings(&hub.conn)?;
-    edge.write(|conn| exchange::gather(conn, &edge.schema, hub.site, Speak::ForItself, &have, room))
+    let want = Want {
+        peer: hub.site,
+        speak: Speak::ForItself,
+        have: exchange::holdings(&hub.conn)?,
+        skip: Vec::new(),
+        room,
+    };
+    edge.write(|conn| exchange::gather(conn, &edge.schema, &want))
 }
 
 fn streams(parts: &[Part]) -> Vec<&str> {
@@ -108,4 +116,87 @@ fn the_pace_follows_the_line() {
     );
     pace.came_through(Duration::from_secs(1));
     assert_eq!(pace.failed(u32::MAX).as_secs(), 2, "a success forgets");
+}
+
+#[test]
+fn a_turn_takes_then_gathers_and_says_who_we_are() {
+    let (edge, hub) = (Farm::migrated(), Farm::migrated());
+    edge.animal(1, "a");
+    hub.animal(2, "b");
+    let asked = Turn {
+        epoch: Some(0),
+        take: None,
+        give: Some(Want {
+            peer: hub.site,
+            speak: Speak::ForItself,
+            have: Vec::new(),
+            skip: Vec::new(),
+            room: ALL,
+        }),
+    };
+    let turned = edge
+        .write(|conn| exchange::turn(conn, &edge.schema, &asked))
+        .unwrap();
+    assert_eq!((turned.me.site, turned.heads.len()), (edge.site, 1));
+    let answered = Turn {
+        epoch: Some(0),
+        take: Some(Delivery {
+            sender: Sender::Edge(edge.site),
+            parts: turned.gathered.parts,
+        }),
+        give: Some(Want {
+            peer: edge.site,
+            speak: Speak::ForAll,
+            have: turned.holdings,
+            skip: Vec::new(),
+            room: ALL,
+        }),
+    };
+    let done = hub
+        .write(|conn| exchange::turn(conn, &hub.schema, &answered))
+        .unwrap();
+    assert!(matches!(done.verdicts[0].outcome, Ok(Outcome::Taken(_))));
+    assert_eq!(
+        done.gathered.parts.len(),
+        1,
+        "its own come from the edge alone"
+    );
+    assert_eq!(hub.names(), ["a", "b"]);
+
+    let stranger = Turn {
+        epoch: Some(1),
+        ..answered
+    };
+    let refused = exchange::turn(&hub.conn, &hub.schema, &stranger);
+    assert!(
+        matches!(refused, Err(Error::Epoch { ours: 0 })),
+        "{refused:?}"
+    );
+    site::set_epoch(&hub.conn, 1).unwrap();
+    assert_eq!(site::epoch(&hub.conn).unwrap(), 1);
+}
+
+#[test]
+fn a_stream_that_a_peer_cannot_take_is_left_out_and_holds_up_nothing() {
+    let (edge, hub) = pair();
+    edge.animal(1, "a");
+    edge.milk(1, 10);
+    let want = Want {
+        peer: hub.site,
+        speak: Speak::ForItself,
+        have: Vec::new(),
+        skip: vec![Stream {
+            site: edge.site,
+            name: RECORDS.to_owned(),
+        }],
+        room: 1,
+    };
+    let gathered = edge
+        .write(|conn| exchange::gather(conn, &edge.schema, &want))
+        .unwrap();
+    assert_eq!(streams(&gathered.parts), ["milking"]);
+    assert!(
+        !gathered.more,
+        "what is left out is no reason to come again"
+    );
 }

@@ -4,6 +4,7 @@ mod dice;
 mod exchange;
 mod facts;
 mod farm;
+mod keys;
 mod merging;
 mod records;
 mod wire;

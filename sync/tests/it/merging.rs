@@ -9,7 +9,9 @@ use sync::{
     exchange::{self, Speak},
     facts,
     marks::{self, Mark, RECORDS, Standing},
-    records, site, wire,
+    records, site,
+    store::Want,
+    wire,
 };
 
 use crate::{dice::Dice, farm::Farm};
@@ -113,9 +115,15 @@ impl World {
         } else {
             Speak::ForItself
         };
-        let have = exchange::holdings(&receiver.conn).expect("SQLite does it");
+        let want = Want {
+            peer: receiver.site,
+            speak,
+            have: exchange::holdings(&receiver.conn).expect("SQLite does it"),
+            skip: Vec::new(),
+            room,
+        };
         let gathered = sender
-            .write(|conn| exchange::gather(conn, &sender.schema, receiver.site, speak, &have, room))
+            .write(|conn| exchange::gather(conn, &sender.schema, &want))
             .expect("no file is a copy");
         assert!(!gathered.more || !gathered.parts.is_empty());
         for part in gathered.parts {

@@ -6,7 +6,7 @@ use sync::{
     facts::Run,
     marks::{Hash, Mark},
     records::{Cell, Row, Span, Version},
-    wire::{self, Answer, Have, MESSAGE_BYTES, PROTOCOL, Part, Request, WireError},
+    wire::{self, Have, Head, MESSAGE_BYTES, PROTOCOL, Part, Reply, Request, Stream, WireError},
 };
 
 use crate::dice::Dice;
@@ -19,11 +19,18 @@ fn request() -> Request {
         schema: 7,
         epoch: 1,
         site: SITE,
-        have: vec![Have {
-            site: SITE,
+        heads: vec![Head {
             stream: "milking".to_owned(),
+            upto: 3,
+        }],
+        have: vec![Have {
+            stream: Stream {
+                site: SITE,
+                name: "milking".to_owned(),
+            },
             mark: Mark::default(),
         }],
+        skip: Vec::new(),
         wait_s: 55,
         room: 65_536,
     }
@@ -186,8 +193,10 @@ fn an_idle_exchange_is_small() {
     for site in sites {
         for stream in ["", "milking", "animal_event", "audit"] {
             have.push(Have {
-                site,
-                stream: stream.to_owned(),
+                stream: Stream {
+                    site,
+                    name: stream.to_owned(),
+                },
                 mark: Mark {
                     upto: 100_000,
                     hash: Hash(random()),
@@ -204,7 +213,7 @@ fn an_idle_exchange_is_small() {
 
 #[test]
 fn bombs_and_strangers_are_refused() {
-    let read = |bytes: &[u8]| wire::decode::<Answer>(bytes).unwrap_err();
+    let read = |bytes: &[u8]| wire::decode::<Reply>(bytes).unwrap_err();
     assert_eq!(read(b"<html>Please log in</html>"), WireError::Foreign);
     assert_eq!(read(b""), WireError::Foreign);
     assert_eq!(read(&vec![0; MESSAGE_BYTES + 1]), WireError::TooLarge);
