@@ -2,7 +2,9 @@
 //!
 //! Pure, in memory, of this run alone: what was not heard while the appliance was off is no device's fault. Time is that of
 //! the clock that never jumps, so a wall clock that is set cannot make a device silent. Heard is who sent a value that can be
-//! believed, or a tag; who sends only what cannot is noisy, and as silent as one that sends nothing.
+//! believed, or a tag; who sends only what cannot is noisy, and as silent as one that sends nothing. A node whose frame
+//! authenticates is there, and that is enough of one that owes no value: nothing is on its own inputs, or what is there tells
+//! only what happens. One whose values come by the clock owes them, so that a dead sensor does not hide behind greetings.
 //! Invariant: an alarm begins once and ends with the first good value. The more often that was in vain (a bus with bad
 //! contacts), the longer the next one waits, until the device has been steady again.
 
@@ -66,6 +68,8 @@ pub(crate) struct Silence {
     pub(crate) is_known: bool,
     /// Something came, and none of it could be believed.
     pub(crate) is_noisy: bool,
+    /// It is a node whose frames come, without the values that are due.
+    pub(crate) is_there: bool,
 }
 
 /// What is known of a device's silence.
@@ -107,6 +111,11 @@ impl Hearing {
     /// Takes what a batch brought, of one quantity or, without one, of tags and of bytes that made no sense.
     pub(crate) fn hear(&mut self, device: DeviceId, quantity: Option<Quantity>, word: Word) {
         self.ears.entry(device).or_default().hear(quantity, word);
+    }
+
+    /// Takes a frame of a node that authenticated, whatever it holds.
+    pub(crate) fn attend(&mut self, device: DeviceId, at: Stamp) {
+        self.ears.entry(device).or_default().attend(at);
     }
 
     /// Judges a device's silence at `now`, in milliseconds since the start.
@@ -175,6 +184,8 @@ impl Voice {
 struct Ear {
     all: Latest,
     each: HashMap<Quantity, Voice>,
+    /// Frames of a node, whatever they hold.
+    frames: Voice,
     last: Option<UnixMillis>,
     /// Since when something is expected.
     since: Option<u64>,
@@ -191,6 +202,7 @@ impl Default for Ear {
         Self {
             all: Latest::default(),
             each: HashMap::new(),
+            frames: Voice::default(),
             last: None,
             since: None,
             learnt_s: None,
@@ -214,6 +226,30 @@ impl Ear {
         }
     }
 
+    fn attend(&mut self, at: Stamp) {
+        self.last = self.last.max(Some(at.wall));
+        self.since.get_or_insert(at.mono);
+        self.frames.hear(Word {
+            good: Some(at),
+            noise: None,
+        });
+    }
+
+    /// When it last said what is enough of it.
+    fn word(&self) -> Option<u64> {
+        if self.owes_values() {
+            self.all.good
+        } else {
+            self.all.good.max(self.frames.latest.good)
+        }
+    }
+
+    /// Whether a value is due: all that came by the clock are, and those of which too few came to tell.
+    fn owes_values(&self) -> bool {
+        let by_clock = |v: &Voice| !v.rhythm.is_ripe() || v.rhythm.every_s().is_some();
+        self.each.values().any(by_clock)
+    }
+
     fn judge(&mut self, expected: &Expected, now: u64) -> Verdict {
         let since = *self.since.get_or_insert(now);
         if self.silent(expected, now, INTERVALS).is_some() {
@@ -227,7 +263,7 @@ impl Ear {
         if std::mem::take(&mut self.is_alarmed) {
             self.patience = (self.patience * 2).min(MOST_INTERVALS);
         }
-        if self.all.good.is_some_and(|good| good >= since) {
+        if self.word().is_some_and(|word| word >= since) {
             Verdict::Heard
         } else {
             Verdict::Wait
@@ -236,8 +272,8 @@ impl Ear {
 
     /// The silence of more than so many intervals: of all first, then of one quantity that came before.
     fn silent(&self, expected: &Expected, now: u64, intervals: u64) -> Option<Silence> {
-        let is_over = |heard: Latest, every_s: u32| {
-            let quiet = now.saturating_sub(heard.good.max(self.since).unwrap_or(now));
+        let is_over = |word: Option<u64>, every_s: u32| {
+            let quiet = now.saturating_sub(word.max(self.since).unwrap_or(now));
             quiet > intervals * 1_000 * u64::from(every_s)
         };
         let silence = |quantity, heard: Latest| Silence {
@@ -245,9 +281,14 @@ impl Ear {
             quantity,
             is_known: self.is_alarmed,
             is_noisy: heard.noise > heard.good,
+            is_there: false,
         };
-        if is_over(self.all, expected.every_s) {
-            return Some(silence(None, self.all));
+        if is_over(self.word(), expected.every_s) {
+            let is_there = !is_over(self.frames.latest.good, expected.every_s);
+            return Some(Silence {
+                is_there,
+                ..silence(None, self.all)
+            });
         }
         expected.each.iter().find_map(|(quantity, every_s)| {
             let voice = self.each.get(quantity)?;
@@ -256,13 +297,16 @@ impl Ear {
                 .rhythm
                 .every_s()
                 .map_or(*every_s, |own| own.max(*every_s));
-            is_over(voice.latest, every_s).then(|| silence(Some(*quantity), voice.latest))
+            is_over(voice.latest.good, every_s).then(|| silence(Some(*quantity), voice.latest))
         })
     }
 
     /// What is known now, if it differs enough from what was learnt.
     fn news_of_rhythm(&self) -> Option<Option<u32>> {
-        let mut ripe = self.each.values().filter(|v| v.rhythm.is_ripe()).peekable();
+        // Only of a node that never told a value do its frames say how often it is there.
+        let frames = self.each.is_empty().then_some(&self.frames);
+        let voices = self.each.values().chain(frames);
+        let mut ripe = voices.filter(|v| v.rhythm.is_ripe()).peekable();
         ripe.peek()?;
         // The device is there as often as its most frequent quantity.
         let (old, new) = (self.learnt_s, ripe.filter_map(|v| v.rhythm.every_s()).min());

@@ -22,7 +22,7 @@ pub(crate) use self::newest::newest;
 pub use self::{
     compact::compact,
     history::{Point, Resolution, Summary, history, is_longer_than, resolution_for, summary},
-    ingest::{Fate, IngestReport, heard, ingest, ingest_each, is_known, noise},
+    ingest::{Fate, IngestReport, attended, heard, ingest, ingest_each, is_known, noise},
     newest::{LastTag, last_tag, last_tags},
     quarantine::{Quarantined, RejectCount, quarantine, quarantined, reject_counts},
     stalls::{save_stall, stall_states},

@@ -98,6 +98,7 @@ impl Shared {
                 After::Heard(device, quantity, word) => {
                     self.live.hearing().hear(device, quantity, word);
                 }
+                After::Attended(device, at) => self.live.hearing().attend(device, at),
                 After::Missed(device) => self.live.hearing().missed(device),
                 After::Call(call) => calls.push(call),
             }

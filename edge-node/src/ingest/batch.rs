@@ -8,7 +8,6 @@ use edge_milking::Engine;
 use farm::{
     Farm, StoreError,
     logins::Login,
-    nodes::Node,
     readings::{Fate, IngestReport},
     retained::Retained,
 };
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 use super::{
     Acknowledge, Outlets, Urgent,
     commit::{Fates, Whole},
-    nodes::{FrameIn, NodeSaid},
+    nodes::{FrameIn, NodeSaid, Sight},
     resolve::{Devices, Resolved, Told},
 };
 use crate::{
@@ -68,7 +67,7 @@ pub(super) struct Contents {
     pub(super) retained: Vec<Retained>,
     pub(super) sessions: Vec<Change>,
     pub(super) logins: Vec<(DeviceId, Login)>,
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<Sight>,
 }
 
 impl Batch {

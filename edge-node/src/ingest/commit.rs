@@ -56,6 +56,10 @@ enum Piece {
 impl Whole {
     /// Writes it, however long it takes.
     pub(super) async fn commit(self, farm: &Farm) -> Result<Fates, StoreError> {
+        if self.is_empty() {
+            // What leaves needs no commit of its own.
+            return Ok(Fates::default());
+        }
         let whole = Arc::new(self);
         let stored = patiently(farm, &whole, Self::store).await;
         let fates = match stored {
@@ -67,6 +71,10 @@ impl Whole {
         }?;
         whole.count(&fates);
         Ok(fates)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.contents.observations.is_empty() && self.pieces().is_empty()
     }
 
     /// Everything, in one transaction.
@@ -135,7 +143,13 @@ impl Whole {
                     let (device, login) = &self.contents.logins[i];
                     logins::put(tx, *device, login)?;
                 }
-                Piece::Node(i) => nodes::put(tx, &self.contents.nodes[i])?,
+                Piece::Node(i) => {
+                    let sight = &self.contents.nodes[i];
+                    nodes::put(tx, &sight.node)?;
+                    if let Some(at) = sight.heard {
+                        readings::attended(tx, sight.node.device, at);
+                    }
+                }
                 Piece::State(i) => {
                     let (stall, state) = &self.states[i];
                     readings::save_stall(tx, *stall, state)?;
@@ -200,7 +214,7 @@ impl Whole {
             Piece::Login(i) => {
                 return format!("{:?}", self.contents.logins[i]).into_bytes();
             }
-            Piece::Node(i) => return self.contents.nodes[i].state.clone().into_bytes(),
+            Piece::Node(i) => return self.contents.nodes[i].node.state.clone().into_bytes(),
             Piece::State(i) => return self.states[i].1.clone().into_bytes(),
             Piece::Milking(i) => serde_json::to_vec(&self.contents.milkings[i]),
             Piece::Visit(i) => serde_json::to_vec(&self.visits[i]),

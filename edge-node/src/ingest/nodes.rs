@@ -24,6 +24,7 @@ use firmware_protocol::{
 };
 
 use self::state::NodeState;
+pub(crate) use self::state::Sight;
 use super::resolve::Resolved;
 use crate::post::{Letter, Route};
 
@@ -114,8 +115,8 @@ impl Nodes {
 
     /// Takes what was begun: it goes into a batch now.
     pub(super) fn take(&mut self, into: &mut Resolved) {
-        for (device, state) in self.pending.drain() {
-            into.nodes.push(state.row(device));
+        for (device, mut state) in self.pending.drain() {
+            into.nodes.extend(state.sight(device));
             self.known.insert(device, state);
         }
     }

@@ -21,7 +21,7 @@ use farm_model::{
 use rusqlite::Connection;
 
 use super::{
-    nodes::{Errand, FrameIn, NodeSaid, Nodes},
+    nodes::{Errand, FrameIn, NodeSaid, Nodes, Sight},
     repeats::Repeats,
     stand_ins::{self, Made, crowded, make},
 };
@@ -93,7 +93,7 @@ pub(crate) struct Resolved {
     pub(crate) sessions: Vec<Change>,
     pub(crate) logins: Vec<(DeviceId, Login)>,
     /// What was seen of nodes.
-    pub(crate) nodes: Vec<farm::nodes::Node>,
+    pub(crate) nodes: Vec<Sight>,
     /// What leaves after the commit: to nodes, and to whoever listens to them.
     pub(crate) letters: Vec<Letter>,
     pub(crate) said: Vec<NodeSaid>,

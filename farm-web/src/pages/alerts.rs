@@ -59,6 +59,7 @@ pub(crate) mod t {
         silent = "Device silent" / "যন্ত্র সাড়া দিচ্ছে না";
         silent_do = "Check power and cable." / "বিদ্যুৎ ও তার দেখুন।";
         noisy_do = "It sends, but nothing that makes sense. Check the cable, its shield and the device's settings." / "যন্ত্র কিছু পাঠাচ্ছে, কিন্তু তা পড়া যাচ্ছে না। তার, তারের আবরণ ও যন্ত্রের সেটিং দেখুন।";
+        there_do = "The node is on, but its sensor tells nothing. Check the sensor and its wire." / "নোড চালু আছে, কিন্তু সেন্সরের মান আসছে না। সেন্সর ও তার সংযোগ দেখুন।";
         withdrawal = "Cow on medicine was milked" / "ওষুধ চলা গরুর দোহন হয়েছে";
         withdrawal_do = "Make sure her milk did not go into the tank." / "তার দুধ ট্যাংকে যায়নি, নিশ্চিত করুন।";
         yield_drop = "Much less milk" / "দুধ অনেক কমেছে";
@@ -129,6 +130,7 @@ pub(crate) fn advice(lang: Lang, alert: &Alert) -> &'static str {
         AlertKind::HeatStress => t::heat_stress_do(lang),
         AlertKind::HeatDanger => t::heat_danger_do(lang),
         AlertKind::Silent if alert.detail["noisy"] == true => t::noisy_do(lang),
+        AlertKind::Silent if alert.detail["there"] == true => t::there_do(lang),
         AlertKind::Silent => t::silent_do(lang),
         AlertKind::Withdrawal => t::withdrawal_do(lang),
         AlertKind::YieldDrop => t::yield_drop_do(lang),

@@ -220,6 +220,12 @@ pub fn noise(tx: &mut Tx<'_>, device: DeviceId) {
     tx.after.push(After::Heard(device, None, word));
 }
 
+/// Says that a frame of a node came at `at` and authenticated: the node is there, whatever the frame holds.
+pub fn attended(tx: &mut Tx<'_>, device: DeviceId, at: Stamp) {
+    let at = heard_at(tx, at);
+    tx.after.push(After::Attended(device, at));
+}
+
 /// Says that a device was heard that told neither a value nor a tag, but a whole milking.
 ///
 /// # Errors

@@ -119,6 +119,8 @@ pub(crate) enum After {
     Newest(LiveValue),
     /// What a batch brought of a device: of one quantity, or of tags and bytes without sense.
     Heard(DeviceId, Option<Quantity>, Word),
+    /// A frame of a node, whatever it holds.
+    Attended(DeviceId, Stamp),
     /// The alarm of a device's silence.
     Missed(DeviceId),
     Call(Box<dyn FnOnce() + Send>),

@@ -109,6 +109,7 @@ fn raise(tx: &mut Tx<'_>, device: &Device, silence: &Silence) -> Result<(), Stor
         "last": silence.last,
         "quantity": silence.quantity.map(Quantity::key),
         "noisy": silence.is_noisy,
+        "there": silence.is_there,
     });
     alerts::raise(tx, AlertKind::Silent, Subject::Device(device.id), &detail)?;
     tx.after.push(After::Missed(device.id));

@@ -264,3 +264,66 @@ fn what_speaks_when_it_has_news_is_never_missed() {
     f.clock.pass(7 * 24 * 60 * MINUTE);
     assert!(look(&f).is_empty());
 }
+
+/// A frame of the node came, whatever it holds, and the rules look.
+fn attend(f: &Fixture, node: DeviceId) -> Vec<AlertKind> {
+    let at = f.now();
+    f.write(move |tx| {
+        readings::attended(tx, node, at);
+        Ok::<_, farm::StoreError>(())
+    })
+    .unwrap();
+    look(f)
+}
+
+#[test]
+fn a_node_that_owes_no_value_is_heard_by_its_greetings() {
+    let f = Fixture::new();
+    let bare = node(&f, "bare-node");
+    for _ in 0..9 {
+        assert!(attend(&f, bare).is_empty());
+        f.clock.pass(60 * MINUTE);
+    }
+    assert_eq!(learnt(&f, bare), Some(3_600), "its greetings have a rhythm");
+    f.clock.pass(2 * 60 * MINUTE + 1);
+    assert_eq!(look(&f), [AlertKind::Silent]);
+    assert_eq!(f.read(alerts::open)[0].detail["there"], false);
+    assert!(attend(&f, bare).is_empty(), "it greets again");
+}
+
+#[test]
+fn a_node_that_tells_only_what_happens_is_heard_by_its_greetings() {
+    let f = Fixture::new();
+    let door = device(&f, "door", PlaceKind::Room, PlaceDetails::default());
+    for minutes in [1, 45, 3, 600, 2, 7, 130, 20, 1, 90, 4, 300, 15, 2] {
+        f.clock.pass(minutes * MINUTE);
+        send(&f, door, Body::measured(Quantity::Pulses, Milli(1_000)));
+    }
+    for _ in 0..40 {
+        f.clock.pass(5 * MINUTE);
+        assert!(attend(&f, door).is_empty(), "no door opens at night");
+    }
+    f.clock.pass(61 * MINUTE);
+    assert_eq!(look(&f), [AlertKind::Silent]);
+}
+
+#[test]
+fn a_dead_sensor_does_not_hide_behind_its_node_s_greetings() {
+    let f = Fixture::new();
+    let probe = device(&f, "tank-1", PlaceKind::Tank, PlaceDetails::default());
+    for _ in 0..10 {
+        measure(&f, probe, TEMPERATURE, 4_000);
+        assert!(attend(&f, probe).is_empty());
+        f.clock.pass(5 * MINUTE);
+    }
+    let mut rung = Vec::new();
+    for _ in 0..4 {
+        rung = attend(&f, probe);
+        f.clock.pass(5 * MINUTE);
+    }
+    assert_eq!(rung, [AlertKind::Silent]);
+    assert_eq!(f.read(alerts::open)[0].detail["there"], true);
+    assert_eq!(attend(&f, probe), [AlertKind::Silent], "not by a greeting");
+    assert_eq!(raised(&f), 1);
+    assert!(measure(&f, probe, TEMPERATURE, 4_000).is_empty());
+}

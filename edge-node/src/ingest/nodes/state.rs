@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 /// How far the numbers of frames that go down jump at most, when the appliance starts and when a node does.
 const JUMP: u64 = 1 << 32;
 
+/// Numbers that are set aside on disk at once, so that not every frame is a commit.
+const RANGE: u64 = 1_024;
+
 /// A jump of random size: should an older copy of the database have been put back, this boot of the node may have been
 /// answered before, and no number is used twice under one key.
 fn jump() -> u64 {
@@ -32,10 +35,33 @@ pub(crate) struct NodeState {
     pub(super) clock: NodeClock,
     /// Number of the next frame that goes down in the node's present boot.
     down: u64,
+    /// Numbers below this are set aside for this run: the store says that the next run begins here or above.
+    reserved: u64,
     waiting: u32,
     lost: u32,
     heard: UnixMillis,
     greeting: Option<Greeting>,
+    news: News,
+}
+
+/// What the store does not know yet.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum News {
+    /// Nothing.
+    None,
+    /// Which numbers are set aside.
+    Reserved,
+    /// What a frame brought that came at this time.
+    Heard(Stamp),
+}
+
+/// What the store is told of a node.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    /// What was seen of it.
+    pub(crate) node: Node,
+    /// When a frame of it came, if that is what this is of.
+    pub(crate) heard: Option<Stamp>,
 }
 
 /// As JSON.
@@ -59,10 +85,12 @@ impl NodeState {
             acks: AckWindow::default(),
             clock: NodeClock::default(),
             down: jump(),
+            reserved: 0,
             waiting: 0,
             lost: 0,
             heard: UnixMillis(0),
             greeting: None,
+            news: News::None,
         }
     }
 
@@ -89,15 +117,28 @@ impl NodeState {
             },
             clock: stored.clock,
             down: stored.down.saturating_add(jump()),
+            reserved: 0,
             waiting: node.waiting,
             lost: node.lost,
             heard: node.heard_at,
             greeting: None,
+            news: News::None,
         })
     }
 
+    /// What the store is to be told, if there is anything that it does not know.
+    pub(super) fn sight(&mut self, device: DeviceId) -> Option<Sight> {
+        let heard = match std::mem::replace(&mut self.news, News::None) {
+            News::None => return None,
+            News::Reserved => None,
+            News::Heard(at) => Some(at),
+        };
+        let node = self.row(device);
+        Some(Sight { node, heard })
+    }
+
     /// For the store.
-    pub(super) fn row(&self, device: DeviceId) -> Node {
+    fn row(&self, device: DeviceId) -> Node {
         let stored = Stored {
             print: self.print,
             newest: self.replay.newest,
@@ -105,7 +146,7 @@ impl NodeState {
             queue: self.acks.queue,
             through: self.acks.through,
             also: self.acks.also,
-            down: self.down,
+            down: self.reserved.max(self.down),
             clock: self.clock.clone(),
         };
         Node {
@@ -127,9 +168,11 @@ impl NodeState {
         let replay = self.replay.take(header);
         if self.replay.boot != boot {
             self.down = jump();
+            self.reserved = 0;
         }
         if replay == wire::Replay::New {
             self.heard = received.wall;
+            self.news = News::Heard(received);
         }
         replay
     }
@@ -166,8 +209,14 @@ impl NodeState {
         self.clock.heard(self.replay.boot, ticks, received);
     }
 
-    /// For the next frame that goes down; it may leave once this state is on disk.
+    /// For the next frame that goes down; it may leave once this state's [`NodeState::sight`] is on disk, if it has one.
     pub(super) fn next_down(&mut self, device: wire::DeviceId) -> Sequence {
+        if self.down >= self.reserved {
+            self.reserved = self.down.saturating_add(RANGE);
+            if self.news == News::None {
+                self.news = News::Reserved;
+            }
+        }
         let sequence = Sequence::resume(Direction::Down, device, self.replay.boot, self.down);
         self.down += 1;
         sequence
@@ -195,6 +244,38 @@ mod tests {
         };
         assert_eq!(state.take(&header, Stamp::default()), wire::Replay::New);
         state.next_down(header.device).next_seq()
+    }
+
+    /// Whatever is heard and told in whatever order, what the store was told last is above every number that left.
+    #[test]
+    fn what_the_store_knows_is_above_every_number_that_left() {
+        let mut rng = rand::rng();
+        let mut state = NodeState::new(1);
+        let device = DeviceId::new();
+        let (mut stored, mut boot, mut told) = (None::<Node>, 1, 0);
+        for seq in 1..20_000_u64 {
+            if rng.random_ratio(1, 200) {
+                boot += u32::from(rng.random_ratio(1, 3));
+                let header = Header {
+                    version: wire::VERSION,
+                    direction: Direction::Up,
+                    device: wire::DeviceId([7; 8]),
+                    boot,
+                    seq,
+                };
+                state.take(&header, Stamp::default());
+            }
+            let number = state.next_down(wire::DeviceId([7; 8])).next_seq();
+            if let Some(sight) = state.sight(device) {
+                stored = Some(sight.node);
+                told += 1;
+            }
+            let stored = stored.as_ref().expect("the first number is set aside");
+            let known: Stored = serde_json::from_str(&stored.state).unwrap();
+            assert!(number < known.down, "{number} is not below {}", known.down);
+            assert_eq!(stored.boot, state.replay.boot);
+        }
+        assert!(told < 400, "{told} commits for 20,000 frames");
     }
 
     #[test]
