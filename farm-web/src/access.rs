@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     handler::Handler,
     http::Method,
     middleware::Next,
@@ -107,6 +107,30 @@ impl Routes {
         T: 'static,
     {
         self.on(Method::POST, MethodFilter::POST, needs, path, handler)
+    }
+
+    /// Adds what a form sends that brings a file, at most `bytes` long in all.
+    pub(crate) fn post_up_to<H, T>(
+        mut self,
+        bytes: usize,
+        needs: Needs,
+        path: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Web>,
+        T: 'static,
+    {
+        self.table.push(RouteEntry {
+            method: Method::POST,
+            path,
+            needs,
+        });
+        let method = MethodRouter::new().on(MethodFilter::POST, handler);
+        self.router = self
+            .router
+            .route(path, method.layer(DefaultBodyLimit::max(bytes)));
+        self
     }
 
     fn on<H, T>(

@@ -6,6 +6,7 @@
 //! when what it confirms is on disk.
 
 mod access;
+mod address;
 mod api;
 mod app;
 mod auth;
@@ -21,6 +22,7 @@ mod status;
 pub mod words;
 
 pub use access::{Needs, RouteEntry};
+pub use address::{Base, BaseError};
 pub use app::{App, Cookies, Firmware, MqttPorts, Options};
 pub use border::{
     Authority, AuthorityError, Bundle, DriverHealth, DriverState, Hardware, HardwareError, Ingest,

@@ -11,9 +11,10 @@ use maud::{Markup, html};
 use ui::{Lang, icons::Icon, shell};
 
 use crate::{
+    address::{own, to},
     app::Web,
     error::{Error, Problem, Reason},
-    lang::{Speak, own_path, theme_of},
+    lang::{Speak, theme_of},
     pages::Ctx,
     router::body_limit,
     words::{self, t},
@@ -38,13 +39,13 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
     let mut answer = if wants_json(uri.path(), &headers) {
         problem(&error)
     } else if error.reason == Reason::NotLoggedIn {
-        let path = uri.path_and_query().map_or("/", |p| p.as_str());
+        let here = to!("{}", uri.path_and_query().map_or("", |p| p.as_str()));
         let next = if method == Method::GET {
-            path
+            here
         } else {
-            form_of(&headers).unwrap_or("/")
+            form_of(&headers).unwrap_or_else(|| to!("/"))
         };
-        Redirect::to(&format!("/login?next={}", encode(next))).into_response()
+        Redirect::to(&to!("/login?next={}", encode(&next))).into_response()
     } else {
         page(&error, &method, &uri, &headers, &web).await
     };
@@ -79,12 +80,12 @@ fn error_of(response: &mut Response) -> Option<Error> {
 }
 
 /// The page from which a form was sent, if the browser says so: back there leads the log-in that came between.
-fn form_of(headers: &HeaderMap) -> Option<&str> {
+fn form_of(headers: &HeaderMap) -> Option<String> {
     let referer = headers.get(header::REFERER)?.to_str().ok()?;
     let (_, rest) = referer.split_once("://")?;
     let (host, path) = rest.split_at(rest.find('/')?);
-    let own = headers.get(header::HOST)?.to_str().ok()?;
-    host.eq_ignore_ascii_case(own).then_some(own_path(path))
+    let here = headers.get(header::HOST)?.to_str().ok()?;
+    host.eq_ignore_ascii_case(here).then(|| own(path))
 }
 
 fn wants_json(path: &str, headers: &HeaderMap) -> bool {
@@ -156,7 +157,7 @@ fn sorry(lang: Lang, reason: Reason) -> Markup {
             (Icon::Warning)
             h1 { (what) }
             p { (next) }
-            p { a.button.primary href="/" { (t::home(lang)) } }
+            p { a.button.primary href=(to!("/")) { (t::home(lang)) } }
         }
     }
 }

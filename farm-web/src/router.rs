@@ -18,6 +18,7 @@ use tower_http::{
 
 use crate::{
     access::{self, Needs, RouteEntry, Routes, Table},
+    address::to,
     api,
     app::{App, Web},
     csrf,
@@ -96,8 +97,8 @@ fn routes() -> Routes {
 async fn styleguide(Speak(lang): Speak, headers: HeaderMap) -> maud::Markup {
     ui::shell::Page::new(lang, ui::styleguide::title(lang))
         .theme(lang::theme_of(&headers))
-        .preferences("/preferences")
-        .path("/styleguide")
+        .preferences(to!("/preferences"))
+        .path(to!("/styleguide"))
         .wide()
         .body(ui::styleguide::styleguide(lang))
         .render()

@@ -102,6 +102,7 @@ pub struct Page {
     brand: String,
     theme: Theme,
     path: String,
+    home: String,
     preferences: Option<String>,
     nav: Vec<NavItem>,
     user: Option<User>,
@@ -124,6 +125,7 @@ impl Page {
             brand: t::khamar(lang).into(),
             theme: Theme::Auto,
             path: "/".into(),
+            home: "/".into(),
             preferences: None,
             nav: Vec::new(),
             user: None,
@@ -156,6 +158,13 @@ impl Page {
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
+        self
+    }
+
+    /// Where the brand leads: the start page of whatever the page belongs to.
+    #[must_use]
+    pub fn home(mut self, href: impl Into<String>) -> Self {
+        self.home = href.into();
         self
     }
 
@@ -298,7 +307,7 @@ impl Page {
         let lang = self.lang;
         html! {
             header.top {
-                a.brand href="/" {
+                a.brand href=(self.home) {
                     img src=(assets::url("icon.svg")) alt="" width="32" height="32";
                     span { (self.brand) }
                 }
@@ -399,14 +408,14 @@ impl Page {
         }
     }
 
-    /// The entry whose path is the longest beginning of the page's own.
+    /// The entry whose path is the longest beginning of the page's own; a start page, whose path ends in `/`, only covers itself.
     fn is_current(&self, item: &NavItem) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
         let covers = |i: &&NavItem| {
             path == i.href
                 || path
                     .strip_prefix(i.href.trim_end_matches('/'))
-                    .is_some_and(|rest| rest.starts_with('/') && i.href != "/")
+                    .is_some_and(|rest| rest.starts_with('/') && !i.href.ends_with('/'))
         };
         self.nav
             .iter()

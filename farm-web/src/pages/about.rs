@@ -19,6 +19,7 @@ use ui::{
 use super::{Ctx, context::Done};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     app::Web,
     auth::Me,
     error::Error,
@@ -88,7 +89,7 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
             section.section {
                 h2 { (t::set_time(lang)) }
                 p { (t::set_time_text(lang)) }
-                form.form method="post" action="/about/time" {
+                form.form method="post" action=(to!("/about/time")) {
                     (Field::date_time("now", t::now(lang)).value(local.strftime("%Y-%m-%dT%H:%M").to_string()).required())
                     div.actions { (Button::secondary(t::set_time(lang)).icon(Icon::Clock)) }
                 }
@@ -130,7 +131,7 @@ async fn set_time(
         .clock()
         .tell(UnixMillis(told.timestamp().as_millisecond()));
     tracing::info!(quality = ?web.farm.clock().now().clock, "somebody told the time");
-    Ok(Done::Saved.then("/about"))
+    Ok(Done::Saved.then(to!("/about")))
 }
 
 #[cfg(test)]

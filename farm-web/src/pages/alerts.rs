@@ -26,10 +26,10 @@ use ui::{
 use super::{Ctx, context::Done, names::Names};
 use crate::{
     access::{Needs, Routes},
+    address::{own, to},
     app::Web,
     auth::Me,
     error::{Error, Reason},
-    lang::own_path,
     live::Fragment,
     words::{self, t as w},
 };
@@ -219,7 +219,7 @@ pub(crate) async fn fragments(farm: &Farm, lang: Lang) -> Result<Vec<Fragment>, 
     Ok(vec![
         Fragment::new(
             "alert-bell",
-            alert_bell(lang, view.open.len() as u32, "/alerts"),
+            alert_bell(lang, view.open.len() as u32, &to!("/alerts")),
         ),
         Fragment::new("open-alerts", open_list(lang, &view)),
     ])
@@ -268,7 +268,7 @@ pub(crate) fn tone(alert: &Alert) -> Tone {
 fn entry(lang: Lang, alert: &Alert, view: &View) -> Markup {
     let (about, href) = about(lang, alert, &view.names);
     let href = if alert.kind.is_decision() {
-        Some("/inbox".to_owned())
+        Some(to!("/inbox"))
     } else {
         href
     };
@@ -280,12 +280,12 @@ fn entry(lang: Lang, alert: &Alert, view: &View) -> Markup {
             div.actions {
                 @match &alert.acknowledged {
                     Some((_, who)) => p.hint { (t::seen_by(lang, who_is(lang, who, &view.staff))) },
-                    None => form method="post" action={ "/alerts/" (alert.id) "/seen" } {
+                    None => form method="post" action=(to!("/alerts/{}/seen", alert.id)) {
                         (Button::secondary(t::seen(lang)).icon(Icon::Check))
                     },
                 }
                 @if !alert.kind.is_decision() {
-                    form method="post" action={ "/alerts/" (alert.id) "/settle" } { (Button::quiet(t::settle(lang))) }
+                    form method="post" action=(to!("/alerts/{}/settle", alert.id)) { (Button::quiet(t::settle(lang))) }
                 }
             }
         }
@@ -315,7 +315,7 @@ async fn seen(State(web): State<Web>, me: Me, Path(id): Path<AlertId>) -> Result
     web.farm
         .write(me.actor(), move |tx| alerts::acknowledge(tx, id))
         .await?;
-    Ok(Done::Saved.then("/alerts"))
+    Ok(Done::Saved.then(to!("/alerts")))
 }
 
 #[derive(Deserialize)]
@@ -340,7 +340,7 @@ async fn settle(
             Ok(alerts::settle(tx, id, None)?)
         })
         .await?;
-    Ok(Done::Saved.then(own_path(next.as_deref().unwrap_or("/alerts"))))
+    Ok(Done::Saved.then(next.as_deref().map_or_else(|| to!("/alerts"), own)))
 }
 
 impl From<AlertError> for Error {

@@ -33,6 +33,7 @@ use ui::{
 use super::{Ctx, herd::status_badge, names::animal_name, parlour::session_name};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::{Error, Reason},
     words::t as w,
 };
@@ -137,7 +138,7 @@ async fn page(
     let animal = &view.page.animal;
     if animal.id != id {
         // A merged duplicate has no page of its own.
-        return Ok(Redirect::to(&format!("/herd/{}", animal.id)).into_response());
+        return Ok(Redirect::to(&to!("/herd/{}", animal.id)).into_response());
     }
     let lang = ctx.lang;
     let shown = if wanted.events == "all" {
@@ -146,7 +147,7 @@ async fn page(
         EVENTS
     };
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::herd(lang).into(), href: "/herd".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::herd(lang).into(), href: to!("/herd") }]))
         (head(&ctx, &view))
         (holds(&ctx, &view.page.holds))
         @if animal.sex == Sex::Female { (figures(&ctx, &view.page)) }
@@ -198,11 +199,11 @@ fn head(ctx: &Ctx, view: &View) -> Markup {
             div.actions {
                 (Button::primary(t::write_down(lang)).icon(Icon::Plus).opens("happened"))
                 @if animal.status == AnimalStatus::Lactating {
-                    (Button::secondary(w::record_milk(lang)).icon(Icon::Bucket).href(format!("/record/{}", animal.id)))
+                    (Button::secondary(w::record_milk(lang)).icon(Icon::Bucket).href(to!("/record/{}", animal.id)))
                 }
                 @if ctx.me.role >= Role::Manager {
-                    (Button::secondary(ui::t::edit(lang)).icon(Icon::Edit).href(format!("/herd/{}/edit", animal.id)))
-                    (Button::secondary(t::retag(lang)).icon(Icon::Tag).href(format!("/herd/{}/tags", animal.id)))
+                    (Button::secondary(ui::t::edit(lang)).icon(Icon::Edit).href(to!("/herd/{}/edit", animal.id)))
+                    (Button::secondary(t::retag(lang)).icon(Icon::Tag).href(to!("/herd/{}/tags", animal.id)))
                 }
             }
         }
@@ -340,7 +341,7 @@ fn about(ctx: &Ctx, view: &View) -> Markup {
     if let Some(dam) = &view.dam {
         items.push((
             t::dam(lang),
-            html! { a href={ "/herd/" (dam.id) } { (animal_name(lang, dam)) } },
+            html! { a href=(to!("/herd/{}", dam.id)) { (animal_name(lang, dam)) } },
         ));
     }
     for (label, text) in [
@@ -363,7 +364,7 @@ fn about(ctx: &Ctx, view: &View) -> Markup {
     html! {
         (facts(&items))
         @if ctx.me.role >= Role::Manager {
-            p { a href={ "/herd/" (animal.id) "/join" } { (t::join(lang)) } }
+            p { a href=(to!("/herd/{}/join", animal.id)) { (t::join(lang)) } }
         }
     }
 }
@@ -391,7 +392,7 @@ fn milkings(ctx: &Ctx, view: &View) -> Markup {
     html! {
         (table)
         @if !view.page.visits.is_empty() {
-            p { a href={ "/milkings?animal=" (id) } { (t::all_milkings(lang)) } }
+            p { a href=(to!("/milkings?animal={id}")) { (t::all_milkings(lang)) } }
         }
     }
 }
@@ -410,7 +411,7 @@ fn visit_row(ctx: &Ctx, visit: &VisitRow, plan: &Plan) -> Row {
         },
         super::milk::marks(lang, visit),
     ])
-    .href(format!("/milkings/{}", visit.id))
+    .href(to!("/milkings/{}", visit.id))
 }
 
 /// A moment by the farm's clock, without the year.
@@ -424,7 +425,7 @@ fn kinds(lang: Lang, animal: &Animal) -> Markup {
         ul.tile-grid {
             @for kind in events::Kind::for_animal(animal) {
                 li {
-                    a.tile href={ "/herd/" (animal.id) "/events/" (kind.key()) } {
+                    a.tile href=(to!("/herd/{}/events/{}", animal.id, kind.key())) {
                         (kind.icon()) span.tile-text { strong { (kind.name(lang)) } }
                     }
                 }

@@ -18,6 +18,7 @@ use ui::{
 };
 
 use crate::{
+    address::to,
     app::Web,
     auth::{Caller, Me, Shown},
     error::Error,
@@ -53,7 +54,7 @@ impl FromRequestParts<Web> for Ctx {
             .read(|conn| Ok::<_, farm::StoreError>((settings::load(conn)?, alerts::open(conn)?)))
             .await?;
         let Speak(lang) = Speak::with(&parts.headers, &settings);
-        let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+        let path = parts.uri.path_and_query().map_or("", |p| p.as_str());
         Ok(Self {
             web: web.clone(),
             me,
@@ -61,7 +62,7 @@ impl FromRequestParts<Web> for Ctx {
             now: web.farm.clock().now(),
             settings,
             theme: theme_of(&parts.headers),
-            path: path.to_owned(),
+            path: to!("{path}"),
             done: Done::of_query(parts.uri.query().unwrap_or("")),
             from,
             open_alerts: open.len() as u32,
@@ -117,18 +118,19 @@ impl Ctx {
         };
         Page::new(lang, title)
             .brand(brand)
+            .home(to!("/"))
             .theme(self.theme)
             .path(&self.path)
-            .preferences("/preferences")
+            .preferences(to!("/preferences"))
             .nav(self.menu())
             .user(User {
                 name: self.me.name.clone(),
                 role: words::role(lang, self.me.role).to_owned(),
-                log_out: "/logout".to_owned(),
+                log_out: to!("/logout"),
             })
-            .alerts(self.open_alerts, "/alerts")
-            .search("/search")
-            .live(format!("/live?topics={}", keys.join(",")), self.from)
+            .alerts(self.open_alerts, to!("/alerts"))
+            .search(to!("/search"))
+            .live(to!("/live?topics={}", keys.join(",")), self.from)
             .clock(
                 self.now.wall.0,
                 self.web.farm.clock().rate(),
@@ -142,37 +144,62 @@ impl Ctx {
         let lang = self.lang;
         let manager = self.me.role >= Role::Manager;
         let mut items = vec![
-            NavItem::new("/", t::home(lang), Icon::Chart),
-            NavItem::new("/parlour", t::parlour(lang), Icon::Parlour),
+            NavItem::new(to!("/"), t::home(lang), Icon::Chart),
+            NavItem::new(to!("/parlour"), t::parlour(lang), Icon::Parlour),
         ];
         if manager {
-            items.push(NavItem::new("/inbox", t::inbox(lang), Icon::Inbox).badge(self.waiting));
+            items
+                .push(NavItem::new(to!("/inbox"), t::inbox(lang), Icon::Inbox).badge(self.waiting));
         } else {
-            items.push(NavItem::new("/record", t::record_milk(lang), Icon::Bucket));
+            items.push(NavItem::new(
+                to!("/record"),
+                t::record_milk(lang),
+                Icon::Bucket,
+            ));
         }
-        items.push(NavItem::new("/herd", t::herd(lang), Icon::Herd));
+        items.push(NavItem::new(to!("/herd"), t::herd(lang), Icon::Herd));
         if manager {
-            items.push(NavItem::new("/record", t::record_milk(lang), Icon::Bucket));
+            items.push(NavItem::new(
+                to!("/record"),
+                t::record_milk(lang),
+                Icon::Bucket,
+            ));
         }
         items.push(NavItem::new(
-            "/health",
+            to!("/health"),
             t::health_event(lang),
             Icon::Syringe,
         ));
-        items.push(NavItem::new("/milkings", t::milkings(lang), Icon::Drop));
-        items.push(NavItem::new("/tanks", t::tanks(lang), Icon::Tank));
-        items.push(NavItem::new("/sensors", t::sensors(lang), Icon::Sensor));
-        items.push(NavItem::new("/alerts", t::alerts(lang), Icon::Bell));
+        items.push(NavItem::new(
+            to!("/milkings"),
+            t::milkings(lang),
+            Icon::Drop,
+        ));
+        items.push(NavItem::new(to!("/tanks"), t::tanks(lang), Icon::Tank));
+        items.push(NavItem::new(
+            to!("/sensors"),
+            t::sensors(lang),
+            Icon::Sensor,
+        ));
+        items.push(NavItem::new(to!("/alerts"), t::alerts(lang), Icon::Bell));
         if manager {
-            items.push(NavItem::new("/devices", t::devices(lang), Icon::Device));
+            items.push(NavItem::new(
+                to!("/devices"),
+                t::devices(lang),
+                Icon::Device,
+            ));
         }
         if self.me.role == Role::Owner {
-            items.push(NavItem::new("/staff", t::staff(lang), Icon::Staff));
+            items.push(NavItem::new(to!("/staff"), t::staff(lang), Icon::Staff));
         }
         if manager {
-            items.push(NavItem::new("/settings", t::settings(lang), Icon::Settings));
+            items.push(NavItem::new(
+                to!("/settings"),
+                t::settings(lang),
+                Icon::Settings,
+            ));
         }
-        items.push(NavItem::new("/about", t::about(lang), Icon::Info));
+        items.push(NavItem::new(to!("/about"), t::about(lang), Icon::Info));
         items
     }
 }
@@ -217,10 +244,11 @@ impl Done {
         }
     }
 
-    /// Goes to `path`, which then says what was done.
-    pub(crate) fn then(&self, path: &str) -> Response {
-        let joint = if path.contains('?') { '&' } else { '?' };
-        Redirect::to(&format!("{path}{joint}done={}", self.key())).into_response()
+    /// Goes to `page`, an address, which then says what was done.
+    pub(crate) fn then(&self, page: impl AsRef<str>) -> Response {
+        let page = page.as_ref();
+        let joint = if page.contains('?') { '&' } else { '?' };
+        Redirect::to(&format!("{page}{joint}done={}", self.key())).into_response()
     }
 
     fn flash(&self, lang: Lang) -> Flash {
@@ -234,8 +262,8 @@ impl Done {
                 t::milk_saved(lang),
                 Some(undo_bar(
                     lang,
-                    &format!("/milkings/{id}/void"),
-                    &[("next", "/record")],
+                    &to!("/milkings/{id}/void"),
+                    &[("next", &to!("/record"))],
                 )),
             ),
             Self::Voided(id) => (
@@ -243,8 +271,8 @@ impl Done {
                 t::milk_voided(lang),
                 Some(undo_bar(
                     lang,
-                    &format!("/milkings/{id}/restore"),
-                    &[("next", "/milkings")],
+                    &to!("/milkings/{id}/restore"),
+                    &[("next", &to!("/milkings"))],
                 )),
             ),
         };

@@ -6,11 +6,8 @@ mod running;
 mod say;
 
 use axum::{
-    Router,
-    extract::{DefaultBodyLimit, Form, Multipart, Path, State, multipart::MultipartError},
-    http::Method,
+    extract::{Form, Multipart, Path, State, multipart::MultipartError},
     response::{IntoResponse, Response},
-    routing,
 };
 use farm::{
     Farm, StoreError, devices,
@@ -28,7 +25,8 @@ use ui::{
 
 use super::{Ctx, context::Done};
 use crate::{
-    access::{Needs, RouteEntry, Routes},
+    access::{Needs, Routes},
+    address::to,
     app::Web,
     auth::Me,
     error::{Error, Reason},
@@ -45,20 +43,11 @@ pub(crate) mod t {
 }
 
 const MANAGER: Needs = Needs::Role(Role::Manager);
-const PAGE: &str = "/devices/firmware";
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    let upload = Router::new()
-        .route(PAGE, routing::post(add))
-        .layer(DefaultBodyLimit::max(MAX_FILE + 64 * 1024));
-    let entry = RouteEntry {
-        method: Method::POST,
-        path: PAGE,
-        needs: MANAGER,
-    };
     routes
-        .get(MANAGER, PAGE, page)
-        .merge(upload, vec![entry])
+        .get(MANAGER, "/devices/firmware", page)
+        .post_up_to(MAX_FILE + 64 * 1024, MANAGER, "/devices/firmware", add)
         .post(MANAGER, "/devices/firmware/channel", set_channel)
         .post(MANAGER, "/devices/firmware/images/{image}/offer", offer)
         .post(MANAGER, "/devices/firmware/images/{image}/remove", remove)
@@ -130,7 +119,7 @@ async fn draw(ctx: &Ctx, refused: Option<String>) -> Result<Response, Error> {
     let view = View::load(&ctx.web.farm, ctx.web.options.rules()).await?;
     let shelf = ctx.web.options.firmware.as_ref().map(|f| &f.shelf);
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: to!("/devices") }]))
         h1 { (t::firmware(lang)) }
         p { (t::intro(lang)) }
         (rollouts::section(lang, &view))
@@ -166,7 +155,7 @@ async fn add(ctx: Ctx, mut form: Multipart) -> Result<Response, Error> {
             .map_err(Error::internal)?;
     let lang = ctx.lang;
     let why = match added {
-        Ok(_) => return Ok(Done::Saved.then(PAGE)),
+        Ok(_) => return Ok(Done::Saved.then(to!("/devices/firmware"))),
         Err(AddError::Image(why)) => say::refusal(lang, why).to_owned(),
         Err(AddError::TooMany) => say::t::too_many(lang, firmware::MOST_IMAGES),
         Err(AddError::Disk(cause)) => {
@@ -214,7 +203,7 @@ async fn offer(
             firmware::offer(tx, image, &batch)
         })
         .await?;
-    Ok(Done::Saved.then(PAGE))
+    Ok(Done::Saved.then(to!("/devices/firmware")))
 }
 
 async fn remove(State(web): State<Web>, me: Me, Path(image): Path<i64>) -> Result<Response, Error> {
@@ -227,7 +216,7 @@ async fn remove(State(web): State<Web>, me: Me, Path(image): Path<i64>) -> Resul
             .await
             .map_err(Error::internal)??;
     }
-    Ok(Done::Saved.then(PAGE))
+    Ok(Done::Saved.then(to!("/devices/firmware")))
 }
 
 async fn pause(State(web): State<Web>, me: Me, Path(id): Path<i64>) -> Result<Response, Error> {
@@ -235,7 +224,7 @@ async fn pause(State(web): State<Web>, me: Me, Path(id): Path<i64>) -> Result<Re
         .farm
         .write(me.actor(), move |tx| firmware::pause(tx, id));
     paused.await?;
-    Ok(Done::Saved.then(PAGE))
+    Ok(Done::Saved.then(to!("/devices/firmware")))
 }
 
 async fn resume(State(web): State<Web>, me: Me, Path(id): Path<i64>) -> Result<Response, Error> {
@@ -243,7 +232,7 @@ async fn resume(State(web): State<Web>, me: Me, Path(id): Path<i64>) -> Result<R
         .farm
         .write(me.actor(), move |tx| firmware::resume(tx, id));
     resumed.await?;
-    Ok(Done::Saved.then(PAGE))
+    Ok(Done::Saved.then(to!("/devices/firmware")))
 }
 
 async fn withdraw(State(web): State<Web>, me: Me, Path(id): Path<i64>) -> Result<Response, Error> {
@@ -251,7 +240,7 @@ async fn withdraw(State(web): State<Web>, me: Me, Path(id): Path<i64>) -> Result
         .farm
         .write(me.actor(), move |tx| firmware::withdraw(tx, id));
     withdrawn.await?;
-    Ok(Done::Saved.then(PAGE))
+    Ok(Done::Saved.then(to!("/devices/firmware")))
 }
 
 #[derive(Deserialize)]
@@ -272,12 +261,12 @@ async fn set_channel(
             firmware::set_channel(tx, form.device, &channel)
         })
         .await?;
-    Ok(Done::Saved.then(PAGE))
+    Ok(Done::Saved.then(to!("/devices/firmware")))
 }
 
 /// A link to the page, for the list of devices.
 pub(crate) fn link(lang: Lang) -> Markup {
-    html! { a.button.secondary href=(PAGE) { (ui::icons::Icon::Download) span { (t::firmware(lang)) } } }
+    html! { a.button.secondary href=(to!("/devices/firmware")) { (ui::icons::Icon::Download) span { (t::firmware(lang)) } } }
 }
 
 impl From<FirmwareError> for Error {

@@ -22,6 +22,7 @@ use ui::{
 use super::{Ctx, names::animal_called, record::t as record};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::Error,
     words::{self, t as w},
 };
@@ -95,7 +96,7 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
             h1 { (t::what(lang)) }
             ul.actions-big {
                 @for (key, icon, label, hint) in kinds(lang) {
-                    li { a.tile.parlour href={ "/health?kind=" (key) } {
+                    li { a.tile.parlour href=(to!("/health?kind={key}")) {
                         (icon) span.tile-text { strong { (label) } small { (hint) } }
                     } }
                 }
@@ -104,9 +105,9 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
         Some((key, _, label, _)) => {
             let herd = ctx.web.farm.read(animals::list).await?;
             html! {
-                (breadcrumbs(lang, &[Breadcrumb { label: label.into(), href: "/health".into() }]))
+                (breadcrumbs(lang, &[Breadcrumb { label: label.into(), href: to!("/health") }]))
                 h1 { (record::choose(lang)) }
-                form.filters method="get" action="/health" role="search" data-enhance="#health-cows" data-instant {
+                form.filters method="get" action=(to!("/health")) role="search" data-enhance="#health-cows" data-instant {
                     input type="hidden" name="kind" value=(key);
                     (Field::search("q", record::find(lang)).value(&wanted.q))
                     (Button::secondary(ui::t::search(lang)).icon(Icon::Search))
@@ -133,7 +134,7 @@ fn cows(lang: Lang, kind: &str, herd: &[Animal], wanted: &str) -> Markup {
     html! {
         div #health-cows.tile-grid.parlour {
             @for cow in herd.iter().filter(found) {
-                a.tile href={ "/herd/" (cow.id) "/events/" (kind) } {
+                a.tile href=(to!("/herd/{}/events/{kind}", cow.id)) {
                     span.tile-text {
                         strong { (fmt::digits(lang, &cow.number)) }
                         small { (animal_called(lang, cow)) }

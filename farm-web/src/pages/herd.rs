@@ -28,6 +28,7 @@ pub(crate) use self::register::{
 use super::{Ctx, csv, names::animal_called};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::Error,
     present::encode,
     words::{self, t as w},
@@ -125,7 +126,7 @@ impl Wanted {
             SortOrder::Up => Direction::Up,
             SortOrder::Down => Direction::Down,
         });
-        column.sort(self.href("/herd", sort, next, 0), direction)
+        column.sort(self.href(&to!("/herd"), sort, next, 0), direction)
     }
 }
 
@@ -168,7 +169,7 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
     let view = view(&ctx, &wanted).await?;
     let is_manager = ctx.me.role >= Role::Manager;
     let register = if is_manager {
-        html! { (Button::primary(t::register(lang)).icon(Icon::Plus).href("/herd/new")) }
+        html! { (Button::primary(t::register(lang)).icon(Icon::Plus).href(to!("/herd/new"))) }
     } else {
         html! {}
     };
@@ -177,7 +178,7 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
         @if view.conflicts > 0 && is_manager {
             div.flash.warn {
                 (Icon::Warning) p { (t::twice(lang, view.conflicts)) }
-                (Button::secondary(t::settle(lang)).href("/herd/duplicates"))
+                (Button::secondary(t::settle(lang)).href(to!("/herd/duplicates")))
             }
         }
         (table(lang, &wanted, &view, &register))
@@ -211,7 +212,7 @@ fn table(lang: Lang, wanted: &Wanted, view: &View, register: &Markup) -> Markup 
         .iter()
         .map(|row| table_row(lang, row))
         .collect();
-    let page = |page| wanted.href("/herd", wanted.sort, wanted.order, page);
+    let page = |page| wanted.href(&to!("/herd"), wanted.sort, wanted.order, page);
     let previous = (wanted.page > 0).then(|| page(wanted.page - 1));
     let next = (until < view.rows.len()).then(|| page(wanted.page + 1));
     let empty = if wanted.is_plain() {
@@ -223,7 +224,7 @@ fn table(lang: Lang, wanted: &Wanted, view: &View, register: &Markup) -> Markup 
         .rows(rows)
         .filters(filters(lang, wanted, &view.groups))
         .pager(previous, next)
-        .csv(wanted.href("/herd/export.csv", wanted.sort, wanted.order, 0))
+        .csv(wanted.href(&to!("/herd/export.csv"), wanted.sort, wanted.order, 0))
         .empty(html! { (empty.action(register.clone())) });
     html! { (table) }
 }
@@ -269,7 +270,7 @@ fn table_row(lang: Lang, row: &HerdRow) -> Row {
         html! { @match row.days_in_milk { Some(days) => (fmt::int(lang, days)), None => "–" } },
         html! { @match row.state.due { Some(due) => (fmt::day_month_short(lang, due)), None => "–" } },
     ])
-    .href(format!("/herd/{}", animal.id))
+    .href(to!("/herd/{}", animal.id))
 }
 
 /// The status of an animal, so that it is known at a glance.

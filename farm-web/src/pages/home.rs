@@ -8,6 +8,7 @@ use ui::{Lang, icons::Icon};
 use super::{Ctx, today};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::Error,
     live::Topic,
     words::t as w,
@@ -40,19 +41,19 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
 fn worker(lang: Lang, name: &str) -> Markup {
     let actions = [
         (
-            "/record",
+            to!("/record"),
             Icon::Bucket,
             w::record_milk(lang),
             t::record_hint(lang),
         ),
         (
-            "/health",
+            to!("/health"),
             Icon::Syringe,
             w::health_event(lang),
             t::health_hint(lang),
         ),
         (
-            "/parlour",
+            to!("/parlour"),
             Icon::Parlour,
             w::parlour(lang),
             t::parlour_hint(lang),

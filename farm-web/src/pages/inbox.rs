@@ -25,6 +25,7 @@ use ui::{
 use super::{Ctx, alerts as alert_page, context::Done, context::waits, names::Names};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     app::Web,
     auth::Me,
     error::Error,
@@ -144,8 +145,8 @@ fn entry(lang: Lang, item: &Item, view: &View) -> Markup {
 fn other(lang: Lang, item: &Item) -> Markup {
     html! {
         p { (alert_page::advice(lang, &item.alert)) }
-        form method="post" action={ "/alerts/" (item.alert.id) "/settle" } {
-            input type="hidden" name="next" value="/inbox";
+        form method="post" action=(to!("/alerts/{}/settle", item.alert.id)) {
+            input type="hidden" name="next" value=(to!("/inbox"));
             (Button::secondary(alert_page::t::settle(lang)).icon(Icon::Check))
         }
     }
@@ -162,8 +163,8 @@ fn decision(lang: Lang, item: &Item) -> Markup {
         title: t::strike_ask(lang).into(),
         text: t::strike_text(lang).into(),
         deed: t::strike(lang).into(),
-        action: format!("/milkings/{id}/void"),
-        fields: vec![("next".into(), "/inbox".into())],
+        action: to!("/milkings/{id}/void"),
+        fields: vec![("next".into(), to!("/inbox"))],
     };
     html! {
         @if item.alert.kind.asks_whose() { (whose(lang, item, visit)) } @else { p { (alert_page::advice(lang, &item.alert)) } }
@@ -171,17 +172,17 @@ fn decision(lang: Lang, item: &Item) -> Markup {
             @match item.alert.kind {
                 AlertKind::UnknownTag => {
                     @if let Some(tag) = &visit.tag {
-                        (Button::quiet(t::register(lang)).icon(Icon::Plus).href(format!("/herd/new?tag={tag}")))
+                        (Button::quiet(t::register(lang)).icon(Icon::Plus).href(to!("/herd/new?tag={tag}")))
                     }
                 },
                 AlertKind::MilkedTwice | AlertKind::SwappedTag => {
-                    form method="post" action={ "/alerts/" (item.alert.id) "/settle" } {
-                        input type="hidden" name="next" value="/inbox";
+                    form method="post" action=(to!("/alerts/{}/settle", item.alert.id)) {
+                        input type="hidden" name="next" value=(to!("/inbox"));
                         (Button::secondary(t::keep_both(lang)).icon(Icon::Check))
                     }
                 },
                 AlertKind::TooMuch => {
-                    (Button::primary(t::correct(lang)).icon(Icon::Edit).href(format!("/milkings/{id}")))
+                    (Button::primary(t::correct(lang)).icon(Icon::Edit).href(to!("/milkings/{id}")))
                 },
                 _ => {},
             }
@@ -196,12 +197,12 @@ fn whose(lang: Lang, item: &Item, visit: &VisitRow) -> Markup {
     let id = visit.id;
     html! {
         h2 { (t::whose(lang)) }
-        form method="post" action={ "/inbox/" (id) "/assign" } {
+        form method="post" action=(to!("/inbox/{id}/assign")) {
             div.tile-grid {
                 @for candidate in &item.candidates { (candidate_tile(lang, candidate)) }
             }
         }
-        form.filters method="post" action={ "/inbox/" (id) "/assign" } {
+        form.filters method="post" action=(to!("/inbox/{id}/assign")) {
             (Field::text(format!("other-{id}"), t::other(lang)).required())
             (Button::secondary(t::assign(lang)))
         }
@@ -232,7 +233,7 @@ fn conflict_entry(lang: Lang, conflict: &Conflict, view: &View) -> Markup {
             p { (Badge::new(ui::shell::Tone::Warn, title)) " " strong { (fmt::digits(lang, &what)) } }
             p { (t::conflict_do(lang)) }
             ul.cluster {
-                @for id in animals { li { a href={ "/herd/" (id) } { (view.names.animal(lang, *id)) } } }
+                @for id in animals { li { a href=(to!("/herd/{id}")) { (view.names.animal(lang, *id)) } } }
             }
         }
     }
@@ -268,7 +269,7 @@ async fn assign(
             Ok(Done::Saved)
         })
         .await?;
-    Ok(done.then("/inbox"))
+    Ok(done.then(to!("/inbox")))
 }
 
 #[cfg(test)]

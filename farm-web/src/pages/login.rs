@@ -30,10 +30,11 @@ use ui::{
 use super::typed::Typed;
 use crate::{
     access::{Needs, Routes},
+    address::{own, to},
     app::Web,
     auth::{Me, begin_cookie, end_cookie},
     error::{Error, Reason},
-    lang::{Speak, own_path, theme_of},
+    lang::{Speak, theme_of},
     present::encode,
     words,
 };
@@ -88,7 +89,7 @@ async fn page(
 ) -> Result<Response, Error> {
     let (people, brand) = people(&web).await?;
     if people.is_empty() {
-        return Ok(Redirect::to("/setup").into_response());
+        return Ok(Redirect::to(&to!("/setup")).into_response());
     }
     let chosen = at
         .who
@@ -101,7 +102,7 @@ async fn page(
         Some(who) => pin_pad(lang, who, &at.next, None),
         None => names(lang, &people, &at.next),
     };
-    Ok(frame(lang, &headers, &brand, t::who(lang), "/login", body).into_response())
+    Ok(frame(lang, &headers, &brand, t::who(lang), to!("/login"), body).into_response())
 }
 
 #[derive(Deserialize)]
@@ -132,7 +133,7 @@ async fn enter(
             let cookie = begin_cookie(&secret, web.options.cookies);
             return Ok((
                 AppendHeaders([(header::SET_COOKIE, cookie)]),
-                Redirect::to(own_path(&attempt.next)),
+                Redirect::to(&own(&attempt.next)),
             )
                 .into_response());
         }
@@ -151,7 +152,7 @@ async fn enter(
         Some(who) => pin_pad(lang, who, &attempt.next, Some(&text)),
         None => names(lang, &people, &attempt.next),
     };
-    let page = frame(lang, &headers, &brand, t::who(lang), "/login", body);
+    let page = frame(lang, &headers, &brand, t::who(lang), to!("/login"), body);
     Ok((status, page).into_response())
 }
 
@@ -160,7 +161,7 @@ async fn leave(State(web): State<Web>, me: Me) -> Result<Response, Error> {
     let cookie = end_cookie(web.options.cookies);
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
-        Redirect::to("/login"),
+        Redirect::to(&to!("/login")),
     )
         .into_response())
 }
@@ -179,12 +180,12 @@ fn frame(
     headers: &HeaderMap,
     brand: &str,
     title: &str,
-    path: &str,
+    path: String,
     body: Markup,
 ) -> Markup {
     let page = Page::new(lang, title)
         .theme(theme_of(headers))
-        .preferences("/preferences")
+        .preferences(to!("/preferences"))
         .path(path)
         .narrow()
         .body(body);
@@ -200,7 +201,7 @@ fn names(lang: Lang, people: &[Staff], next: &str) -> Markup {
         ul.people {
             @for person in people {
                 li {
-                    a.tile href={ "/login?who=" (person.id) "&next=" (encode(next)) } {
+                    a.tile href=(to!("/login?who={}&next={}", person.id, encode(next))) {
                         (avatar(&person.name))
                         span.tile-text { strong { (person.name) } small { (words::role(lang, person.role)) } }
                     }
@@ -212,7 +213,7 @@ fn names(lang: Lang, people: &[Staff], next: &str) -> Markup {
 
 fn pin_pad(lang: Lang, who: &Staff, next: &str, error: Option<&str>) -> Markup {
     html! {
-        form.pin-pad method="post" action="/login" {
+        form.pin-pad method="post" action=(to!("/login")) {
             (avatar(&who.name))
             h1 { (t::hello(lang, &who.name)) }
             @if let Some(error) = error { (form_error(error)) }
@@ -221,7 +222,7 @@ fn pin_pad(lang: Lang, who: &Staff, next: &str, error: Option<&str>) -> Markup {
             (Field::pin("pin", t::pin(lang)).big().required().autofocus())
             (keypad(lang, "pin", Point::Without))
             (Button::primary(t::enter(lang)).icon(Icon::Check).big().wide())
-            p { a href={ "/login?next=" (encode(next)) } { (t::not_me(lang, &who.name)) } }
+            p { a href=(to!("/login?next={}", encode(next))) { (t::not_me(lang, &who.name)) } }
         }
     }
 }
@@ -233,7 +234,7 @@ async fn setup_page(
 ) -> Result<Response, Error> {
     let (people, _) = people(&web).await?;
     if !people.is_empty() {
-        return Ok(Redirect::to("/login").into_response());
+        return Ok(Redirect::to(&to!("/login")).into_response());
     }
     let body = match web.options.setup_code {
         Some(_) => setup_form(lang, &Typed::default()),
@@ -241,7 +242,7 @@ async fn setup_page(
             (EmptyState::new(Icon::Lock, t::no_setup(lang), t::no_setup_text(lang)))
         },
     };
-    Ok(frame(lang, &headers, "", t::setup(lang), "/setup", body).into_response())
+    Ok(frame(lang, &headers, "", t::setup(lang), to!("/setup"), body).into_response())
 }
 
 async fn setup(
@@ -252,7 +253,7 @@ async fn setup(
 ) -> Result<Response, Error> {
     let refuse = |status, typed: &Typed| {
         let body = setup_form(lang, typed);
-        let page = frame(lang, &headers, "", t::setup(lang), "/setup", body);
+        let page = frame(lang, &headers, "", t::setup(lang), to!("/setup"), body);
         Ok((status, page).into_response())
     };
     match web.farm.write(Actor::System, auth::begin_setup).await {
@@ -292,7 +293,7 @@ async fn setup(
     let cookie = begin_cookie(&secret, web.options.cookies);
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
-        Redirect::to("/"),
+        Redirect::to(&to!("/")),
     )
         .into_response())
 }
@@ -324,7 +325,7 @@ fn read_setup(web: &Web, lang: Lang, typed: &mut Typed) -> Option<Owner> {
 
 fn setup_form(lang: Lang, typed: &Typed) -> Markup {
     html! {
-        form.form method="post" action="/setup" {
+        form.form method="post" action=(to!("/setup")) {
             h1 { (t::setup(lang)) }
             p { (t::setup_text(lang)) }
             (typed.field("code", Field::text("code", t::setup_code(lang)).hint(t::setup_code_hint(lang)).required().autofocus()))

@@ -30,6 +30,7 @@ use ui::{
 use super::{Ctx, names::called, parlour::session_name};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::Error,
     present::encode,
     words::{self, t as w},
@@ -182,7 +183,7 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
     };
     let record = Button::primary(w::record_milk(lang))
         .icon(Icon::Bucket)
-        .href("/record");
+        .href(to!("/record"));
     let body = html! {
         (page_head(w::milkings(lang), "", &html! { (record) }))
         (table(&ctx, &wanted, &view))
@@ -198,7 +199,7 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
 fn table(ctx: &Ctx, wanted: &Wanted, view: &View) -> Markup {
     let lang = ctx.lang;
     let animal = view.animal.as_ref();
-    let href = |sort, after: &str| wanted.href("/milkings", animal, sort, after);
+    let href = |sort, after: &str| wanted.href(&to!("/milkings"), animal, sort, after);
     let sortable = |column: Column, down, up| {
         let now = match wanted.sort {
             sort if sort == down => Some(Direction::Down),
@@ -254,7 +255,7 @@ fn table(ctx: &Ctx, wanted: &Wanted, view: &View) -> Markup {
         .rows(rows)
         .filters(filters(lang, wanted, view))
         .pager(previous, next)
-        .csv(wanted.href("/milkings/export.csv", animal, VisitSort::Oldest, ""))
+        .csv(wanted.href(&to!("/milkings/export.csv"), animal, VisitSort::Oldest, ""))
         .empty(html! { (EmptyState::new(Icon::Drop, t::none(lang), hint)) });
     html! { (table) }
 }
@@ -295,7 +296,7 @@ fn row(ctx: &Ctx, record: &Record, plan: &Plan) -> Row {
         html! { (fmt::date_time(lang, ctx.local(visit.start).datetime())) },
         html! {
             @match visit.animal {
-                Some(id) => a href={ "/herd/" (id) } { (fmt::digits(lang, &record.animal_number)) " " (called(lang, &record.animal_name, &record.animal_name_en)) },
+                Some(id) => a href=(to!("/herd/{id}")) { (fmt::digits(lang, &record.animal_number)) " " (called(lang, &record.animal_name, &record.animal_name_en)) },
                 None => span.hint { (t::no_cow(lang)) },
             }
         },
@@ -304,7 +305,7 @@ fn row(ctx: &Ctx, record: &Record, plan: &Plan) -> Row {
         html! { strong { @if visit.voided { s { (litres) } } @else { (litres) } } },
         marks(lang, visit),
     ])
-    .href(format!("/milkings/{}", visit.id))
+    .href(to!("/milkings/{}", visit.id))
 }
 
 /// What to know of a record at a glance: whether it stands, where the milk went, what was found.

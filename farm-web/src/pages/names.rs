@@ -7,7 +7,7 @@ use farm_model::{AnimalId, Device, DeviceId, Place, PlaceId, PlaceKind};
 use rusqlite::Connection;
 use ui::{Lang, fmt};
 
-use crate::words::t as w;
+use crate::{address::to, words::t as w};
 
 /// Everything that has a name.
 pub(crate) struct Names {
@@ -41,28 +41,28 @@ impl Names {
     /// What a subject is called, and the page that shows it.
     pub(crate) fn subject(&self, lang: Lang, subject: Subject) -> (String, Option<String>) {
         match subject {
-            Subject::Farm => (w::about(lang).to_owned(), Some("/about".to_owned())),
-            Subject::Animal(id) => (self.animal(lang, id), Some(format!("/herd/{id}"))),
+            Subject::Farm => (w::about(lang).to_owned(), Some(to!("/about"))),
+            Subject::Animal(id) => (self.animal(lang, id), Some(to!("/herd/{id}"))),
             Subject::Device(id) => {
                 let name = self.devices.get(&id).map(|d| d.name.clone());
                 let name = name.unwrap_or_else(|| w::unknown(lang).to_owned());
-                (name, Some(format!("/devices/{id}")))
+                (name, Some(to!("/devices/{id}")))
             }
             Subject::Place(id) => {
                 let place = self.places.get(&id);
                 let name = place.map(|p| p.name.clone());
                 let name = name.unwrap_or_else(|| w::unknown(lang).to_owned());
                 let page = match place.map(|p| p.kind) {
-                    Some(PlaceKind::Tank) | None => "/tanks",
-                    Some(_) => "/sensors",
+                    Some(PlaceKind::Tank) | None => to!("/tanks"),
+                    Some(_) => to!("/sensors"),
                 };
-                (name, Some(page.to_owned()))
+                (name, Some(page))
             }
             Subject::Stall(stall) => (
                 w::stall_number(lang, stall.0),
-                Some(format!("/parlour/{stall}")),
+                Some(to!("/parlour/{stall}")),
             ),
-            Subject::Visit(id) => (w::milk(lang).to_owned(), Some(format!("/milkings/{id}"))),
+            Subject::Visit(id) => (w::milk(lang).to_owned(), Some(to!("/milkings/{id}"))),
         }
     }
 }

@@ -25,6 +25,7 @@ use ui::{
 use super::{Ctx, context::Done, names::animal_called};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     app::Web,
     error::{Error, Reason},
     live::{Fragment, Topic},
@@ -198,7 +199,7 @@ fn card(lang: Lang, stall: &StallView, animals: &HashMap<AnimalId, Animal>) -> S
             (of_1000, text)
         }),
         message,
-        href: Some(format!("/parlour/{}", stall.stall)),
+        href: Some(to!("/parlour/{}", stall.stall)),
     }
 }
 
@@ -278,11 +279,11 @@ async fn stall_page(ctx: Ctx, Path(stall): Path<u16>) -> Result<Response, Error>
     let mut shown = card(lang, stall, &view.animals);
     shown.href = None;
     let body = html! {
-        (breadcrumbs(lang, &[components::Breadcrumb { label: w::parlour(lang).into(), href: "/parlour".into() }]))
+        (breadcrumbs(lang, &[components::Breadcrumb { label: w::parlour(lang).into(), href: to!("/parlour") }]))
         h1 { (title) }
         (shown)
         h2 { (t::choose_cow(lang)) }
-        form.tile-form method="post" action={ "/parlour/" (stall.stall) "/cow" } {
+        form.tile-form method="post" action=(to!("/parlour/{}/cow", stall.stall)) {
             div.tile-grid {
                 @for cow in cows {
                     button.tile.parlour name="animal" value=(cow.id) disabled[!tagged.contains(&cow.id)] {
@@ -337,7 +338,7 @@ async fn say_cow(
         key: None,
     };
     web.ingest.submit(vec![observation]).await?;
-    Ok(Done::Saved.then("/parlour"))
+    Ok(Done::Saved.then(to!("/parlour")))
 }
 
 #[cfg(test)]

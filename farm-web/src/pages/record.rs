@@ -45,6 +45,7 @@ use super::{
 };
 use crate::{
     access::{Needs, Routes},
+    address::to,
     app::Web,
     error::{Error, Reason},
     live::{Fragment, Topic},
@@ -148,7 +149,7 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
         h1 { (t::choose(lang)) }
         (suggestion(lang, &view))
         (left(lang, &view))
-        form.filters method="get" action="/record" role="search" data-enhance="#record-cows" data-instant {
+        form.filters method="get" action=(to!("/record")) role="search" data-enhance="#record-cows" data-instant {
             (Field::search("q", t::find(lang)).value(&wanted.q))
             (Button::secondary(ui::t::search(lang)).icon(Icon::Search))
         }
@@ -162,7 +163,7 @@ fn suggestion(lang: Lang, view: &View) -> Markup {
     html! {
         div #record-read {
             @if let Some((cow, at)) = &view.read {
-                a.tile.parlour-tile href={ "/record/" (cow.id) } {
+                a.tile.parlour-tile href=(to!("/record/{}", cow.id)) {
                     (Icon::Tag)
                     span.tile-text {
                         small { (t::just_read(lang)) " · " (time_ago(lang, at.0, view.now.0)) }
@@ -204,7 +205,7 @@ fn tiles(lang: Lang, view: &View, wanted: &str) -> Markup {
             }
             div.tile-grid.parlour {
                 @for cow in cows {
-                    a.tile href={ "/record/" (cow.id) } {
+                    a.tile href=(to!("/record/{}", cow.id)) {
                         span.tile-text {
                             strong { (fmt::digits(lang, &cow.number)) }
                             small { (animal_called(lang, cow)) }
@@ -319,7 +320,7 @@ fn draw(ctx: &Ctx, cow: &Cow, typed: &Typed, trouble: Option<&Trouble>) -> Marku
     let litres = litres.big().required().autofocus();
     let body = html! {
         div.form-head {
-            (breadcrumbs(lang, &[Breadcrumb { label: t::choose(lang).into(), href: "/record".into() }]))
+            (breadcrumbs(lang, &[Breadcrumb { label: t::choose(lang).into(), href: to!("/record") }]))
             h1 { (name) }
         }
         @if cow.held {
@@ -330,7 +331,7 @@ fn draw(ctx: &Ctx, cow: &Cow, typed: &Typed, trouble: Option<&Trouble>) -> Marku
             Some(Trouble::Twice(visit)) => (already(ctx, visit)),
             Some(Trouble::Litres(_) | Trouble::Percent(_)) | None => {},
         }
-        form.form.record method="post" novalidate action={ "/record/" (cow.animal.id) } {
+        form.form.record method="post" novalidate action=(to!("/record/{}", cow.animal.id)) {
             input type="hidden" name="key" value=(typed.key);
             (litres)
             (keypad(lang, "litres", Point::With))
@@ -413,7 +414,7 @@ fn already(ctx: &Ctx, visit: &VisitRow) -> Markup {
             (Icon::Warning)
             div {
                 p { strong { (t::twice(lang)) } }
-                p { a href={ "/milkings/" (visit.id) } { (t::twice_text(lang, fmt::litres_unit(lang, visit.yield_ml), time)) } }
+                p { a href=(to!("/milkings/{}", visit.id)) { (t::twice_text(lang, fmt::litres_unit(lang, visit.yield_ml), time)) } }
             }
         }
     }
@@ -458,7 +459,7 @@ async fn save(
         })
         .await;
     match told {
-        Ok(told) => Ok(Done::Milked(told.visit()).then("/record")),
+        Ok(told) => Ok(Done::Milked(told.visit()).then(to!("/record"))),
         Err(MilkError::AlreadyMilked(other)) => {
             let visit = visit(&web, other).await?;
             again(Trouble::Twice(Box::new(visit)))

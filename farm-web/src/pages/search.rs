@@ -16,6 +16,7 @@ use ui::{components::search_results, icons::Icon};
 use super::{Ctx, names::Names, names::animal_name};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::Error,
     words,
 };
@@ -50,7 +51,7 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
     let title = ui::t::search(lang);
     let body = html! {
         h1 { (title) }
-        (search_results(lang, "/search", &wanted.q, &results))
+        (search_results(lang, &to!("/search"), &wanted.q, &results))
     };
     Ok(ctx.page(title, &[]).body(body).render().into_response())
 }
@@ -80,7 +81,7 @@ async fn cows(ctx: &Ctx, text: &str) -> Result<Vec<Found>, Error> {
         .iter()
         .map(|row| {
             let hint = words::status(lang, row.animal.status).to_owned();
-            let href = format!("/herd/{}", row.animal.id);
+            let href = to!("/herd/{}", row.animal.id);
             (Icon::Cow, animal_name(lang, &row.animal), hint, href)
         })
         .collect();
@@ -91,12 +92,7 @@ async fn cows(ctx: &Ctx, text: &str) -> Result<Vec<Found>, Error> {
             .filter(|d| fold(&d.name).contains(text) || d.slug.contains(text))
             .map(|d| {
                 let hint = words::device_kind(lang, d.kind).to_owned();
-                (
-                    Icon::Device,
-                    d.name.clone(),
-                    hint,
-                    format!("/devices/{}", d.id),
-                )
+                (Icon::Device, d.name.clone(), hint, to!("/devices/{}", d.id))
             })
             .collect();
         devices.sort_by(|a, b| a.1.cmp(&b.1));

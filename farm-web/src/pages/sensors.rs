@@ -33,6 +33,7 @@ use ui::{
 use super::Ctx;
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::{Error, Reason},
     live::{Fragment, Topic},
     words::{self, t as w},
@@ -246,7 +247,7 @@ fn doubt(quality: components::Quality) -> u8 {
 }
 
 fn href(value: &LiveValue) -> String {
-    format!("/sensors/{}/{}", value.device, value.quantity.key())
+    to!("/sensors/{}/{}", value.device, value.quantity.key())
 }
 
 fn said(lang: Lang, value: &LiveValue) -> String {
@@ -386,10 +387,10 @@ async fn series(
         .await?;
     let found = found.ok_or(Reason::NotFound)?;
     let title = words::quantity(lang, quantity);
-    let path = format!("/sensors/{device}/{}", quantity.key());
+    let path = to!("/sensors/{device}/{}", quantity.key());
     let newest = ctx.web.farm.live().value(device, quantity);
     let body = html! {
-        (breadcrumbs(lang, &[components::Breadcrumb { label: w::sensors(lang).into(), href: "/sensors".into() }]))
+        (breadcrumbs(lang, &[components::Breadcrumb { label: w::sensors(lang).into(), href: to!("/sensors") }]))
         div.page-head { div { h1 { (title) } p { (found.name) } } }
         @if let Some(value) = &newest { ul.readings { (reading(lang, value, Some(&found), ctx.now.wall)) } }
         (wanted.span.tabs(lang, &path))

@@ -19,6 +19,7 @@ use ui::{
 use super::{Ctx, context::Done, typed::Typed};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::Error,
     words::t as w,
 };
@@ -74,7 +75,7 @@ fn draw(ctx: &Ctx, farm: &Typed, sessions: &Typed) -> Response {
     };
     let page = ctx
         .page(w::settings(lang), &[])
-        .path("/settings")
+        .path(to!("/settings"))
         .body(body);
     let sent = if farm.is_right() { sessions } else { farm };
     sent.answer(page.render())
@@ -114,7 +115,7 @@ fn farm_form(lang: Lang, typed: &Typed) -> Markup {
         .map(|l| Choice::new(l.tag(), l.name()))
         .collect();
     html! {
-        form.form method="post" action="/settings" {
+        form.form method="post" action=(to!("/settings")) {
             (typed.faults(lang))
             (typed.field("name", Field::text("name", t::farm_name(lang)).required()))
             (typed.select("language", Select::new("language", t::language(lang), languages)))
@@ -132,7 +133,7 @@ fn sessions_form(lang: Lang, typed: &Typed) -> Markup {
         .find(|i| !typed.text(&format!("name{i}")).is_empty())
         .map_or(0, |i| i + 1);
     html! {
-        form.form method="post" action="/settings/sessions" {
+        form.form method="post" action=(to!("/settings/sessions")) {
             (typed.faults(lang))
             @for i in 0..ROWS.max(used) {
                 div.filters.named {
@@ -184,7 +185,7 @@ async fn save(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
                     settings::save(tx, &new)
                 })
                 .await?;
-            Ok(Done::Saved.then("/settings"))
+            Ok(Done::Saved.then(to!("/settings")))
         }
         _ => Ok(draw(&ctx, &typed, &planned(&ctx).await?)),
     }
@@ -217,7 +218,7 @@ async fn save_sessions(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
             .write(ctx.me.actor(), move |tx| plan::save(tx, &sessions))
             .await;
         match saved {
-            Ok(()) => return Ok(Done::Saved.then("/settings")),
+            Ok(()) => return Ok(Done::Saved.then(to!("/settings"))),
             Err(PlanError::Empty) => typed.wrong("name0", t::no_session(lang)),
             Err(PlanError::Overlap(number)) => {
                 let row = rows[usize::from(number) - 1];

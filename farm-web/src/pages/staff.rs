@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::{Ctx, context::Done, login::t as login, typed::Typed};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     app::Web,
     auth::Me,
     error::{Error, Reason},
@@ -97,7 +98,7 @@ async fn draw(ctx: &Ctx, person: &Typed, token: &Typed) -> Result<Response, Erro
         ul.tile-grid { @for person in &people { li { (tile(lang, person)) } } }
         section.section {
             h2 { (t::add(lang)) }
-            form.form method="post" action="/staff" {
+            form.form method="post" action=(to!("/staff")) {
                 (person.faults(lang))
                 (name_and_role(lang, person))
                 (pin_field(person, Field::pin("pin", login::choose_pin(lang)).hint(login::pin_hint(lang))))
@@ -111,14 +112,14 @@ async fn draw(ctx: &Ctx, person: &Typed, token: &Typed) -> Result<Response, Erro
             (token_form(lang, token))
         }
     };
-    let page = ctx.page(w::staff(lang), &[]).path("/staff").body(body);
+    let page = ctx.page(w::staff(lang), &[]).path(to!("/staff")).body(body);
     let sent = if person.is_right() { token } else { person };
     Ok(sent.answer(page.render()))
 }
 
 fn tile(lang: Lang, person: &Staff) -> Markup {
     html! {
-        a.tile href={ "/staff/" (person.id) } {
+        a.tile href=(to!("/staff/{}", person.id)) {
             (avatar(&person.name))
             span.tile-text {
                 strong { (person.name) }
@@ -151,7 +152,7 @@ fn token_form(lang: Lang, typed: &Typed) -> Markup {
         .map(|s| Choice::new(s.key(), scope(lang, *s)))
         .collect();
     html! {
-        form.form method="post" action="/tokens" {
+        form.form method="post" action=(to!("/tokens")) {
             (typed.faults(lang))
             // Another field of the page is called `name`.
             (typed.field("holder", Field::text("holder", t::token_for(lang)).required()))
@@ -180,7 +181,7 @@ fn token_row(lang: Lang, token: &ApiToken, now: i64) -> Markup {
                     None => (w::never(lang)),
                 }
             }
-            form method="post" action={ "/tokens/" (token.id) "/revoke" } { (Button::quiet(t::revoke(lang)).icon(Icon::Bin)) }
+            form method="post" action=(to!("/tokens/{}/revoke", token.id)) { (Button::quiet(t::revoke(lang)).icon(Icon::Bin)) }
         }
     }
 }
@@ -231,7 +232,7 @@ async fn add(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
             .write(ctx.me.actor(), move |tx| staff::add(tx, &name, role, &hash))
             .await;
         match added {
-            Ok(_) => return Ok(Done::Saved.then("/staff")),
+            Ok(_) => return Ok(Done::Saved.then(to!("/staff"))),
             Err(error) => refuse(lang, &mut typed, error)?,
         }
     }
@@ -270,20 +271,20 @@ fn draw_person(ctx: &Ctx, person: &Staff, facts: &Typed, pin: &Typed) -> Respons
         title: t::deactivate_ask(lang, &person.name),
         text: t::deactivate_text(lang).into(),
         deed: t::deactivate(lang).into(),
-        action: format!("/staff/{id}/deactivate"),
+        action: to!("/staff/{id}/deactivate"),
         fields: Vec::new(),
     };
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::staff(lang).into(), href: "/staff".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::staff(lang).into(), href: to!("/staff") }]))
         h1 { (person.name) }
-        form.form method="post" action={ "/staff/" (id) } {
+        form.form method="post" action=(to!("/staff/{id}")) {
             (facts.faults(lang))
             (name_and_role(lang, facts))
             div.actions { (Button::primary(ui::t::save(lang)).icon(Icon::Check)) }
         }
         section.section {
             h2 { (t::new_pin(lang)) }
-            form.form method="post" action={ "/staff/" (id) "/pin" } {
+            form.form method="post" action=(to!("/staff/{id}/pin")) {
                 (pin.faults(lang))
                 (pin_field(pin, Field::pin("pin", t::new_pin(lang)).hint(t::pin_ends(lang))))
                 div.actions { (Button::secondary(t::set_pin(lang)).icon(Icon::Lock)) }
@@ -294,11 +295,11 @@ fn draw_person(ctx: &Ctx, person: &Staff, facts: &Typed, pin: &Typed) -> Respons
                 (Button::danger(t::deactivate(lang)).opens("end"))
                 (end)
             } @else {
-                form method="post" action={ "/staff/" (id) "/reactivate" } { (Button::secondary(t::reactivate(lang))) }
+                form method="post" action=(to!("/staff/{id}/reactivate")) { (Button::secondary(t::reactivate(lang))) }
             }
         }
     };
-    let page = ctx.page(&person.name, &[]).path(format!("/staff/{id}"));
+    let page = ctx.page(&person.name, &[]).path(to!("/staff/{id}"));
     let sent = if facts.is_right() { pin } else { facts };
     sent.answer(page.body(body).render())
 }
@@ -312,7 +313,7 @@ async fn edit(ctx: Ctx, Path(id): Path<StaffId>, mut typed: Typed) -> Result<Res
             .write(ctx.me.actor(), move |tx| staff::edit(tx, id, &name, role))
             .await;
         match edited {
-            Ok(()) => return Ok(Done::Saved.then("/staff")),
+            Ok(()) => return Ok(Done::Saved.then(to!("/staff"))),
             Err(error) => refuse(ctx.lang, &mut typed, error)?,
         }
     }
@@ -330,7 +331,7 @@ async fn set_pin(ctx: Ctx, Path(id): Path<StaffId>, mut typed: Typed) -> Result<
         .write(ctx.me.actor(), move |tx| staff::set_pin(tx, id, &hash))
         .await?;
     ctx.web.revoke(id);
-    Ok(Done::Saved.then("/staff"))
+    Ok(Done::Saved.then(to!("/staff")))
 }
 
 async fn deactivate(ctx: Ctx, Path(id): Path<StaffId>) -> Result<Response, Error> {
@@ -342,7 +343,7 @@ async fn deactivate(ctx: Ctx, Path(id): Path<StaffId>) -> Result<Response, Error
     match ended {
         Ok(()) => {
             ctx.web.revoke(id);
-            Ok(Done::Saved.then("/staff"))
+            Ok(Done::Saved.then(to!("/staff")))
         }
         Err(error) => {
             let person = known(&ctx, id).await?;
@@ -361,7 +362,7 @@ async fn reactivate(
     web.farm
         .write(me.actor(), move |tx| staff::reactivate(tx, id))
         .await?;
-    Ok(Done::Saved.then("/staff"))
+    Ok(Done::Saved.then(to!("/staff")))
 }
 
 /// Makes a token and shows its secret: the one time that anybody sees it.
@@ -379,7 +380,7 @@ async fn make_token(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
         .write(ctx.me.actor(), move |tx| auth::add_token(tx, &name, scope))
         .await?;
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::staff(lang).into(), href: "/staff".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::staff(lang).into(), href: to!("/staff") }]))
         (EmptyState::new(Icon::Lock, &title, t::token_once(lang)))
         pre.secret tabindex="0" { code { (secret.as_str()) } }
     };
@@ -390,7 +391,7 @@ async fn revoke(State(web): State<Web>, me: Me, Path(id): Path<Uuid>) -> Result<
     web.farm
         .write(me.actor(), move |tx| auth::revoke_token(tx, id))
         .await?;
-    Ok(Done::Saved.then("/staff"))
+    Ok(Done::Saved.then(to!("/staff")))
 }
 
 #[cfg(test)]

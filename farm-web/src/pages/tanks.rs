@@ -33,6 +33,7 @@ use ui::{
 use super::{Ctx, alerts::title as alert_title, parlour::session_name, sensors::quality_now};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::Error,
     live::{Fragment, Topic},
     words::{self, t as w},
@@ -215,7 +216,7 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
     let view = view(&ctx.web.farm).await?;
     let is_manager = ctx.me.role >= Role::Manager;
     let add = html! {
-        @if is_manager { (Button::secondary(t::add(lang)).icon(Icon::Plus).href("/tanks/new")) }
+        @if is_manager { (Button::secondary(t::add(lang)).icon(Icon::Plus).href(to!("/tanks/new"))) }
     };
     let why = if is_manager {
         t::none_text(lang)
@@ -240,7 +241,7 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
 
 fn card(lang: Lang, tank: &Tank, now: UnixMillis) -> Markup {
     let place = &tank.place;
-    let href = format!("/tanks/{}", place.id);
+    let href = to!("/tanks/{}", place.id);
     let history = html! { a href=(href) { (t::history(lang)) } };
     let body = html! {
         @for alert in &tank.alerts {

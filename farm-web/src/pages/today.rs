@@ -25,6 +25,7 @@ use ui::{
 
 use super::{Ctx, alerts as alert_page, names::Names, parlour::session_name};
 use crate::{
+    address::to,
     error::Error,
     live::{Fragment, Topic},
     words::{self, t as w},
@@ -130,7 +131,7 @@ pub(crate) async fn page(ctx: &Ctx) -> Result<Response, Error> {
     let body = html! {
         div.page-head {
             div { h1 { (t::title(lang)) } p { (fmt::date(lang, ctx.today())) } }
-            (Button::primary(w::record_milk(lang)).icon(Icon::Bucket).href("/record"))
+            (Button::primary(w::record_milk(lang)).icon(Icon::Bucket).href(to!("/record")))
         }
         (figures(lang, &view))
         (session(lang, &view))
@@ -219,12 +220,12 @@ fn wrong_now(lang: Lang, view: &View) -> Markup {
                 li.alert-line {
                     (Badge::new(alert_page::tone(alert), alert_page::title(lang, alert.kind)))
                     small.hint { (time_ago(lang, alert.raised.0, view.now.0)) }
-                    a href=(href.as_deref().unwrap_or("/alerts")) { (about) }
+                    a href=(href.unwrap_or_else(|| to!("/alerts"))) { (about) }
                 }
             }
         }
     };
-    let all = html! { a href="/alerts" { (t::everything(lang)) } };
+    let all = html! { a href=(to!("/alerts")) { (t::everything(lang)) } };
     let card = Card::new(t::wrong_now(lang), body)
         .action(all)
         .id("today-alerts");

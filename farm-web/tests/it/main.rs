@@ -28,4 +28,6 @@ mod pages;
 mod seed;
 mod settings;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod tanks;

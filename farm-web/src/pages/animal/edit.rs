@@ -11,6 +11,7 @@ use ui::{
 
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::{Error, Reason},
     pages::{
         Ctx,
@@ -78,11 +79,11 @@ async fn draw(ctx: &Ctx, animal: &Animal, typed: &Typed) -> Result<Response, Err
     let groups = ctx.web.farm.read(animals::groups).await?;
     let name = animal_name(lang, animal);
     let title = t::title(lang, &name);
-    let back = format!("/herd/{}", animal.id);
+    let back = to!("/herd/{}", animal.id);
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: name, href: back.clone() }]))
         h1 { (title) }
-        form.form method="post" action={ (back) "/edit" } {
+        form.form method="post" action=(format!("{back}/edit")) {
             (typed.faults(lang))
             (animal_form(lang, typed, &groups))
             div.actions {
@@ -111,7 +112,7 @@ async fn save(ctx: Ctx, Path(id): Path<AnimalId>, mut typed: Typed) -> Result<Re
         .write(ctx.me.actor(), move |tx| animals::edit(tx, id, &form))
         .await;
     match saved {
-        Ok(()) => Ok(Done::Saved.then(&format!("/herd/{id}"))),
+        Ok(()) => Ok(Done::Saved.then(to!("/herd/{id}"))),
         Err(error) => {
             refuse(lang, &mut typed, error)?;
             draw(&ctx, &animal, &typed).await

@@ -25,6 +25,7 @@ use ui::{
 
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::{Error, Reason},
     pages::{Ctx, alerts::who_is, context::Done, names::animal_name, typed::Typed},
     words,
@@ -174,7 +175,7 @@ pub(super) fn list(ctx: &Ctx, page: &AnimalPage, staff: &[Staff], shown: usize) 
         @if told.is_empty() { p.nothing { (super::t::nothing_happened(lang)) } }
         (timeline(&entries))
         @if told.len() > shown {
-            p { a href={ "/herd/" (page.animal.id) "?events=all" } { (super::t::older(lang)) } }
+            p { a href=(to!("/herd/{}?events=all", page.animal.id)) { (super::t::older(lang)) } }
         }
     }
 }
@@ -203,7 +204,7 @@ fn entry(ctx: &Ctx, animal: AnimalId, event: &AnimalEvent, staff: &[Staff]) -> E
             @if event.voided {
                 p.hint { (t::struck_out(lang)) }
             } @else if ctx.me.role >= Role::Manager {
-                a.hint href={ "/herd/" (animal) "/strike?event=" (event.id) } { (t::mistake(lang)) }
+                a.hint href=(to!("/herd/{animal}/strike?event={}", event.id)) { (t::mistake(lang)) }
             }
         }),
     }
@@ -340,13 +341,13 @@ async fn ask(
         .find(|e| e.id == event)
         .ok_or(Reason::NotFound)?;
     let (what, details) = describe(lang, &event.body);
-    let back = format!("/herd/{}", animal.id);
+    let back = to!("/herd/{}", animal.id);
     let title = t::strike_ask(lang, &what);
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: animal_name(lang, &animal), href: back.clone() }]))
         (page_head(&title, &details, &html! {}))
         p { (t::strike_text(lang)) }
-        form method="post" action={ (back) "/strike" } {
+        form method="post" action=(format!("{back}/strike")) {
             input type="hidden" name="event" value=(event.id);
             div.actions {
                 (Button::danger(t::strike(lang)))
@@ -368,7 +369,7 @@ async fn strike(ctx: Ctx, Path(id): Path<AnimalId>, typed: Typed) -> Result<Resp
         .farm
         .write(ctx.me.actor(), move |tx| events::void(tx, event))
         .await?;
-    Ok(Done::Saved.then(&format!("/herd/{id}")))
+    Ok(Done::Saved.then(to!("/herd/{id}")))
 }
 
 impl From<EventError> for Error {

@@ -13,6 +13,7 @@ use ui::{
 
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::{Error, Reason},
     pages::{
         Ctx,
@@ -72,14 +73,14 @@ async fn page(ctx: Ctx, Path(id): Path<AnimalId>) -> Result<Response, Error> {
 fn draw(ctx: &Ctx, animal: &Animal, tags: &[AnimalTag], typed: &Typed) -> Response {
     let lang = ctx.lang;
     let name = animal_name(lang, animal);
-    let here = format!("/herd/{}/tags", animal.id);
+    let here = to!("/herd/{}/tags", animal.id);
     let wears = tags.iter().any(|t| t.until.is_none());
     let old = vec![
         Choice::new("instead", t::instead(lang)),
         Choice::new("beside", t::beside(lang)),
     ];
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: name, href: format!("/herd/{}", animal.id) }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: name, href: to!("/herd/{}", animal.id) }]))
         (page_head(t::title(lang), t::text(lang), &html! {}))
         @if tags.is_empty() { p { (t::none(lang)) } }
         ul.readings { @for tag in tags { (entry(ctx, &here, tag)) } }
@@ -103,7 +104,7 @@ fn entry(ctx: &Ctx, here: &str, tag: &AnimalTag) -> Markup {
             @match tag.until {
                 None => {
                     span.cluster.tight { (Badge::new(Tone::Good, t::worn(lang))) small { (t::since(lang, day(tag.from))) } }
-                    form method="post" action={ (here) "/off" } {
+                    form method="post" action=(format!("{here}/off")) {
                         input type="hidden" name="tag" value=(tag.tag);
                         (Button::quiet(t::take_off(lang)))
                     }
@@ -139,7 +140,7 @@ async fn put_on(ctx: Ctx, Path(id): Path<AnimalId>, mut typed: Typed) -> Result<
         })
         .await;
     match done {
-        Ok(()) => Ok(Done::Saved.then(&format!("/herd/{id}"))),
+        Ok(()) => Ok(Done::Saved.then(to!("/herd/{id}"))),
         Err(error) => {
             refuse(lang, &mut typed, error)?;
             Ok(draw(&ctx, &animal, &tags, &typed))
@@ -156,5 +157,5 @@ async fn take_off(ctx: Ctx, Path(id): Path<AnimalId>, typed: Typed) -> Result<Re
         .farm
         .write(ctx.me.actor(), move |tx| animals::untag(tx, id, &tag))
         .await?;
-    Ok(Done::Saved.then(&format!("/herd/{id}/tags")))
+    Ok(Done::Saved.then(to!("/herd/{id}/tags")))
 }

@@ -26,6 +26,7 @@ use ui::{
 use super::{Ctx, Done, MANAGER, handout};
 use crate::{
     access::Routes,
+    address::to,
     app::Web,
     auth::Me,
     border::Authority,
@@ -87,11 +88,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
             revoke_certificate,
         )
         .post(MANAGER, "/devices/{id}/revoke", revoke)
-        .get(MANAGER, AUTHORITY, authority)
+        .get(MANAGER, "/devices/farm-ca.pem", authority)
 }
-
-/// Where the authority's certificate is downloaded.
-pub(super) const AUTHORITY: &str = "/devices/farm-ca.pem";
 
 /// Certificates drawn, newest first.
 const CERTIFICATES: usize = 3;
@@ -181,13 +179,13 @@ impl Held {
                 summary { (Icon::Plus) (t::more(lang)) }
                 div.flow {
                     @if ctx.web.options.authority.is_some() {
-                        form method="post" action={ "/devices/" (device.id) "/certificate" } {
+                        form method="post" action=(to!("/devices/{}/certificate", device.id)) {
                             p.hint { (t::make_certificate_text(lang)) }
                             (Button::secondary(t::make_certificate(lang)).icon(Icon::Download))
                         }
                         div {
                             p.hint { (t::authority_text(lang)) }
-                            (Button::secondary(t::authority(lang)).icon(Icon::Download).href(AUTHORITY))
+                            (Button::secondary(t::authority(lang)).icon(Icon::Download).href(to!("/devices/farm-ca.pem")))
                         }
                     }
                     @if matches!(device.link, Link::Mqtt { .. }) { (handout::topics(lang, device, place)) }
@@ -196,7 +194,7 @@ impl Held {
                         (ask(lang, device, "new-key", "frame-key",
                             [t::new_frame_key_ask(lang), t::new_frame_key_text(lang), t::make_frame_key(lang)]))
                     } @else {
-                        form method="post" action={ "/devices/" (device.id) "/frame-key" } {
+                        form method="post" action=(to!("/devices/{}/frame-key", device.id)) {
                             (Button::secondary(t::make_frame_key(lang)).icon(Icon::Lock))
                         }
                     }
@@ -208,7 +206,7 @@ impl Held {
 
 fn first_secret(device: &Device, button: Button) -> Markup {
     html! {
-        form method="post" action={ "/devices/" (device.id) "/secret" } { (button.icon(Icon::Lock)) }
+        form method="post" action=(to!("/devices/{}/secret", device.id)) { (button.icon(Icon::Lock)) }
     }
 }
 
@@ -230,7 +228,7 @@ fn one(ctx: &Ctx, device: &Device, certificate: &Certificate) -> Markup {
             Standing::Revoked => { br; (Badge::new(Tone::Neutral, t::revoked(lang))) },
             Standing::Good => {
                 @if certificate.wants_renewal(&ctx.now) { br; (Badge::new(Tone::Warn, t::renew(lang))) }
-                form method="post" action={ "/devices/" (device.id) "/certificate/revoke" } {
+                form method="post" action=(to!("/devices/{}/certificate/revoke", device.id)) {
                     input type="hidden" name="fingerprint" value=(certificate.fingerprint);
                     (Button::quiet(t::end_certificate(lang)))
                 }
@@ -248,7 +246,7 @@ fn ask(lang: Lang, device: &Device, id: &str, action: &str, words: [&str; 3]) ->
         title,
         text,
         deed,
-        action: format!("/devices/{}/{action}", device.id),
+        action: to!("/devices/{}/{action}", device.id),
         fields: Vec::new(),
     };
     html! { (confirm) }
@@ -296,7 +294,7 @@ async fn revoke_certificate(
             credentials::revoke_named(tx, id, &wanted)
         })
         .await?;
-    Ok(Done::Saved.then(&format!("/devices/{id}")))
+    Ok(Done::Saved.then(to!("/devices/{id}")))
 }
 
 async fn revoke(
@@ -307,7 +305,7 @@ async fn revoke(
     web.farm
         .write(me.actor(), move |tx| credentials::revoke(tx, id))
         .await?;
-    Ok(Done::Saved.then(&format!("/devices/{id}")))
+    Ok(Done::Saved.then(to!("/devices/{id}")))
 }
 
 async fn authority(State(web): State<Web>) -> Result<Response, Error> {

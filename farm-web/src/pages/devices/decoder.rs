@@ -23,6 +23,7 @@ use ui::{
 use super::{Ctx, MANAGER, map_of, refused::hex, registers::layout};
 use crate::{
     access::Routes,
+    address::to,
     border::{HardwareError, Words},
     error::{Error, Reason},
     pages::typed::Typed,
@@ -107,7 +108,7 @@ async fn device(ctx: &Ctx, id: DeviceId) -> Result<Device, Error> {
 fn draw(ctx: &Ctx, device: &Device, typed: &Typed, body: &Markup) -> Response {
     let lang = ctx.lang;
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: device.name.clone(), href: format!("/devices/{}", device.id) }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: device.name.clone(), href: to!("/devices/{}", device.id) }]))
         (page_head(t::title(lang), t::text(lang), &html! {}))
         (body)
     };
@@ -248,7 +249,7 @@ fn look_form(lang: Lang, id: DeviceId, typed: &Typed) -> Markup {
         .hint(t::from_hint(lang))
         .required();
     html! {
-        form.form method="post" novalidate action={ "/devices/" (id) "/decode" } {
+        form.form method="post" novalidate action=(to!("/devices/{id}/decode")) {
             (typed.faults(lang))
             (typed.select("quantity", Select::new("quantity", t::quantity(lang), quantities)))
             (shown_field(lang, typed))
@@ -271,7 +272,7 @@ fn second_look(lang: Lang, id: DeviceId, typed: &Typed, left: &[DecodeProposal])
         section.section {
             h2 { (t::again(lang)) }
             p { (t::again_text(lang)) }
-            form.form method="post" novalidate action={ "/devices/" (id) "/decode" } {
+            form.form method="post" novalidate action=(to!("/devices/{id}/decode")) {
                 @for name in ["quantity", "function", "from", "count"] {
                     input type="hidden" name=(name) value=(typed.text(name));
                 }
@@ -317,7 +318,7 @@ fn proposal(lang: Lang, id: DeviceId, proposal: &DecodeProposal, is_first: bool)
         li.reading-row {
             span { (layout(lang, field)) " → " strong { (reads) } }
             (Badge::new(tone, t::likely(lang, proposal.score)))
-            form method="post" action={ "/devices/" (id) "/fields" } {
+            form method="post" action=(to!("/devices/{id}/fields")) {
                 input type="hidden" name="field" value=(serde_json::to_string(field).unwrap_or_default());
                 (take.icon(Icon::Check))
             }

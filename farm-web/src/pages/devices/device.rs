@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     access::Routes,
+    address::to,
     app::Web,
     auth::Me,
     border::Hardware,
@@ -78,11 +79,11 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
     let tag = TagRead::load(&ctx.web.farm, device).await?;
     let edit = Button::secondary(ui::t::edit(lang)).icon(Icon::Edit);
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: to!("/devices") }]))
         div.page-head {
             div { h1 { (device.name) } }
             div.actions {
-                (edit.href(format!("/devices/{id}/edit")))
+                (edit.href(to!("/devices/{id}/edit")))
                 (switch(lang, device))
             }
         }
@@ -174,7 +175,7 @@ fn switch(lang: Lang, device: &Device) -> Markup {
     } else {
         ("on", Button::primary(t::switch_on(lang)))
     };
-    html! { form method="post" action={ "/devices/" (device.id) "/" (deed) } { (button) } }
+    html! { form method="post" action=(to!("/devices/{}/{deed}", device.id)) { (button) } }
 }
 
 /// What a tag reader read last, and who wears it.
@@ -253,5 +254,5 @@ async fn set(
     web.farm
         .write(me.actor(), move |tx| devices::set_enabled(tx, id, enabled))
         .await?;
-    Ok(Done::Saved.then(&format!("/devices/{id}")))
+    Ok(Done::Saved.then(to!("/devices/{id}")))
 }

@@ -28,6 +28,7 @@ use self::link::Machine;
 use super::{Ctx, Done, MANAGER, joins, transport};
 use crate::{
     access::Routes,
+    address::to,
     error::{Error, Reason},
     pages::typed::{self, Typed},
     words::{self, t as w},
@@ -78,16 +79,16 @@ async fn new(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error> 
 fn choose(ctx: &Ctx) -> Response {
     let lang = ctx.lang;
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: to!("/devices") }]))
         (page_head(super::t::add(lang), t::how(lang), &html! {}))
         ul.people {
-            li { a.tile href="/devices/join" {
+            li { a.tile href=(to!("/devices/join")) {
                 (Icon::Lock) span.tile-text { strong { (joins::t::by_code(lang)) } small { (joins::t::by_code_hint(lang)) } }
             } }
             @for transport_key in link::TRANSPORTS {
                 @if let Some(link) = link::blank(transport_key) {
                     @let (icon, hint) = link::about(lang, &link);
-                    li { a.tile href={ "/devices/new?transport=" (transport_key) } {
+                    li { a.tile href=(to!("/devices/new?transport={transport_key}")) {
                         (icon) span.tile-text { strong { (transport(lang, &link)) } small { (hint) } }
                     } }
                 }
@@ -157,13 +158,13 @@ async fn draw(
     let machine = Machine::ask(&*ctx.web.hardware, link, &others).await;
     let (title, action, back) = match device {
         Some(d) => {
-            let action = format!("/devices/{}", d.id);
+            let action = to!("/devices/{}", d.id);
             (t::edit(lang, &d.name), action.clone(), action)
         }
         None => (
             super::t::add(lang).to_owned(),
-            "/devices".to_owned(),
-            "/devices/new".to_owned(),
+            to!("/devices"),
+            to!("/devices/new"),
         ),
     };
     let label = device.map_or(t::other_way(lang), |d| &d.name).to_owned();
@@ -179,7 +180,7 @@ async fn draw(
             (every(lang, typed))
             div.actions {
                 (Button::primary(ui::t::save(lang)).icon(Icon::Check))
-                (Button::quiet(ui::t::cancel(lang)).href(device.map_or("/devices", |_| back.as_str())))
+                (Button::quiet(ui::t::cancel(lang)).href(device.map_or_else(|| to!("/devices"), |_| back.clone())))
             }
         }
     };
@@ -333,7 +334,7 @@ async fn add(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
         devices::add(tx, &form)
     });
     match write.await {
-        Ok(id) => Ok(Done::Saved.then(&format!("/devices/{id}"))),
+        Ok(id) => Ok(Done::Saved.then(to!("/devices/{id}"))),
         Err(DeviceError::SlugTaken(_)) => {
             typed.wrong("slug", t::short_taken(ctx.lang));
             draw(&ctx, None, &like, &typed).await
@@ -356,7 +357,7 @@ async fn edit(ctx: Ctx, Path(id): Path<DeviceId>, mut typed: Typed) -> Result<Re
         devices::edit(tx, id, &form)
     });
     match write.await {
-        Ok(()) => Ok(Done::Saved.then(&format!("/devices/{id}"))),
+        Ok(()) => Ok(Done::Saved.then(to!("/devices/{id}"))),
         Err(DeviceError::SlugTaken(_)) => {
             typed.wrong("slug", t::short_taken(ctx.lang));
             draw(&ctx, Some(&device), &device.link, &typed).await

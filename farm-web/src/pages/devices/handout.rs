@@ -15,6 +15,7 @@ use ui::{
 
 use super::{Ctx, credentials};
 use crate::{
+    address::to,
     app::MqttPorts,
     error::{Error, Reason},
 };
@@ -105,7 +106,7 @@ async fn device(ctx: &Ctx, id: DeviceId) -> Result<(Device, Option<Place>), Erro
 
 fn once(lang: Lang, title: &str, device: &Device, secret: &str) -> Markup {
     html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: device.name.clone(), href: format!("/devices/{}", device.id) }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: device.name.clone(), href: to!("/devices/{}", device.id) }]))
         h1 { (title) }
         div.flash.warn { (Icon::Warning) p { (t::once(lang)) } }
         div.secret { (copyable(lang, "secret", secret)) }
@@ -127,7 +128,7 @@ fn settings(lang: Lang, ctx: &Ctx, device: &Device, host: &str) -> Markup {
     html! {
         (facts(&known))
         @if ctx.web.options.authority.is_some() {
-            (Button::secondary(credentials::t::authority(lang)).icon(Icon::Download).href(credentials::AUTHORITY))
+            (Button::secondary(credentials::t::authority(lang)).icon(Icon::Download).href(to!("/devices/farm-ca.pem")))
         }
     }
 }
@@ -172,7 +173,7 @@ pub(super) fn topics(lang: Lang, device: &Device, place: Option<&Place>) -> Mark
 fn back(lang: Lang, device: &Device) -> Markup {
     html! {
         div.actions {
-            (Button::primary(t::ready(lang)).icon(Icon::Check).href(format!("/devices/{}", device.id)))
+            (Button::primary(t::ready(lang)).icon(Icon::Check).href(to!("/devices/{}", device.id)))
         }
     }
 }

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     access::Routes,
+    address::to,
     app::Web,
     auth::Me,
     error::Error,
@@ -101,7 +102,7 @@ fn notice(lang: Lang, waiting: &[Request], now: UnixMillis) -> Markup {
                 section.card {
                     header {
                         h2 { (t::asking(lang, waiting.len())) }
-                        (Button::primary(t::type_code(lang)).icon(Icon::Lock).href("/devices/join"))
+                        (Button::primary(t::type_code(lang)).icon(Icon::Lock).href(to!("/devices/join")))
                     }
                     (rows(lang, waiting, now))
                 }
@@ -124,7 +125,7 @@ fn rows(lang: Lang, waiting: &[Request], now: UnixMillis) -> Markup {
             @for request in waiting {
                 li.device-row {
                     strong { (request.serial) }
-                    form method="post" action={ "/devices/join/" (request.id) "/refuse" } {
+                    form method="post" action=(to!("/devices/join/{}/refuse", request.id)) {
                         button.button.quiet type="submit" aria-label=(t::refuse_what(lang, &request.serial)) {
                             (Icon::Cross) span { (t::refuse(lang)) }
                         }
@@ -169,9 +170,9 @@ async fn ask_code(ctx: &Ctx, typed: &Typed) -> Result<Response, Error> {
         .required()
         .autofocus();
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: to!("/devices") }]))
         (page_head(t::title(lang), t::text(lang), &html! {}))
-        form.form method="post" novalidate action="/devices/join" {
+        form.form method="post" novalidate action=(to!("/devices/join")) {
             (typed.faults(lang))
             (typed.field("code", code))
             div.actions {
@@ -221,9 +222,9 @@ async fn ask_what(ctx: &Ctx, typed: &Typed, request: &Request) -> Result<Respons
     let lang = ctx.lang;
     let (known, places) = known(ctx).await?;
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: t::title(lang).into(), href: "/devices/join".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: t::title(lang).into(), href: to!("/devices/join") }]))
         (page_head(t::found(lang), "", &html! {}))
-        form.form method="post" novalidate action="/devices/join/approve" {
+        form.form method="post" novalidate action=(to!("/devices/join/approve")) {
             (facts(&[
                 (t::serial(lang), html! { code { (request.serial) } }),
                 (t::says(lang), html! { (said(lang, request)) }),
@@ -235,7 +236,7 @@ async fn ask_what(ctx: &Ctx, typed: &Typed, request: &Request) -> Result<Respons
             div.form.only-new { (form::what_and_where(lang, typed, None, &places)) (form::every(lang, typed)) }
             div.actions {
                 (Button::primary(t::let_in(lang)).icon(Icon::Check))
-                (Button::quiet(ui::t::cancel(lang)).href("/devices"))
+                (Button::quiet(ui::t::cancel(lang)).href(to!("/devices")))
             }
         }
     };
@@ -285,7 +286,7 @@ async fn approve(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
         joins::approve(tx, &code, &joins_as)
     });
     match write.await {
-        Ok(id) => Ok(Done::Saved.then(&format!("/devices/{id}"))),
+        Ok(id) => Ok(Done::Saved.then(to!("/devices/{id}"))),
         Err(JoinError::Device(DeviceError::SlugTaken(_))) => {
             typed.wrong("slug", form::t::short_taken(ctx.lang));
             ask_what(&ctx, &typed, &request).await
@@ -314,7 +315,7 @@ async fn refuse(
         .write(me.actor(), move |tx| joins::dismiss(tx, request));
     match write.await {
         // It went by itself meanwhile.
-        Ok(()) | Err(JoinError::Unknown) => Ok(Done::Saved.then("/devices").into_response()),
+        Ok(()) | Err(JoinError::Unknown) => Ok(Done::Saved.then(to!("/devices")).into_response()),
         Err(error) => Err(error.into()),
     }
 }

@@ -23,6 +23,7 @@ use ui::{
 
 use super::{Ctx, endpoint, joins, refused::Refused, state::State, transport};
 use crate::{
+    address::to,
     border::{DriverState, Hardware},
     error::Error,
     live::{Fragment, Topic},
@@ -198,7 +199,7 @@ pub(super) async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Respo
         div.page-head {
             div { h1 { (w::devices(lang)) } }
             div.actions {
-                (Button::primary(super::t::add(lang)).icon(Icon::Plus).href("/devices/new"))
+                (Button::primary(super::t::add(lang)).icon(Icon::Plus).href(to!("/devices/new")))
                 (crate::pages::firmware::link(lang))
             }
         }
@@ -241,7 +242,7 @@ fn everything(lang: Lang, view: &View) -> Markup {
             } @else {
                 div.flash.warn {
                     (Icon::Warning) p { (t::needs_look(lang, troubles)) }
-                    (Button::secondary(t::show_them(lang)).href("/devices?which=trouble"))
+                    (Button::secondary(t::show_them(lang)).href(to!("/devices?which=trouble")))
                 }
             }
             (groups(lang, view, &view.rows.iter().collect::<Vec<_>>(), Fold::Long))
@@ -260,9 +261,9 @@ fn found(lang: Lang, wanted: &Wanted, view: &View) -> Markup {
         div #device-found.flow {
             @if rows.is_empty() {
                 (EmptyState::new(Icon::Search, t::nothing(lang), t::nothing_text(lang))
-                    .action(Button::secondary(t::show_all(lang)).href("/devices")))
+                    .action(Button::secondary(t::show_all(lang)).href(to!("/devices"))))
             } @else {
-                p.cluster { (t::found(lang, rows.len())) a href="/devices" { (t::show_all(lang)) } }
+                p.cluster { (t::found(lang, rows.len())) a href=(to!("/devices")) { (t::show_all(lang)) } }
             }
             (groups(lang, view, &rows, Fold::Never))
         }
@@ -374,7 +375,7 @@ fn line(lang: Lang, row: &DeviceRow, state: State, view: &View) -> Markup {
         .filter(|place| !device.name.contains(place));
     html! {
         li.device-row {
-            a.whole href={ "/devices/" (device.id) } { (device.name) }
+            a.whole href=(to!("/devices/{}", device.id)) { (device.name) }
             span.sensor-state {
                 @if let Some(at) = row.heard_at { small.hint { (time_ago(lang, at.0, view.now.0)) } }
                 @if state != State::Working { (state.badge(lang)) }

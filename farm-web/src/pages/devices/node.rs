@@ -26,6 +26,7 @@ use ui::{
 use super::{Ctx, Done, MANAGER};
 use crate::{
     access::Routes,
+    address::to,
     app::Web,
     auth::Me,
     error::{Error, Reason},
@@ -115,7 +116,7 @@ impl Known {
                 h3 { (t::settings(lang)) }
                 (self.settings(ctx))
                 div.actions {
-                    (change.href(format!("/devices/{}/settings", device.id)))
+                    (change.href(to!("/devices/{}/settings", device.id)))
                     @for deed in [Deed::Identify, Deed::Measure, Deed::Send] { (tell(lang, device, deed)) }
                     (Button::danger(t::restart(lang)).opens("restart"))
                     (ask_restart(lang, device))
@@ -196,7 +197,7 @@ fn name(lang: Lang, deed: Deed) -> &'static str {
 
 fn tell(lang: Lang, device: &Device, deed: Deed) -> Markup {
     html! {
-        form method="post" action={ "/devices/" (device.id) "/command" } {
+        form method="post" action=(to!("/devices/{}/command", device.id)) {
             input type="hidden" name="do" value=(deed.key());
             (Button::secondary(name(lang, deed)))
         }
@@ -210,7 +211,7 @@ fn ask_restart(lang: Lang, device: &Device) -> Markup {
         title: t::restart_ask(lang, &device.name),
         text: t::restart_text(lang).to_owned(),
         deed: t::restart(lang).to_owned(),
-        action: format!("/devices/{}/command", device.id),
+        action: to!("/devices/{}/command", device.id),
         fields: vec![("do".to_owned(), Deed::Restart.key().to_owned())],
     };
     html! { (confirm) }
@@ -248,12 +249,12 @@ async fn draw(ctx: &Ctx, id: DeviceId, typed: &Typed) -> Result<Response, Error>
     let lang = ctx.lang;
     let device = ctx.web.farm.read(move |conn| devices::get(conn, id));
     let device = device.await?.ok_or(Reason::NotFound)?;
-    let back = format!("/devices/{id}");
+    let back = to!("/devices/{id}");
     let title = t::for_node(lang, &device.name);
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: device.name, href: back.clone() }]))
         (page_head(&title, "", &html! {}))
-        form.form method="post" novalidate action={ (back) "/settings" } {
+        form.form method="post" novalidate action=(format!("{back}/settings")) {
             (typed.faults(lang))
             @for (bounds, _) in Settings::default().values() { (field(lang, typed, bounds)) }
             div.actions {
@@ -301,7 +302,7 @@ async fn save(ctx: Ctx, Path(id): Path<DeviceId>, mut typed: Typed) -> Result<Re
         nodes::set_settings(tx, id, wanted)
     });
     set.await?;
-    Ok(Done::Saved.then(&format!("/devices/{id}")))
+    Ok(Done::Saved.then(to!("/devices/{id}")))
 }
 
 async fn command(
@@ -314,7 +315,7 @@ async fn command(
     web.farm
         .write(me.actor(), move |tx| nodes::command(tx, id, deed))
         .await?;
-    Ok(Done::Saved.then(&format!("/devices/{id}")))
+    Ok(Done::Saved.then(to!("/devices/{id}")))
 }
 
 impl From<NodeError> for Error {

@@ -16,6 +16,7 @@ use ui::{
 
 use super::Ctx;
 use crate::{
+    address::to,
     error::Error,
     words::{self, t as w},
 };
@@ -64,7 +65,7 @@ impl Refused {
                 section.section {
                     div.page-head {
                         div { h2 { (t::title(lang)) } }
-                        (Button::secondary(t::look(lang)).href("/devices/refused"))
+                        (Button::secondary(t::look(lang)).href(to!("/devices/refused")))
                     }
                     ul.readings {
                         @for count in newest.iter().take(SOURCES) {
@@ -120,7 +121,7 @@ pub(super) async fn page(ctx: Ctx) -> Result<Response, Error> {
     let lang = ctx.lang;
     let refused = Refused::load(&ctx.web.farm, None).await?;
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: "/devices".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::devices(lang).into(), href: to!("/devices") }]))
         (page_head(t::title(lang), t::text(lang), &html! {}))
         @if refused.counts.is_empty() {
             (EmptyState::new(Icon::Check, t::nothing(lang), t::nothing_text(lang)))

@@ -24,6 +24,7 @@ use ui::{
 use super::{Done, MANAGER, decoder, map_of_mut};
 use crate::{
     access::Routes,
+    address::to,
     app::Web,
     auth::Me,
     error::{Error, Reason},
@@ -73,7 +74,7 @@ pub(super) fn section(lang: Lang, device: &Device, map: &RegisterMap) -> Markup 
                 html! { (words::quantity(lang, field.quantity)) },
                 html! { (layout(lang, field)) },
                 html! {
-                    form method="post" action={ "/devices/" (device.id) "/fields/" (i) "/remove" } {
+                    form method="post" action=(to!("/devices/{}/fields/{i}/remove", device.id)) {
                         (Button::quiet(t::remove(lang)).icon(Icon::Bin))
                     }
                 },
@@ -82,7 +83,7 @@ pub(super) fn section(lang: Lang, device: &Device, map: &RegisterMap) -> Markup 
         .collect();
     let find = Button::secondary(decoder::t::title(lang))
         .icon(Icon::Search)
-        .href(format!("/devices/{}/decode", device.id));
+        .href(to!("/devices/{}/decode", device.id));
     html! {
         section.section {
             div.page-head { div { h2 { (t::title(lang)) } } (find) }
@@ -204,7 +205,7 @@ async fn change(
             devices::edit(tx, id, &form).map_err(Error::from)
         })
         .await?;
-    Ok(Done::Saved.then(&format!("/devices/{id}")))
+    Ok(Done::Saved.then(to!("/devices/{id}")))
 }
 
 #[cfg(test)]

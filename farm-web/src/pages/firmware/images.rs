@@ -10,7 +10,8 @@ use ui::{
     icons::Icon,
 };
 
-use super::{PAGE, View, say};
+use super::{View, say};
+use crate::address::to;
 
 pub(crate) mod t {
     ui::texts! {
@@ -59,7 +60,7 @@ fn line(lang: Lang, image: &Image, view: &View) -> Markup {
         title: t::remove_ask(lang, &name),
         text: t::remove_text(lang).into(),
         deed: t::remove(lang).into(),
-        action: format!("{PAGE}/images/{}/remove", image.id),
+        action: to!("/devices/firmware/images/{}/remove", image.id),
         fields: Vec::new(),
     };
     html! {
@@ -94,7 +95,7 @@ fn offer_form(lang: Lang, image: i64) -> Markup {
     let mut choices = vec![Choice::new("100", t::all(lang))];
     choices.extend(shares);
     html! {
-        form.form method="post" action={ (PAGE) "/images/" (image) "/offer" } {
+        form.form method="post" action=(to!("/devices/firmware/images/{image}/offer")) {
             (Select::new("percent", t::share(lang), choices).hint(t::share_hint(lang)))
             (Field::text("devices", t::only(lang)).hint(t::only_hint(lang)))
             div.actions { (Button::primary(t::offer(lang))) }
@@ -110,7 +111,7 @@ pub(super) fn add_form(lang: Lang, shelf: &Shelf, refused: Option<String>) -> Ma
             @if shelf.keys().is_empty() {
                 p.advice { (t::trusted_none(lang)) }
             }
-            form.form method="post" action=(PAGE) enctype="multipart/form-data" data-upload="#firmware-add #firmware-images" {
+            form.form method="post" action=(to!("/devices/firmware")) enctype="multipart/form-data" data-upload="#firmware-add #firmware-images" {
                 div.field {
                     label for="f-file" { (t::file(lang)) }
                     p.hint id="f-file-hint" { (t::file_hint(lang)) }

@@ -10,7 +10,8 @@ use ui::{
     shell::Tone,
 };
 
-use super::{PAGE, View, say};
+use super::{View, say};
+use crate::address::to;
 
 pub(crate) mod t {
     ui::texts! {
@@ -89,7 +90,7 @@ fn line(lang: Lang, rollout: &Rollout, device: &Progress, view: &View) -> Markup
     let (tone, state) = say::state(lang, device.update);
     html! {
         li.reading-row {
-            a href={ "/devices/" (device.device) } { (view.name(device.device)) }
+            a href=(to!("/devices/{}", device.device)) { (view.name(device.device)) }
             @if let Some(Update::Downloading { have }) = device.update {
                 span.num { (fmt::int(lang, i64::from(have) * 100 / i64::from(rollout.header.size))) "%" }
             }
@@ -117,7 +118,7 @@ fn deeds(lang: Lang, rollout: &Rollout) -> Markup {
                 @if rollout.phase == Phase::Running {
                     (Button::secondary(t::pause(lang)).opens(format!("pause-{id}")))
                 } @else {
-                    form method="post" action={ (PAGE) "/rollouts/" (id) "/resume" } { (Button::primary(t::go_on(lang))) }
+                    form method="post" action=(to!("/devices/firmware/rollouts/{id}/resume")) { (Button::primary(t::go_on(lang))) }
                 }
                 (Button::quiet(t::withdraw(lang)).opens(format!("withdraw-{id}")))
             }
@@ -133,7 +134,7 @@ pub(super) fn questions(lang: Lang, view: &View) -> Markup {
         title,
         text: text.to_owned(),
         deed: deed.to_owned(),
-        action: format!("{PAGE}/rollouts/{}/{action}", rollout.id),
+        action: to!("/devices/firmware/rollouts/{}/{action}", rollout.id),
         fields: Vec::new(),
     };
     html! {

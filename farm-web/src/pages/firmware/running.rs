@@ -7,7 +7,8 @@ use ui::{
     components::{Button, Column, Row, Table, time_ago},
 };
 
-use super::{PAGE, View};
+use super::View;
+use crate::address::to;
 
 pub(crate) mod t {
     ui::texts! {
@@ -51,7 +52,7 @@ fn row(lang: Lang, running: &Running, view: &View) -> Row {
     let channel = html! {
         details.fold id={ "channel-" (id) } {
             summary { (running.channel) }
-            form.cluster method="post" action={ (PAGE) "/channel" } {
+            form.cluster method="post" action=(to!("/devices/firmware/channel")) {
                 input type="hidden" name="device" value=(id);
                 input id={ "f-channel-" (id) } name="channel" value=(running.channel) aria-label=(t::channel(lang))
                     maxlength="32" required list="channels" autocomplete="off";
@@ -66,5 +67,5 @@ fn row(lang: Lang, running: &Running, view: &View) -> Row {
         told,
         channel,
     ])
-    .href(format!("/devices/{id}"))
+    .href(to!("/devices/{id}"))
 }

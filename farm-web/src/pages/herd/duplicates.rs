@@ -17,6 +17,7 @@ use ui::{
 
 use crate::{
     access::{Needs, Routes},
+    address::to,
     app::Web,
     auth::Me,
     error::{Error, Reason},
@@ -80,7 +81,7 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
         })
         .await?;
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::herd(lang).into(), href: "/herd".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::herd(lang).into(), href: to!("/herd") }]))
         (page_head(t::title(lang), t::text(lang), &html! {}))
         @if found.is_empty() {
             (EmptyState::new(Icon::CheckRing, t::none(lang), t::none_text(lang)))
@@ -105,9 +106,9 @@ fn group(lang: Lang, conflict: &Conflict, members: &[Animal]) -> Markup {
             ul.flow {
                 @for animal in members {
                     li.cluster {
-                        a href={ "/herd/" (animal.id) } { strong { (animal_name(lang, animal)) } }
+                        a href=(to!("/herd/{}", animal.id)) { strong { (animal_name(lang, animal)) } }
                         (super::status_badge(lang, animal.status))
-                        (Button::quiet(t::join(lang)).href(format!("/herd/{}/join", animal.id)))
+                        (Button::quiet(t::join(lang)).href(to!("/herd/{}/join", animal.id)))
                     }
                 }
             }
@@ -153,17 +154,17 @@ async fn choose(
         })
         .collect();
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: name.clone(), href: format!("/herd/{id}") }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: name.clone(), href: to!("/herd/{id}") }]))
         (page_head(t::which(lang), &t::which_text(lang, &name), &html! {}))
         form.filters method="get" role="search" {
             (Field::search("q", super::t::find(lang)).value(&wanted.q))
             (Button::secondary(t::find(lang)).icon(Icon::Search))
         }
-        form.flow method="post" action={ "/herd/" (id) "/join" } {
+        form.flow method="post" action=(to!("/herd/{id}/join")) {
             (Tiles::new("stays", t::stays(lang), others))
             div.actions {
                 (Button::danger(t::join_now(lang)))
-                (Button::secondary(ui::t::cancel(lang)).href(format!("/herd/{id}")))
+                (Button::secondary(ui::t::cancel(lang)).href(to!("/herd/{id}")))
             }
         }
     };
@@ -187,5 +188,5 @@ async fn join(
     web.farm
         .write(me.actor(), move |tx| animals::merge(tx, id, stays))
         .await?;
-    Ok(Done::Saved.then(&format!("/herd/{stays}")))
+    Ok(Done::Saved.then(to!("/herd/{stays}")))
 }

@@ -18,6 +18,7 @@ use ui::{
 
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::{Error, Reason},
     pages::{Ctx, context::Done, typed::Typed},
     words::{self, t as w},
@@ -73,9 +74,9 @@ async fn draw(ctx: &Ctx, typed: &Typed) -> Result<Response, Error> {
     let groups = ctx.web.farm.read(animals::groups).await?;
     let title = super::t::register(lang);
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::herd(lang).into(), href: "/herd".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::herd(lang).into(), href: to!("/herd") }]))
         h1 { (title) }
-        form.form method="post" action="/herd/new" {
+        form.form method="post" action=(to!("/herd/new")) {
             (typed.faults(lang))
             (form(lang, typed, &groups))
             (typed.field("tag", Field::text("tag", w::tag(lang)).hint(t::tag_hint(lang))))
@@ -223,7 +224,7 @@ async fn register(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
         })
         .await;
     match done {
-        Ok(id) => Ok(Done::Saved.then(&format!("/herd/{id}"))),
+        Ok(id) => Ok(Done::Saved.then(to!("/herd/{id}"))),
         Err(error) => {
             refuse(lang, &mut typed, error)?;
             draw(&ctx, &typed).await

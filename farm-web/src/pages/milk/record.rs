@@ -25,9 +25,9 @@ use ui::{
 
 use crate::{
     access::{Needs, Routes},
+    address::{own, to},
     auth::Me,
     error::{Error, Reason},
-    lang::own_path,
     pages::{
         Ctx, alerts::who_is, context::Done, names::animal_name, parlour::session_name, typed::Typed,
     },
@@ -134,7 +134,7 @@ fn draw(ctx: &Ctx, view: &View, typed: &Typed) -> Response {
     let at = fmt::date_time(lang, ctx.local(visit.start).datetime());
     let when = format!("{at} · {}", session_name(lang, visit.session, &view.plan));
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::milkings(lang).into(), href: "/milkings".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::milkings(lang).into(), href: to!("/milkings") }]))
         (page_head(&title, &when, &super::marks(lang, visit)))
         @if visit.voided { (struck(ctx, visit)) }
         div.split {
@@ -155,7 +155,7 @@ fn struck(ctx: &Ctx, visit: &VisitRow) -> Markup {
         div.flash.warn {
             (Icon::Cross) p { (t::struck(lang)) }
             @if may(&ctx.me, visit) {
-                form method="post" action={ "/milkings/" (visit.id) "/restore" } {
+                form method="post" action=(to!("/milkings/{}/restore", visit.id)) {
                     (Button::secondary(t::bring_back(lang)).icon(Icon::Undo))
                 }
             }
@@ -169,7 +169,7 @@ fn figures(ctx: &Ctx, view: &View) -> Markup {
     if let Some(animal) = &view.animal {
         items.push((
             w::animal(lang),
-            html! { a href={ "/herd/" (animal.id) } { (animal_name(lang, animal)) } },
+            html! { a href=(to!("/herd/{}", animal.id)) { (animal_name(lang, animal)) } },
         ));
     }
     items.push((
@@ -284,7 +284,7 @@ fn form(ctx: &Ctx, view: &View, typed: &Typed) -> Markup {
         .unit(w::litres(lang))
         .required();
     html! {
-        form.form method="post" action={ "/milkings/" (visit.id) } {
+        form.form method="post" action=(to!("/milkings/{}", visit.id)) {
             (typed.faults(lang))
             (typed.field("litres", litres))
             (typed.tiles("destination", Tiles::new("destination", t::destination(lang), choices)))
@@ -306,8 +306,8 @@ fn confirm(ctx: &Ctx, id: VisitId) -> Markup {
         title: t::strike_ask(lang).into(),
         text: t::strike_text(lang).into(),
         deed: t::strike(lang).into(),
-        action: format!("/milkings/{id}/void"),
-        fields: vec![("next".into(), "/milkings".into())],
+        action: to!("/milkings/{id}/void"),
+        fields: vec![("next".into(), to!("/milkings"))],
     };
     html! { (confirm) }
 }
@@ -358,7 +358,7 @@ async fn correct(ctx: Ctx, Path(id): Path<VisitId>, mut typed: Typed) -> Result<
         })
         .await;
     match done {
-        Ok(_) => return Ok(Done::Saved.then(&format!("/milkings/{id}"))),
+        Ok(_) => return Ok(Done::Saved.then(to!("/milkings/{id}"))),
         Err(MilkError::Yield) => typed.wrong("litres", t::no_yield(lang)),
         Err(MilkError::NoChange) => typed.refuse(t::no_change(lang)),
         Err(error) => return Err(error.into()),
@@ -398,14 +398,14 @@ async fn restore(ctx: Ctx, Path(id): Path<VisitId>, typed: Typed) -> Result<Resp
         .write(ctx.me.actor(), move |tx| milkings::undo(tx, id))
         .await?;
     match typed.text("next") {
-        "" => Ok(Done::Undone.then(&format!("/milkings/{id}"))),
+        "" => Ok(Done::Undone.then(to!("/milkings/{id}"))),
         _ => Ok(Done::Undone.then(next(&typed))),
     }
 }
 
-fn next(typed: &Typed) -> &str {
+fn next(typed: &Typed) -> String {
     match typed.text("next") {
-        "" => "/milkings",
-        path => own_path(path),
+        "" => to!("/milkings"),
+        address => own(address),
     }
 }

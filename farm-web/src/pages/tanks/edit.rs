@@ -16,6 +16,7 @@ use ui::{
 
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::{Error, Reason},
     pages::{
         Ctx,
@@ -106,13 +107,13 @@ fn draw(ctx: &Ctx, place: Option<&Place>, typed: &Typed) -> Response {
     let (title, action, back) = match place {
         Some(p) => (
             t::title(lang, &p.name),
-            format!("/tanks/{}/edit", p.id),
-            format!("/tanks/{}", p.id),
+            to!("/tanks/{}/edit", p.id),
+            to!("/tanks/{}", p.id),
         ),
         None => (
             super::t::add(lang).to_owned(),
-            "/tanks/new".to_owned(),
-            "/tanks".to_owned(),
+            to!("/tanks/new"),
+            to!("/tanks"),
         ),
     };
     let label = place.map_or_else(|| w::tanks(lang).to_owned(), |p| p.name.clone());
@@ -238,7 +239,7 @@ async fn add(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
         .write(ctx.me.actor(), move |tx| places::add(tx, &form))
         .await;
     match added {
-        Ok(id) => Ok(Done::Saved.then(&format!("/tanks/{id}"))),
+        Ok(id) => Ok(Done::Saved.then(to!("/tanks/{id}"))),
         Err(PlaceError::SlugTaken(_)) => {
             typed.wrong("slug", t::short_taken(ctx.lang));
             Ok(draw(&ctx, None, &typed))
@@ -261,7 +262,7 @@ async fn save(ctx: Ctx, Path(id): Path<PlaceId>, mut typed: Typed) -> Result<Res
         .write(ctx.me.actor(), move |tx| places::edit(tx, id, &form))
         .await;
     match saved {
-        Ok(()) => Ok(Done::Saved.then(&format!("/tanks/{id}"))),
+        Ok(()) => Ok(Done::Saved.then(to!("/tanks/{id}"))),
         Err(PlaceError::SlugTaken(_)) => {
             typed.wrong("slug", t::short_taken(ctx.lang));
             Ok(draw(&ctx, Some(&place), &typed))

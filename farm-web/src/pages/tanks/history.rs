@@ -23,6 +23,7 @@ use ui::{
 use super::{account_row, account_table, limits};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::{Error, Reason},
     pages::{
         Ctx,
@@ -126,13 +127,13 @@ async fn page(
         .ok_or(Reason::NotFound)?;
     let edit = html! {
         @if ctx.me.role >= Role::Manager {
-            (Button::secondary(t::edit(lang)).icon(Icon::Settings).href(format!("/tanks/{id}/edit")))
+            (Button::secondary(t::edit(lang)).icon(Icon::Settings).href(to!("/tanks/{id}/edit")))
         }
     };
     let body = html! {
-        (breadcrumbs(lang, &[Breadcrumb { label: w::tanks(lang).into(), href: "/tanks".into() }]))
+        (breadcrumbs(lang, &[Breadcrumb { label: w::tanks(lang).into(), href: to!("/tanks") }]))
         (page_head(&place.name, &limits(lang, &place), &edit))
-        (wanted.span.tabs(lang, &format!("/tanks/{id}")))
+        (wanted.span.tabs(lang, &to!("/tanks/{id}")))
         @if series.is_empty() {
             (EmptyState::new(Icon::Sensor, t::no_probe(lang), t::no_probe_text(lang)))
         }

@@ -18,6 +18,7 @@ use ui::{
 use super::{Kind, pregnancy};
 use crate::{
     access::{Needs, Routes},
+    address::to,
     error::{Error, Reason},
     pages::{Ctx, context::Done, names::animal_name, typed::Typed},
 };
@@ -108,12 +109,12 @@ async fn page(ctx: Ctx, Path((id, kind)): Path<(AnimalId, String)>) -> Result<Re
 fn draw(ctx: &Ctx, subject: &Subject, typed: &Typed) -> Response {
     let (lang, kind) = (ctx.lang, subject.kind);
     let name = animal_name(lang, &subject.animal);
-    let back = format!("/herd/{}", subject.animal.id);
+    let back = to!("/herd/{}", subject.animal.id);
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: name.clone(), href: back.clone() }]))
         h1 { (kind.name(lang)) }
         p { strong { (name) } }
-        form.form method="post" action={ (back) "/events/" (kind.key()) } {
+        form.form method="post" action=(format!("{back}/events/{}", kind.key())) {
             (typed.faults(lang))
             (fields(lang, kind, typed))
             @if kind == Kind::Treatment {
@@ -308,7 +309,7 @@ async fn record(
         .write(ctx.me.actor(), move |tx| events::record(tx, &event))
         .await;
     match done {
-        Ok(_) => Ok(Done::Saved.then(&format!("/herd/{animal}"))),
+        Ok(_) => Ok(Done::Saved.then(to!("/herd/{animal}"))),
         Err(EventError::Future) => {
             let field = if subject.kind == Kind::Treatment {
                 "when"
