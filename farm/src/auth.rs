@@ -4,7 +4,7 @@
 //! outrun the lock-out; the count is on disk, so that a restart does not forgive. Few PINs are tried at once, because each
 //! try takes 19 MiB. Invariant: a lock-out is never shortened by a wall clock that nobody vouches for.
 
-use farm_model::{Role, StaffId, Stamp, UnixMillis};
+use farm_model::{Role, StaffId, Stamp, UnixMillis, hex};
 use rand::RngExt as _;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
@@ -66,7 +66,7 @@ impl Secret {
     /// One for programs: 64 hexadecimal digits.
     fn fresh() -> Self {
         let bytes: [u8; 32] = rand::rng().random();
-        Self(bytes.iter().map(|b| format!("{b:02x}")).collect())
+        Self(hex::encode(&bytes))
     }
 
     /// One that a person may have to type into a device: 160 bits as 32 letters and digits of which none looks like another.

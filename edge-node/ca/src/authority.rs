@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use farm_model::UnixMillis;
+use farm_model::{UnixMillis, hex};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -224,7 +224,7 @@ impl Authority {
         Ok(Made {
             pem: certificate.pem(),
             fingerprint: Sha256::digest(certificate.der()).into(),
-            serial: serial.iter().map(|b| format!("{b:02x}")).collect(),
+            serial: hex::encode(&serial),
             validity,
             key: None,
         })
@@ -237,10 +237,7 @@ fn fresh_key() -> Result<KeyPair, rcgen::Error> {
 
 /// What the authority says of itself. Its name tells two farms' authorities apart, in a device's list as in a browser's.
 fn root(key: &KeyPair) -> CertificateParams {
-    let mark: String = Sha256::digest(key.public_key_raw())[..4]
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let mark = hex::encode(&Sha256::digest(key.public_key_raw())[..4]);
     let mut params = CertificateParams::default();
     params.distinguished_name = named(&format!("Khamar farm {mark}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use edge_broker::{Door, Retain};
 use farm::{Actor, Change, Farm, Resume, StoreError, joins};
-use farm_model::Clock as _;
+use farm_model::{Clock as _, hex};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +110,7 @@ impl Answers {
     /// Tells the key with which devices ask.
     async fn open(&mut self) {
         match self.farm.write(Actor::System, joins::public_key).await {
-            Ok(key) => self.say(joining::KEY, joining::hex(&key).into_bytes(), Retain::Yes),
+            Ok(key) => self.say(joining::KEY, hex::encode(&key).into_bytes(), Retain::Yes),
             Err(error) => tracing::error!(%error, "devices cannot be told how to join"),
         }
         self.tell().await;

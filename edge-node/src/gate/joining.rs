@@ -1,6 +1,7 @@
 //! Devices that ask to join, as MQTT carries it. `docs/devices.md` says the same to authors of firmware.
 
 use farm::joins::{Ask, Said};
+use farm_model::hex;
 use serde::Deserialize;
 
 /// The user name of those who ask; they have no password.
@@ -68,31 +69,14 @@ pub(super) fn read(serial: &str, payload: &[u8]) -> Result<Ask, BadAsk> {
     }
     Ok(Ask {
         serial: serial.to_owned(),
-        public: bytes32(&wire.key).ok_or(BadAsk::BadKey)?,
-        proof: bytes32(&wire.proof).ok_or(BadAsk::BadKey)?,
+        public: hex::decode(&wire.key).ok_or(BadAsk::BadKey)?,
+        proof: hex::decode(&wire.proof).ok_or(BadAsk::BadKey)?,
         said: Said {
             kind: wire.kind,
             model: wire.model,
             firmware: wire.firmware,
         },
     })
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn bytes32(hex: &str) -> Option<[u8; 32]> {
-    if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).ok()?;
-        *byte = u8::from_str_radix(digits, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use farm::{
     places,
     text::{Name, Slug},
 };
-use farm_model::{Device, DeviceId, DeviceKind, Link, PlaceId, PlaceKind, Quantity};
+use farm_model::{Device, DeviceId, DeviceKind, Link, PlaceId, PlaceKind, Quantity, hex};
 
 use super::commit::RETRY;
 
@@ -145,8 +145,9 @@ fn form(slug: Slug, kind: DeviceKind, link: Link, place: Option<PlaceId>) -> Dev
 /// A slug from a name that a topic allows: any script, folded to what a slug may be.
 fn slug_of(name: &str) -> Slug {
     Slug::nearest(name).unwrap_or_else(|| {
-        let hex: String = name.bytes().map(|b| format!("{b:02x}")).take(31).collect();
-        Slug::new(&format!("t-{hex}")).expect("hexadecimal digits make a slug")
+        let bytes = name.as_bytes();
+        let digits = hex::encode(&bytes[..bytes.len().min(31)]);
+        Slug::new(&format!("t-{digits}")).expect("hexadecimal digits make a slug")
     })
 }
 

@@ -6,6 +6,7 @@
 
 pub mod animal;
 pub mod device;
+pub mod hex;
 pub mod id;
 pub mod live;
 pub mod milking;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use farm_firmware::{Header, ImageError, TrustedKey};
-use farm_model::UnixMillis;
+use farm_model::{UnixMillis, hex};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::FirmwareError;
@@ -176,8 +176,7 @@ impl Shelf {
     }
 
     fn path(&self, hash: &[u8; 32]) -> PathBuf {
-        let name: String = hash.iter().map(|b| format!("{b:02x}")).collect();
-        self.folder.join(name).with_extension("bin")
+        self.folder.join(hex::encode(hash)).with_extension("bin")
     }
 }
 

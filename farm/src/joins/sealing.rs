@@ -202,6 +202,8 @@ impl JoinKeys {
 
 #[cfg(test)]
 mod tests {
+    use farm_model::hex;
+
     use super::*;
 
     #[test]
@@ -258,23 +260,22 @@ mod tests {
     fn the_published_example_holds() {
         let code = JoinCode::new("7K3M-9QXT-2FHB").unwrap();
         let (device, edge) = (HalfKey::from_bytes([1; 32]), HalfKey::from_bytes([2; 32]));
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         assert_eq!(
-            hex(&device.public()),
+            hex::encode(&device.public()),
             "a4e09292b651c278b9772c569f5fa9bb13d906b46ab68c9df9dc2b4409f8a209"
         );
         assert_eq!(
-            hex(&edge.public()),
+            hex::encode(&edge.public()),
             "ce8d3ad1ccb633ec7b70c17814a5c76ecd029685050d344745ba05870e587d59"
         );
         let keys =
             JoinKeys::agree(Side::Device, &device, &edge.public(), "KM-0042", &code).unwrap();
         assert_eq!(
-            hex(&keys.prove("milk_meter\nKM 1\n1.0.2")),
+            hex::encode(&keys.prove("milk_meter\nKM 1\n1.0.2")),
             "c1d38cf5bfc9845eb088915ab8557513f8abf25520be488979d22345e48bf969"
         );
         assert_eq!(
-            hex(&keys.seal_with([3; 12], "KM-0042", b"{}")),
+            hex::encode(&keys.seal_with([3; 12], "KM-0042", b"{}")),
             "030303030303030303030303b2b95917e5a888ba5313ae5ea5a3772666ed"
         );
     }

@@ -19,7 +19,7 @@ use farm::{
 use farm_model::{
     AnimalId, AnimalStatus, Body, ClockQuality, Destination, DeviceId, DeviceKind, Identity, Link,
     Milli, Observation, PlaceKind, Quantity, Rfid, SessionKey, Stall, Stamp, Tag, UnixMillis,
-    Visit, VisitId, place::PlaceDetails,
+    Visit, VisitId, hex, place::PlaceDetails,
 };
 use jiff::{ToSpan, civil::Date};
 use rusqlite::Connection;
@@ -86,10 +86,7 @@ fn kept(name: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::R
     let mut hash = Sha256::new();
     hash.update(schema);
     hash.update(include_str!("history.rs"));
-    let tag: String = hash.finalize()[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let tag = hex::encode(&hash.finalize()[..6]);
     let path = cache()?.join(format!("{name}-{tag}.db"));
     if !path.exists() {
         let started = std::time::Instant::now();

@@ -11,6 +11,7 @@ use e2e::{
     edge::OWNER,
 };
 use farm::joins::{Grant, HalfKey, JoinCode, JoinKeys, Side};
+use farm_model::hex;
 use serde_json::json;
 
 use super::Visit;
@@ -182,7 +183,7 @@ impl Node {
         let keys = JoinKeys::agree(Side::Device, &self.key, &edge, SERIAL, &code).unwrap();
         let ask = json!({
             "kind": "milk_meter", "model": "KM 1", "firmware": "1.0.2",
-            "key": hex(&self.key.public()), "proof": hex(&keys.prove("milk_meter\nKM 1\n1.0.2")),
+            "key": hex::encode(&self.key.public()), "proof": hex::encode(&keys.prove("milk_meter\nKM 1\n1.0.2")),
         });
         writeln!(self.says, "{ask}").unwrap();
         keys
@@ -195,10 +196,6 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
