@@ -9,7 +9,7 @@ mod certificates;
 
 use std::{collections::HashMap, fmt};
 
-use farm_model::{Device, DeviceId, Place, UnixMillis};
+use farm_model::{Device, DeviceId, Place, UnixMillis, hex};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::RngExt as _;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq as _;
 
 pub use self::certificates::{
     Certificate, Fingerprint, Standing, add_certificate, certificate, certificates,
-    revoke_certificate, revoke_named, used_certificate,
+    revoke_certificate, used_certificate,
 };
 use crate::{
     auth::Secret,
@@ -72,7 +72,7 @@ impl fmt::Debug for FrameKey {
 impl FrameKey {
     /// The key as 64 hexadecimal digits, for the device's configuration.
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        hex::encode(&self.0)
     }
 }
 

@@ -117,7 +117,7 @@ pub(crate) struct BundleJson {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EndItem {
-    /// Its fingerprint.
+    /// Its fingerprint, or the authority's number of it.
     fingerprint: String,
 }
 
@@ -199,7 +199,7 @@ pub(crate) async fn end_certificate(
     let item: EndItem = read(&body)?;
     web.farm
         .write(caller.actor(), move |tx| {
-            credentials::revoke_named(tx, id, &item.fingerprint)
+            credentials::revoke_certificate(tx, id, &item.fingerprint)
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -178,46 +178,31 @@ pub fn used_certificate(tx: &mut Tx<'_>, fingerprint: &Fingerprint) -> Result<()
     issued(tx, "device.certificate.used", device)
 }
 
-/// Ends one certificate.
+/// Ends the certificate called `name`: its fingerprint as `a1:b2:…`, or the authority's number of it.
 ///
 /// # Errors
 /// When the device has no such certificate, or it is revoked already.
 pub fn revoke_certificate(
     tx: &mut Tx<'_>,
     device: DeviceId,
-    fingerprint: &Fingerprint,
+    name: &str,
 ) -> Result<(), CredentialError> {
-    let n = tx.conn().execute(
-        "UPDATE device_certificate SET revoked_at = ?3
-         WHERE device = ?1 AND fingerprint = ?2 AND revoked_at IS NULL",
-        params![device.as_bytes(), fingerprint.0, tx.wall().0],
+    let name = name.to_ascii_lowercase();
+    let held = certificates(tx.conn(), device)?;
+    let meant = held
+        .iter()
+        .find(|held| held.serial == name || held.fingerprint.to_string() == name)
+        .filter(|held| held.revoked.is_none())
+        .ok_or(CredentialError::UnknownCertificate)?;
+    tx.conn().execute(
+        "UPDATE device_certificate SET revoked_at = ?2 WHERE fingerprint = ?1",
+        params![meant.fingerprint.0, tx.wall().0],
     )?;
-    if n == 0 {
-        return Err(CredentialError::UnknownCertificate);
-    }
     tx.conn().execute(
         "UPDATE device_credential SET generation = generation + 1 WHERE device = ?1",
         [device.as_bytes()],
     )?;
     issued(tx, "device.certificate.revoke", device)
-}
-
-/// Ends the certificate whose fingerprint is written `a1:b2:…`.
-///
-/// # Errors
-/// When the device has no such certificate, or it is revoked already.
-pub fn revoke_named(
-    tx: &mut Tx<'_>,
-    device: DeviceId,
-    fingerprint: &str,
-) -> Result<(), CredentialError> {
-    let held = certificates(tx.conn(), device)?;
-    let named = held
-        .iter()
-        .map(|certificate| certificate.fingerprint)
-        .find(|held| held.to_string() == fingerprint.to_ascii_lowercase())
-        .ok_or(CredentialError::UnknownCertificate)?;
-    revoke_certificate(tx, device, &named)
 }
 
 /// Ends every certificate of a device.

@@ -291,7 +291,7 @@ async fn revoke_certificate(
     let wanted = typed.text("fingerprint").to_owned();
     web.farm
         .write(me.actor(), move |tx| {
-            credentials::revoke_named(tx, id, &wanted)
+            credentials::revoke_certificate(tx, id, &wanted)
         })
         .await?;
     Ok(Done::Saved.then(to!("/devices/{id}")))
