@@ -31,7 +31,7 @@ pub const LASTS_MS: u64 = 3_600_000;
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
     /// Too many wait.
-    #[error("too many devices ask to join: approve or dismiss some of them on the Devices page")]
+    #[error("too many devices ask to join: approve or refuse some of them on the Devices page")]
     TooMany,
     /// No waiting device knows the code.
     #[error(
@@ -285,7 +285,7 @@ pub fn approve(tx: &mut Tx<'_>, code: &JoinCode, joins_as: &JoinAs) -> Result<De
 ///
 /// # Errors
 /// When there is no such request.
-pub fn dismiss(tx: &mut Tx<'_>, id: i64) -> Result<(), JoinError> {
+pub fn refuse(tx: &mut Tx<'_>, id: i64) -> Result<(), JoinError> {
     let serial: String = tx
         .conn()
         .query_row(
@@ -295,7 +295,7 @@ pub fn dismiss(tx: &mut Tx<'_>, id: i64) -> Result<(), JoinError> {
         )
         .optional()?
         .ok_or(JoinError::Unknown)?;
-    tx.audit("device.join.dismiss", &serial, None)?;
+    tx.audit("device.join.refuse", &serial, None)?;
     tx.tell(Change::Join);
     Ok(())
 }

@@ -143,7 +143,7 @@ pub(crate) async fn refuse(
 ) -> Result<StatusCode, Error> {
     let request: i64 = request.parse().map_err(|_| Reason::NotFound)?;
     web.farm
-        .write(caller.actor(), move |tx| joins::dismiss(tx, request))
+        .write(caller.actor(), move |tx| joins::refuse(tx, request))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -198,8 +198,8 @@ fn asking_is_bounded_by_address_number_and_time() {
     assert_eq!(waiting(&f).len(), 64);
     assert!(refused > 0);
     let first = waiting(&f)[0].id;
-    f.write(move |tx| joins::dismiss(tx, first)).unwrap();
-    let again = f.write(move |tx| joins::dismiss(tx, first));
+    f.write(move |tx| joins::refuse(tx, first)).unwrap();
+    let again = f.write(move |tx| joins::refuse(tx, first));
     assert!(matches!(again, Err(JoinError::Unknown)));
     // Time passes, whatever the wall clock says.
     f.clock.set(NOW, ClockQuality::Unknown);

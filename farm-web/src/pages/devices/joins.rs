@@ -312,7 +312,7 @@ async fn refuse(
 ) -> Result<Response, Error> {
     let write = web
         .farm
-        .write(me.actor(), move |tx| joins::dismiss(tx, request));
+        .write(me.actor(), move |tx| joins::refuse(tx, request));
     match write.await {
         // It went by itself meanwhile.
         Ok(()) | Err(JoinError::Unknown) => Ok(Done::Saved.then(to!("/devices")).into_response()),
