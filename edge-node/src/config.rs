@@ -4,8 +4,9 @@
 //! in the store, because people edit it in the web UI and it is synchronised. Invariant: a key that is not known is an
 //! error that names the key, its line and the nearest key that exists.
 
+mod check;
+
 use std::{
-    collections::HashSet,
     fmt,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -14,8 +15,8 @@ use std::{
 use farm_firmware::{Rules, TrustedKey};
 use farm_model::UnixMillis;
 use serde::{Deserialize, Serialize};
-use toml::de::{DeTable, DeValue};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+pub use self::check::parse;
 
 /// The commented file that `edge-node check-config --print-default` writes.
 pub const DEFAULT: &str = include_str!("../khamar.toml");
@@ -370,262 +371,6 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     })
 }
 
-/// Checks and reads configuration text.
-///
-/// # Errors
-/// Every problem found, in the order of lines.
-pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
-    let table = DeTable::parse(text).map_err(|e| vec![at(text, &e)])?;
-    let known =
-        toml::Value::try_from(Config::default()).expect("the default configuration is plain data");
-    let mut problems = Vec::new();
-    unknown_keys(text, table.get_ref(), &known, "", &mut problems);
-    if !problems.is_empty() {
-        problems.sort_by_key(|p| p.line);
-        return Err(problems);
-    }
-    let config: Config = toml::from_str(text).map_err(|e| vec![at(text, &e)])?;
-    check_values(text, &config)?;
-    Ok(config)
-}
-
-fn at(text: &str, error: &toml::de::Error) -> Problem {
-    let Some(span) = error.span() else {
-        return Problem {
-            line: 0,
-            message: error.message().replace('\n', " "),
-        };
-    };
-    let written = text.get(span.clone()).unwrap_or_default();
-    let message = match error.message() {
-        "invalid socket address syntax" => {
-            format!("{written} is no address with a port; write it as \"0.0.0.0:8080\"")
-        }
-        "invalid IP address syntax" => {
-            format!("{written} is no address; write it as \"192.168.1.50\"")
-        }
-        other => other
-            .replace('\n', " ")
-            .replace("expected struct", "expected a section, as of"),
-    };
-    Problem {
-        line: line_of(text, span.start),
-        message,
-    }
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset.min(text.len())]
-        .iter()
-        .filter(|b| **b == b'\n')
-        .count()
-        + 1
-}
-
-fn unknown_keys(
-    text: &str,
-    table: &DeTable<'_>,
-    known: &toml::Value,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) {
-    let toml::Value::Table(known) = known else {
-        return;
-    };
-    for (key, value) in table {
-        let name: &str = key.get_ref().as_ref();
-        match known.get(name) {
-            Some(inner) => {
-                if let DeValue::Table(table) = value.get_ref() {
-                    unknown_keys(text, table, inner, &format!("{path}{name}."), problems);
-                }
-            }
-            None => {
-                let nearest = known.keys().max_by(|a, b| {
-                    strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
-                });
-                let hint = match nearest {
-                    Some(near) if strsim::jaro_winkler(name, near) > 0.75 => {
-                        format!("did you mean `{path}{near}`?")
-                    }
-                    _ => format!(
-                        "known here: {}",
-                        known
-                            .keys()
-                            .map(|k| format!("`{k}`"))
-                            .collect::<Vec<_>>()
-                            .join(", ")
-                    ),
-                };
-                problems.push(Problem {
-                    line: line_of(text, key.span().start),
-                    message: format!("unknown key `{path}{name}`; {hint}"),
-                });
-            }
-        }
-    }
-}
-
-/// What types cannot say: ranges, names that must resolve.
-fn check_values(text: &str, config: &Config) -> Result<(), Vec<Problem>> {
-    let mut problems = Vec::new();
-    let mut wrong = |key: &str, message: String| {
-        let line = text
-            .lines()
-            .position(|l| l.trim_start().starts_with(key))
-            .map_or(0, |i| i + 1);
-        problems.push(Problem { line, message });
-    };
-    if config.data.copy_at.parse::<jiff::civil::Time>().is_err() {
-        wrong(
-            "copy_at",
-            format!(
-                "`data.copy_at`: {:?} is no time of day; write it as \"02:30\"",
-                config.data.copy_at
-            ),
-        );
-    }
-    if config.data.dir.as_os_str().is_empty() {
-        wrong(
-            "dir",
-            "`data.dir` is empty; write the folder, such as \"/var/lib/khamar\"".to_owned(),
-        );
-    }
-    if config.data.copies == 0 {
-        wrong("copies", "`data.copies` must be at least 1".to_owned());
-    }
-    if !is_level(&config.log.level) {
-        wrong(
-            "level",
-            format!(
-                "`log.level`: {:?} is no level; write error, warn, info, debug or trace",
-                config.log.level
-            ),
-        );
-    }
-    for (key, value) in at_least_one(&config.milking) {
-        if value < 1 {
-            wrong(key, format!("`milking.{key}` must be at least 1"));
-        }
-    }
-    if config.milking.min_visit_ml < 0 {
-        wrong(
-            "min_visit_ml",
-            "`milking.min_visit_ml` must be at least 0".to_owned(),
-        );
-    }
-    if let Some(address) = listened_twice(config) {
-        wrong(
-            "listen",
-            format!(
-                "{address} stands twice among the addresses to listen on; give each its own port"
-            ),
-        );
-    }
-    if config.web.listen.is_empty() {
-        wrong(
-            "listen",
-            "`web.listen` is empty: nobody could open a page; write [\"0.0.0.0:8080\"]".to_owned(),
-        );
-    }
-    if config.onewire.every_s == 0 {
-        wrong("every_s", "`onewire.every_s` must be at least 1".to_owned());
-    }
-    if config.mqtt.max_packet_bytes < 1024 {
-        wrong(
-            "max_packet_bytes",
-            "`mqtt.max_packet_bytes` must be at least 1024".to_owned(),
-        );
-    }
-    if config.mqtt.max_connections == 0 {
-        wrong(
-            "max_connections",
-            "`mqtt.max_connections` must be at least 1; to switch plain MQTT off, set `mqtt.listen` to []".to_owned(),
-        );
-    }
-    for name in &config.mqtt.names {
-        if !is_name(name) {
-            wrong(
-                "names",
-                format!(
-                    "`mqtt.names`: \"{name}\" is neither a host name nor an address; write it as \"farm.example\" or \"192.168.1.10\""
-                ),
-            );
-        }
-    }
-    for key in &config.firmware.trusted_keys {
-        if let Err(error) = key.parse::<TrustedKey>() {
-            wrong(
-                "trusted_keys",
-                format!("`firmware.trusted_keys`: \"{key}\": {error}"),
-            );
-        }
-    }
-    if config.firmware.bytes_per_second == 0 || config.firmware.at_once == 0 {
-        wrong(
-            "bytes_per_second",
-            "`firmware.bytes_per_second` and `firmware.at_once` must be at least 1".to_owned(),
-        );
-    }
-    let rate = config.clock.simulated_rate;
-    if rate != 0.0 && !(0.001..=10_000.0).contains(&rate) {
-        wrong(
-            "simulated_rate",
-            "`clock.simulated_rate` must be 0 or between 0.001 and 10000".to_owned(),
-        );
-    }
-    problems.sort_by_key(|p| p.line);
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
-    }
-}
-
-/// What would make the parlour's rules meaningless at 0 or below.
-fn at_least_one(rules: &edge_milking::Config) -> [(&'static str, i64); 5] {
-    [
-        ("milk_flow_ml_min", rules.milk_flow_ml_min),
-        ("end_after_s", rules.end_after_s.into()),
-        ("max_visit_s", rules.max_visit_s.into()),
-        ("max_flow_ml_min", rules.max_flow_ml_min),
-        ("gap_after_s", rules.gap_after_s.into()),
-    ]
-}
-
-/// Whether logs understand it: a level, or directives of modules. A word that is no level would name a module and silence all
-/// others.
-fn is_level(text: &str) -> bool {
-    let is_directive = |part: &str| {
-        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
-        level.trim().parse::<LevelFilter>().is_ok()
-    };
-    text.split(',').all(is_directive) && EnvFilter::try_new(text).is_ok()
-}
-
-/// An address that two listeners would want; port 0 is any free one.
-fn listened_twice(config: &Config) -> Option<SocketAddr> {
-    let mqtt = &config.mqtt;
-    let all = config.web.listen.iter().chain(&mqtt.listen);
-    let mut seen = HashSet::new();
-    all.chain(&mqtt.websocket)
-        .chain(&mqtt.tls)
-        .find(|address| address.port() != 0 && !seen.insert(**address))
-        .copied()
-}
-
-/// Whether a certificate can be for this name.
-fn is_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    name.parse::<IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(is_label))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -667,11 +412,11 @@ mod tests {
 
     #[test]
     fn wrong_values_say_what_to_write() {
-        insta::assert_snapshot!(problems("[web]\nlisten = []\n[data]\ncopy_at = \"25:00\"\n"), @r#"
-          line 2: `web.listen` is empty: nobody could open a page; write ["0.0.0.0:8080"]
-          line 4: `data.copy_at`: "25:00" is no time of day; write it as "02:30"
+        insta::assert_snapshot!(problems("[mqtt]\nlisten = []\n[web]\nlisten = []\n[data]\ncopy_at = \"25:00\"\n"), @r#"
+          line 4: `web.listen` is empty: nobody could open a page; write ["0.0.0.0:8080"]
+          line 6: `data.copy_at` is "25:00", which is no time of day; write it as "02:30"
         "#);
-        insta::assert_snapshot!(problems("[mqtt]\nnames = [\"farm.local\", \"ফার্ম\"]\n"), @r#"  line 2: `mqtt.names`: "ফার্ম" is neither a host name nor an address; write it as "farm.example" or "192.168.1.10""#);
+        insta::assert_snapshot!(problems("[mqtt]\nnames = [\"farm.local\", \"ফার্ম\"]\n"), @r#"  line 2: `mqtt.names` has "ফার্ম", which is neither a host name nor an address; write it as "farm.example" or "192.168.1.10""#);
         insta::assert_snapshot!(problems("[mqtt]\ntls_min = \"1.1\"\n"), @"  line 2: unknown variant `1.1`, expected `1.2` or `1.3`");
         insta::assert_snapshot!(problems("[data]\ncopies = \"thirty\"\n"), @r#"  line 2: invalid type: string "thirty", expected u32"#);
         insta::assert_snapshot!(problems("[web]\nlisten = [\"localhost:8080\"]\n"), @r#"  line 2: "localhost:8080" is no address with a port; write it as "0.0.0.0:8080""#);
@@ -680,14 +425,14 @@ mod tests {
         insta::assert_snapshot!(problems("[data]\ndir = \"\"\ncopies = 0\n[log]\nlevel = \"loud\"\n"), @r#"
           line 2: `data.dir` is empty; write the folder, such as "/var/lib/khamar"
           line 3: `data.copies` must be at least 1
-          line 5: `log.level`: "loud" is no level; write error, warn, info, debug or trace
+          line 5: `log.level` is "loud", which is no level; write error, warn, info, debug or trace
         "#);
         insta::assert_snapshot!(problems("[milking]\nend_after_s = 0\ngap_after_s = 0\nmin_visit_ml = -1\n"), @r"
           line 2: `milking.end_after_s` must be at least 1
           line 3: `milking.gap_after_s` must be at least 1
           line 4: `milking.min_visit_ml` must be at least 0
         ");
-        insta::assert_snapshot!(problems("[web]\nlisten = [\"0.0.0.0:1883\"]\n"), @"  line 2: 0.0.0.0:1883 stands twice among the addresses to listen on; give each its own port");
+        insta::assert_snapshot!(problems("[web]\nlisten = [\"0.0.0.0:1883\"]\n"), @"  line 2: `web.listen` and `mqtt.listen` both listen on 0.0.0.0:1883; give each its own port");
         insta::assert_snapshot!(problems("[data\n"), @"  line 1: unclosed table, expected `]`");
     }
 }
