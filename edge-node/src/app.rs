@@ -24,7 +24,7 @@ use crate::{
     api_ingest::ApiIngest,
     cli, clock, coap,
     config::Config,
-    control::{self, Desk, Ruled},
+    control::{self, Desk, Ruled, Runs},
     front::{self, Bounds},
     hardware::EdgeHardware,
     homeassistant,
@@ -175,6 +175,7 @@ impl Appliance {
             farm: farm.clone(),
             authority,
             shelf: firmware.shelf,
+            runs: Runs::Yes,
         };
         take_orders(&config.data.dir, ruled, &tasks, &stop);
         let web = serve(&config.web.listen, &app, &tasks, &stop).await?;

@@ -20,7 +20,7 @@ use self::{devices::Devices, firmware::Firmware};
 use crate::{
     app, config,
     config::Config,
-    control::{Order, carry_out},
+    control::{Edit, Order, carry_out},
     doctor::{self, Verdict},
 };
 
@@ -266,7 +266,7 @@ fn token_command(config: &Config, what: Token, out: &mut impl Write) -> anyhow::
     match what {
         Token::Add { name, scope } => {
             let scope = scope.into();
-            let made = carry_out(config, Order::AddToken { name, scope })?;
+            let made = carry_out(config, Edit::AddToken { name, scope })?;
             write!(out, "{}", made.said)?;
         }
         Token::List => {
@@ -275,11 +275,7 @@ fn token_command(config: &Config, what: Token, out: &mut impl Write) -> anyhow::
             }
         }
         Token::Revoke { id } => {
-            write!(
-                out,
-                "{}",
-                carry_out(config, Order::RevokeToken { id })?.said
-            )?;
+            write!(out, "{}", carry_out(config, Edit::RevokeToken { id })?.said)?;
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! the data folder: a line of JSON there, a line of JSON back. Invariants: only the appliance's own user and root are heard; an
 //! order is confirmed when it is on disk; a secret goes to whoever ordered it and nowhere else.
 
+mod edits;
 mod firmware;
 mod orders;
 mod socket;
@@ -13,8 +14,9 @@ use farm::{Farm, firmware::Shelf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
+    edits::{DeviceEdit, Edit, Joins, NewDevice},
     firmware::FirmwareOrder,
-    orders::{Joins, NewDevice, Order},
+    orders::Order,
     socket::{Desk, serve},
 };
 use crate::{
@@ -27,6 +29,14 @@ pub(crate) struct Ruled {
     pub(crate) farm: Farm,
     pub(crate) authority: FarmAuthority,
     pub(crate) shelf: Shelf,
+    pub(crate) runs: Runs,
+}
+
+/// Whether the appliance runs, or the command line has the data for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Runs {
+    Yes,
+    No,
 }
 
 /// What an order came to.
@@ -52,7 +62,8 @@ impl Outcome {
 ///
 /// # Errors
 /// When it cannot be; the message says what to do.
-pub(crate) fn carry_out(config: &Config, order: Order) -> anyhow::Result<Outcome> {
+pub(crate) fn carry_out(config: &Config, order: impl Into<Order>) -> anyhow::Result<Outcome> {
+    let order = order.into();
     match DataLock::take(&config.data.dir) {
         Ok(_lock) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -70,6 +81,7 @@ pub(crate) fn carry_out(config: &Config, order: Order) -> anyhow::Result<Outcome
                 authority: FarmAuthority::new(farm.clone(), authority.into()),
                 farm,
                 shelf: app::firmware(config).shelf,
+                runs: Runs::No,
             };
             runtime
                 .block_on(orders::perform(&ruled, order))

@@ -20,7 +20,7 @@ use super::{first_line, node, reader};
 use crate::{
     clock,
     config::Config,
-    control::{Joins, NewDevice, Order, carry_out},
+    control::{DeviceEdit, Edit, Joins, NewDevice, Order, carry_out},
 };
 
 #[derive(Subcommand, Debug)]
@@ -164,23 +164,23 @@ impl From<Description> for NewDevice {
 
 /// Does what was asked.
 pub(super) fn run(config: &Config, what: Devices, out: &mut impl Write) -> anyhow::Result<()> {
-    let order = match what {
+    let edit = match what {
         Devices::List => return list(config, out),
         Devices::Show { slug } => return show(config, &slug, out),
         Devices::Export => {
             let all = devices::list(&reader(config)?)?;
             return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?);
         }
-        Devices::Import { file } => Order::ImportDevices(read_devices(&file)?),
-        Devices::Add(description) => Order::AddDevice(description.into()),
-        Devices::Secret { slug } => Order::IssueSecret { slug },
-        Devices::FrameKey { slug } => Order::IssueFrameKey { slug },
+        Devices::Import { file } => Edit::ImportDevices(read_devices(&file)?),
+        Devices::Add(description) => Edit::AddDevice(description.into()),
+        Devices::Secret { slug } => DeviceEdit::IssueSecret.of(slug),
+        Devices::FrameKey { slug } => DeviceEdit::IssueFrameKey.of(slug),
         Devices::Certificate { slug, to, request } => {
             return certificate(config, slug, &to, request.as_deref(), out);
         }
         Devices::Revoke { slug, certificate } => match certificate {
-            Some(serial) => Order::RevokeCertificate { slug, serial },
-            None => Order::Revoke { slug },
+            Some(serial) => DeviceEdit::RevokeCertificate { serial }.of(slug),
+            None => DeviceEdit::Revoke.of(slug),
         },
         Devices::Settings {
             slug,
@@ -188,23 +188,24 @@ pub(super) fn run(config: &Config, what: Devices, out: &mut impl Write) -> anyho
             send_every,
             greet_every,
             retry_after,
-        } => Order::SetNode {
-            slug,
-            settings: Settings {
-                measure_every_s: measure_every,
-                send_every_s: send_every,
-                greet_every_s: greet_every,
-                retry_after_s: retry_after,
-            },
-        },
-        Devices::Tell { slug, deed } => Order::TellNode { slug, deed },
-        Devices::Joining => Order::ListJoining,
-        Devices::Approve(approve) => Order::Approve {
+        } => DeviceEdit::Set(Settings {
+            measure_every_s: measure_every,
+            send_every_s: send_every,
+            greet_every_s: greet_every,
+            retry_after_s: retry_after,
+        })
+        .of(slug),
+        Devices::Tell { slug, deed } => DeviceEdit::Tell { deed }.of(slug),
+        Devices::Joining => {
+            let joining = carry_out(config, Order::ListJoining)?;
+            return Ok(write!(out, "{}", joining.said)?);
+        }
+        Devices::Approve(approve) => Edit::Approve {
             code: first_line()?,
             joins_as: joins_as(approve)?,
         },
     };
-    write!(out, "{}", carry_out(config, order)?.said)?;
+    write!(out, "{}", carry_out(config, edit)?.said)?;
     Ok(())
 }
 

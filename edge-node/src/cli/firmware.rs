@@ -1,8 +1,9 @@
 //! `edge-node firmware`: images for nodes, and how far each node is; for vendors, signing one.
 
 use std::{
-    fs,
-    io::Write,
+    fs::{self, File},
+    io::{ErrorKind, Read as _, Write},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -123,31 +124,51 @@ pub(super) fn run(config: &Config, what: Firmware, out: &mut impl Write) -> anyh
 
 /// Hands the file over in the data folder: a running appliance may not see the folder that it lies in.
 fn add(config: &Config, file: &Path, out: &mut impl Write) -> anyhow::Result<()> {
-    let size = fs::metadata(file)
-        .with_context(|| format!("cannot read {}", file.display()))?
-        .len();
-    if size > MAX_FILE as u64 {
-        bail!("{} is larger than an image can be", file.display());
+    let image = read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if image.len() > MAX_FILE {
+        bail!(
+            "{} is larger than an image can be: ask the vendor whether it is the right file",
+            file.display()
+        );
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let handed = config
-        .data
-        .dir
-        .join(format!("incoming-{}.khfw", std::process::id()));
-    fs::copy(file, &handed).with_context(|| {
-        format!(
-            "cannot write to {}: run this as the appliance's own user (sudo -u khamar …) or as root",
-            config.data.dir.display()
-        )
-    })?;
-    let order = FirmwareOrder::Add {
+    let handed = format!("incoming-{}.khfw", std::process::id());
+    let handed = config.data.dir.join(handed);
+    let order = Order::AddImage {
         path: handed.clone(),
         name: name.into_owned(),
     };
-    let done = carry_out(config, Order::Firmware(order));
+    let done = hand_over(&handed, &image)
+        .with_context(|| {
+            format!(
+                "cannot write to {}: run this as the appliance's own user (sudo -u khamar …) or as root",
+                config.data.dir.display()
+            )
+        })
+        .and_then(|()| carry_out(config, order));
     let removed = fs::remove_file(&handed);
     write!(out, "{}", done?.said)?;
     removed.with_context(|| format!("cannot remove {}", handed.display()))
+}
+
+/// The whole file, or one byte more than an image can have.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut image = Vec::new();
+    File::open(file)?
+        .take(MAX_FILE as u64 + 1)
+        .read_to_end(&mut image)?;
+    Ok(image)
+}
+
+/// Writes the image where the appliance reads it, whoever runs this and whatever the file's own permissions were.
+fn hand_over(to: &Path, image: &[u8]) -> std::io::Result<()> {
+    match fs::remove_file(to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::create_new(to)?;
+    file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.write_all(image)
 }
 
 fn list(config: &Config, out: &mut impl Write) -> anyhow::Result<()> {

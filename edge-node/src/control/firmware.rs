@@ -1,22 +1,27 @@
 //! Orders about firmware.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use farm::{
-    Actor, Farm, devices,
+    Actor, Farm, Tx,
     firmware::{self, Batch, FirmwareError, ImageNumber, RolloutNumber, Shelf},
 };
-use farm_firmware::Label;
+use farm_firmware::{Label, MAX_FILE};
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
+use super::{
+    Outcome,
+    edits::{Refused, find},
+};
 
 /// What is ordered.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FirmwareOrder {
-    /// Take in the file at `path`, which was put there for this; `name` is what it was called.
-    Add { path: PathBuf, name: String },
     /// Take an image off the shelf.
     Remove { image: ImageNumber },
     /// Offer an image to a share of all devices that fit, or to those that are named.
@@ -44,38 +49,50 @@ pub(super) async fn perform(
     shelf: &Shelf,
     order: FirmwareOrder,
 ) -> Result<Outcome, String> {
-    match order {
-        FirmwareOrder::Add { path, name } => {
-            let (farm, shelf) = (farm.clone(), shelf.clone());
-            let added = tokio::task::spawn_blocking(move || add(&farm, &shelf, &path, &name));
-            added.await.map_err(|error| error.to_string())?
-        }
-        order => {
-            let done = farm.write(Actor::CommandLine, move |tx| act(tx, order));
-            let said = done.await.map_err(|error| error.to_string())?;
-            let (farm, shelf) = (farm.clone(), shelf.clone());
-            let swept = tokio::task::spawn_blocking(move || shelf.sweep(&farm)).await;
-            swept
-                .map_err(|error| error.to_string())?
-                .map_err(|error| error.to_string())?;
-            Ok(Outcome::says(said))
-        }
-    }
+    let done = farm.write(Actor::CommandLine, move |tx| act(tx, order));
+    let said = done.await.map_err(|Refused(why)| why)?;
+    let (farm, shelf) = (farm.clone(), shelf.clone());
+    let swept = tokio::task::spawn_blocking(move || shelf.sweep(&farm)).await;
+    swept
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    Ok(Outcome::says(said))
 }
 
-fn add(farm: &Farm, shelf: &Shelf, path: &PathBuf, name: &str) -> Result<Outcome, String> {
-    let file = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let added = shelf.add(farm, Actor::CommandLine, name, &file);
-    let id = added.map_err(|error| error.to_string())?;
+/// Takes in the image at `path`.
+///
+/// # Errors
+/// When it cannot be read, or is none that this farm takes.
+pub(super) async fn add(
+    farm: &Farm,
+    shelf: &Shelf,
+    path: PathBuf,
+    name: String,
+) -> Result<Outcome, String> {
+    let (farm, shelf) = (farm.clone(), shelf.clone());
+    let added = tokio::task::spawn_blocking(move || {
+        let file =
+            read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let added = shelf.add(&farm, Actor::CommandLine, &name, &file);
+        added.map_err(|error| error.to_string())
+    });
+    let id = added.await.map_err(|error| error.to_string())??;
     Ok(Outcome::says(format!(
         "image {id} is on the shelf; offer it with: edge-node firmware offer {id}\n"
     )))
 }
 
-fn act(tx: &mut farm::Tx<'_>, order: FirmwareOrder) -> Result<String, FirmwareError> {
+/// The whole file, or one byte more than an image can have: enough to refuse it for its size.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = Vec::new();
+    File::open(path)?
+        .take(MAX_FILE as u64 + 1)
+        .read_to_end(&mut file)?;
+    Ok(file)
+}
+
+fn act(tx: &mut Tx<'_>, order: FirmwareOrder) -> Result<String, Refused> {
     Ok(match order {
-        // Files are taken in outside a transaction.
-        FirmwareOrder::Add { .. } => String::new(),
         FirmwareOrder::Remove { image } => {
             firmware::remove(tx, image)?;
             "removed\n".to_owned()
@@ -114,9 +131,4 @@ fn act(tx: &mut farm::Tx<'_>, order: FirmwareOrder) -> Result<String, FirmwareEr
             format!("{slug} is on channel {channel}\n")
         }
     })
-}
-
-fn find(tx: &farm::Tx<'_>, slug: &str) -> Result<farm_model::DeviceId, FirmwareError> {
-    let found = devices::find(tx.conn(), slug)?;
-    found.map(|d| d.id).ok_or(FirmwareError::UnknownDevice)
 }
