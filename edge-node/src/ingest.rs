@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use edge_acquire::Inbound;
 use edge_milking::{Engine, StallState};
-use farm::{Change, Farm, Resume, StoreError, devices, places, plan, readings, settings};
+use farm::{Change, Farm, Follower, Resume, StoreError, devices, places, plan, readings, settings};
 use farm_model::{Clock, Schedule, SessionKey};
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -207,6 +207,7 @@ impl Ingest {
                     done.acknowledge(&self.outlets);
                 }
                 Some(urgent) = self.urgent.recv(), if room => {
+                    self.note_changes(&mut changes, &mut stale);
                     batch.add_urgent(urgent, &mut self.devices, &self.farm, &feed).await;
                     while batch.len() < MOST && let Ok(urgent) = self.urgent.try_recv() {
                         batch.add_urgent(urgent, &mut self.devices, &self.farm, &feed).await;
@@ -214,6 +215,7 @@ impl Ingest {
                 }
                 inbound = self.drivers.recv(), if room && drivers_live => match inbound {
                     Some(inbound) => {
+                        self.note_changes(&mut changes, &mut stale);
                         batch.add(inbound, &mut self.devices, &self.farm, &feed).await;
                     }
                     None => drivers_live = false,
@@ -239,6 +241,14 @@ impl Ingest {
         }
         self.finish(batch, feed, stale).await;
         Ok(())
+    }
+
+    /// Hears of what was changed before what is resolved next was told: that is resolved by what is so now.
+    fn note_changes(&mut self, changes: &mut Follower, stale: &mut Stale) {
+        stale.note(&changes.ready());
+        if stale.topology {
+            self.devices.forget();
+        }
     }
 
     async fn let_engine_hear(&mut self, batch: &mut Batch, feed: &mut Feed, stale: &mut Stale) {

@@ -1,10 +1,14 @@
 //! Readers, meters, probes and nodes, described in data.
 
+mod inputs;
+
 use std::collections::HashMap;
 
 use farm_model::{Device, DeviceId, DeviceKind, Link, PlaceId, Quality, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+pub(crate) use self::inputs::carriers;
+pub use self::inputs::{Input, inputs};
 use crate::{
     live::LiveValue,
     sql,
@@ -18,6 +22,19 @@ pub enum DeviceError {
     /// Another device has the slug.
     #[error("a device is called {0} already: choose another short name, or edit that one")]
     SlugTaken(Slug),
+    /// An input of a node that is not there, or that is an input itself.
+    #[error("no node is called {0}: add the node first, or write the short name of another device")]
+    NoNode(String),
+    /// Another device is at this input of the node.
+    #[error(
+        "{by} is at input {channel} of this node already: choose another input, or edit that device"
+    )]
+    InputTaken {
+        /// Which input.
+        channel: u8,
+        /// Who is there.
+        by: String,
+    },
     /// No such device.
     #[error("this device is not known: go back to the list and choose another")]
     Unknown,
@@ -47,11 +64,12 @@ pub struct DeviceForm {
 /// Adds a device, enabled.
 ///
 /// # Errors
-/// When another device has the slug.
+/// When another device has the slug, or its link is to an input that is not there or taken.
 pub fn add(tx: &mut Tx<'_>, form: &DeviceForm) -> Result<DeviceId, DeviceError> {
     if find(tx.conn(), form.slug.as_str())?.is_some() {
         return Err(DeviceError::SlugTaken(form.slug.clone()));
     }
+    inputs::check(tx.conn(), None, &form.link)?;
     let id = DeviceId::new();
     tx.conn().execute(
         "INSERT INTO device (id, slug, name, kind, link, place, expect_every_s, enabled, created_at)
@@ -99,14 +117,16 @@ pub fn count(conn: &Connection) -> Result<i64, StoreError> {
         .query_row([], |row| row.get(0))?)
 }
 
-/// Changes a device.
+/// Changes a device; inputs of a node follow it to its new short name.
 ///
 /// # Errors
-/// When there is no such device, or another one has the slug.
+/// When there is no such device, another one has the slug, or its link is to an input that is not there or taken.
 pub fn edit(tx: &mut Tx<'_>, id: DeviceId, form: &DeviceForm) -> Result<(), DeviceError> {
     if find(tx.conn(), form.slug.as_str())?.is_some_and(|d| d.id != id) {
         return Err(DeviceError::SlugTaken(form.slug.clone()));
     }
+    inputs::check(tx.conn(), Some(id), &form.link)?;
+    let before = get(tx.conn(), id)?.ok_or(DeviceError::Unknown)?;
     let n = tx.conn().execute(
         "UPDATE device SET slug = ?2, name = ?3, kind = ?4, link = ?5, place = ?6, expect_every_s = ?7 WHERE id = ?1",
         params![
@@ -122,6 +142,7 @@ pub fn edit(tx: &mut Tx<'_>, id: DeviceId, form: &DeviceForm) -> Result<(), Devi
     if n == 0 {
         return Err(DeviceError::Unknown);
     }
+    inputs::follow(tx, &before.slug, form.slug.as_str())?;
     tx.audit("device.edit", &id.to_string(), None)?;
     tx.tell(Change::Device { device: id });
     Ok(())
@@ -173,15 +194,17 @@ pub fn ensure(tx: &mut Tx<'_>, form: &DeviceForm) -> Result<DeviceId, DeviceErro
 /// Adds the devices whose slugs are new and edits those whose slugs are known; others stay as they are.
 ///
 /// # Errors
-/// When the database fails.
+/// When an input's node is not there or the input is taken, or the database fails.
 pub fn import(tx: &mut Tx<'_>, forms: &[DeviceForm]) -> Result<Vec<DeviceId>, DeviceError> {
-    forms
-        .iter()
-        .map(|form| match find(tx.conn(), form.slug.as_str())? {
-            Some(device) => edit(tx, device.id, form).map(|()| device.id),
-            None => add(tx, form),
-        })
-        .collect()
+    // Nodes before what is on their inputs.
+    let is_input = |form: &&DeviceForm| matches!(form.link, Link::Input { .. });
+    let (inputs, others): (Vec<_>, Vec<_>) = forms.iter().partition(is_input);
+    let all = others.into_iter().chain(inputs);
+    all.map(|form| match find(tx.conn(), form.slug.as_str())? {
+        Some(device) => edit(tx, device.id, form).map(|()| device.id),
+        None => add(tx, form),
+    })
+    .collect()
 }
 
 const COLUMNS: &str = "d.id, d.slug, d.name, d.kind, d.link, d.place, d.expect_every_s, d.enabled";
@@ -229,7 +252,7 @@ pub fn find(conn: &Connection, slug: &str) -> Result<Option<Device>, StoreError>
 pub struct DeviceRow {
     /// The device.
     pub device: Device,
-    /// When anything of it was last heard.
+    /// When anything of it was last heard; of a node that sends no values of its own, when a frame came.
     pub heard_at: Option<UnixMillis>,
     /// Messages refused so far, all reasons together.
     pub rejects: i64,
@@ -259,23 +282,34 @@ pub fn overview(conn: &Connection, newest: &[LiveValue]) -> Result<Vec<DeviceRow
         *at = (*at).max(value.at);
     }
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {COLUMNS}, s.heard_at, (SELECT coalesce(sum(n), 0) FROM reject_count WHERE source = d.slug), s.every_s
-         FROM device d LEFT JOIN device_state s ON s.device = d.id ORDER BY d.slug, d.id"
+        "SELECT {COLUMNS}, s.heard_at, (SELECT coalesce(sum(n), 0) FROM reject_count WHERE source = d.slug), s.every_s,
+            n.heard_at
+         FROM device d LEFT JOIN device_state s ON s.device = d.id LEFT JOIN node n ON n.device = d.id ORDER BY d.slug, d.id"
     ))?;
     let rows = statement.query_map([], |row| {
         let Some(device) = read(row)? else {
             return Ok(None);
         };
         let tagged: Option<i64> = row.get(8)?;
-        let heard_at = tagged.map(UnixMillis);
-        Ok(Some(DeviceRow {
-            heard_at: heard_at.max(values.get(&device.id).copied()),
+        let said = tagged.map(UnixMillis).max(values.get(&device.id).copied());
+        let framed: Option<i64> = row.get(11)?;
+        let row = DeviceRow {
+            heard_at: said,
             rejects: row.get(9)?,
             learnt_every_s: row.get(10)?,
             device,
-        }))
+        };
+        Ok(Some((row, framed.map(UnixMillis))))
     })?;
-    Ok(sql::known(rows)?)
+    let rows: Vec<_> = sql::known(rows)?;
+    let carriers = carriers(rows.iter().map(|(row, _)| &row.device));
+    let heard = |(mut row, framed): (DeviceRow, Option<UnixMillis>)| {
+        if row.heard_at.is_none() || carriers.contains(&row.device.slug) {
+            row.heard_at = row.heard_at.max(framed);
+        }
+        row
+    };
+    Ok(rows.into_iter().map(heard).collect())
 }
 
 /// A row whose kind or link this program does not know is of a newer site; it is left out.

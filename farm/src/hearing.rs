@@ -55,6 +55,8 @@ pub(crate) struct Expected {
     pub(crate) every_s: u32,
     /// Seconds within which each of these quantities is.
     pub(crate) each: Vec<(Quantity, u32)>,
+    /// What is measured at it is that of other devices: it owes no value itself.
+    pub(crate) is_carrier: bool,
 }
 
 /// A silence that is news.
@@ -236,8 +238,8 @@ impl Ear {
     }
 
     /// When it last said what is enough of it.
-    fn word(&self) -> Option<u64> {
-        if self.owes_values() {
+    fn word(&self, expected: &Expected) -> Option<u64> {
+        if !expected.is_carrier && self.owes_values() {
             self.all.good
         } else {
             self.all.good.max(self.frames.latest.good)
@@ -263,7 +265,7 @@ impl Ear {
         if std::mem::take(&mut self.is_alarmed) {
             self.patience = (self.patience * 2).min(MOST_INTERVALS);
         }
-        if self.word().is_some_and(|word| word >= since) {
+        if self.word(expected).is_some_and(|word| word >= since) {
             Verdict::Heard
         } else {
             Verdict::Wait
@@ -283,7 +285,7 @@ impl Ear {
             is_noisy: heard.noise > heard.good,
             is_there: false,
         };
-        if is_over(self.word(), expected.every_s) {
+        if is_over(self.word(expected), expected.every_s) {
             let is_there = !is_over(self.frames.latest.good, expected.every_s);
             return Some(Silence {
                 is_there,

@@ -318,7 +318,11 @@ fn has_driver(device: &Device) -> bool {
         | Link::ModbusTcp { .. }
         | Link::OneWire { .. }
         | Link::Node { .. } => true,
-        Link::Mqtt { .. } | Link::ChirpStack { .. } | Link::Zigbee { .. } | Link::Http => false,
+        Link::Mqtt { .. }
+        | Link::ChirpStack { .. }
+        | Link::Zigbee { .. }
+        | Link::Input { .. }
+        | Link::Http => false,
     }
 }
 

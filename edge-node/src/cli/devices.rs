@@ -370,6 +370,7 @@ fn describe(device: &Device) -> String {
         Link::ChirpStack { dev_eui, .. } => format!("LoRaWAN {dev_eui}"),
         Link::Zigbee { name } => format!("Zigbee {name}"),
         Link::Node { port, .. } => format!("node {port}"),
+        Link::Input { node, channel } => format!("input {channel} of {node}"),
         Link::Http => "HTTP".to_owned(),
     }
 }

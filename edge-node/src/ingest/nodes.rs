@@ -15,7 +15,7 @@ use edge_decode::node;
 use farm::{
     Farm, StoreError,
     credentials::FrameKey,
-    devices::Enabled,
+    devices::{Enabled, Input},
     nodes::{self, KeyHolder},
 };
 use farm_model::{Clock, DeviceId, Observation, Stamp};
@@ -105,9 +105,18 @@ pub(crate) struct Nodes {
     /// As it will be if what is being resolved is taken.
     pending: HashMap<DeviceId, NodeState>,
     routes: HashMap<DeviceId, Route>,
+    /// Inputs that are devices of their own, as far as they were read.
+    inputs: Option<Inputs>,
 }
 
+type Inputs = HashMap<(DeviceId, u8), Input>;
+
 impl Nodes {
+    /// Forgets which inputs are devices of their own: devices have changed.
+    pub(super) fn forget_inputs(&mut self) {
+        self.inputs = None;
+    }
+
     /// Forgets what was begun and not taken.
     pub(super) fn begin(&mut self) {
         self.pending.clear();
@@ -165,8 +174,13 @@ impl Nodes {
             return Ok(());
         }
         let mut state = self.state(device, &key, farm).await?;
+        let inputs = match &mut self.inputs {
+            Some(inputs) => inputs,
+            unread => unread.insert(farm.read(farm::devices::inputs).await?),
+        };
         let mut visit = Visit {
             device,
+            inputs,
             state: &mut state,
             frame: &frame,
             rate: farm.clock().rate(),
@@ -265,6 +279,7 @@ impl Nodes {
 /// One frame of one node.
 struct Visit<'a> {
     device: DeviceId,
+    inputs: &'a Inputs,
     state: &'a mut NodeState,
     frame: &'a FrameIn,
     rate: f64,
@@ -340,9 +355,13 @@ impl Visit<'_> {
         metrics::counter!("node_batches_total", "fate" => "new").increment(1);
         let print = self.state.print;
         for (i, reading) in readings.iter().enumerate() {
+            let Some(device) = self.measurer(reading.channel) else {
+                metrics::counter!("node_readings_switched_off_total").increment(1);
+                continue;
+            };
             match node::body(&reading) {
                 Ok(body) => self.into.observations.push(Observation {
-                    device: self.device,
+                    device,
                     at: self.state.clock.place(
                         &batch,
                         reading.after_ms,
@@ -356,6 +375,14 @@ impl Visit<'_> {
                 }),
                 Err(reject) => self.set_aside(reject.key(), format!("{reading:?}").into_bytes()),
             }
+        }
+    }
+
+    /// Whose an input's readings are; nobody's while its device is switched off.
+    fn measurer(&self, channel: u8) -> Option<DeviceId> {
+        match self.inputs.get(&(self.device, channel)) {
+            None => Some(self.device),
+            Some(input) => (input.enabled == Enabled::Yes).then_some(input.device),
         }
     }
 

@@ -129,6 +129,7 @@ impl Devices {
         self.voices.clear();
         self.collars.clear();
         self.zigbee.clear();
+        self.nodes.forget_inputs();
     }
 
     /// Whether a message has made a device since this was asked last.

@@ -11,6 +11,7 @@ mod coap;
 mod credentials;
 mod doctor;
 mod faults;
+mod inputs;
 mod machine;
 mod milking;
 mod node;

@@ -43,6 +43,7 @@ pub(crate) mod t {
         transport_chirpstack = "LoRaWAN (ChirpStack)" / "লোরাওয়ান (ChirpStack)";
         transport_zigbee = "Zigbee" / "জিগবি";
         transport_node = "Node on a serial port" / "সিরিয়াল পোর্টে নোড";
+        transport_input = "Input of a node" / "নোডের একটি ইনপুট";
         transport_http = "Program over HTTP" / "এইচটিটিপি প্রোগ্রাম";
     }
 }
@@ -79,6 +80,7 @@ pub(crate) fn transport(lang: Lang, link: &Link) -> &'static str {
         Link::ChirpStack { .. } => t::transport_chirpstack(lang),
         Link::Zigbee { .. } => t::transport_zigbee(lang),
         Link::Node { .. } => t::transport_node(lang),
+        Link::Input { .. } => t::transport_input(lang),
         Link::Http => t::transport_http(lang),
     }
 }
@@ -95,6 +97,7 @@ fn endpoint(link: &Link) -> String {
         Link::Mqtt { client } => client.clone().unwrap_or_default(),
         Link::ChirpStack { dev_eui, .. } => dev_eui.clone(),
         Link::Zigbee { name } => name.clone(),
+        Link::Input { node, channel } => format!("{node} · {channel}"),
         Link::Http => String::new(),
     }
 }
@@ -120,7 +123,9 @@ impl From<DeviceError> for Error {
         match error {
             DeviceError::Store(error) => error.into(),
             DeviceError::Unknown => Reason::NotFound.into(),
-            DeviceError::SlugTaken(_) => Self::from(Reason::Conflict).detail(error.to_string()),
+            DeviceError::SlugTaken(_) | DeviceError::NoNode(_) | DeviceError::InputTaken { .. } => {
+                Self::from(Reason::Conflict).detail(error.to_string())
+            }
         }
     }
 }

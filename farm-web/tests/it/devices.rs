@@ -567,3 +567,58 @@ async fn a_node_is_told_settings_and_commands_from_its_page() {
         "{said}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_of_a_node_is_a_device_with_its_own_place() {
+    let (site, seeded) = Site::full().await;
+    let manager = As::Session(&seeded.manager);
+    let blank = site.get("/devices/new?transport=input", manager).await.text;
+    assert!(blank.contains("No device has a frame key yet"), "{blank}");
+    let node = site.farm.write(Actor::System, |tx| {
+        let node = devices::find(tx.conn(), "node-tank-1")?.expect("it is seeded");
+        farm::credentials::issue_frame_key(tx, node.id)?;
+        Ok::<_, farm::credentials::CredentialError>(node.id)
+    });
+    let node = node.await.unwrap();
+    let own = format!("/devices/{node}");
+    let page = site.get(&own, manager).await.text;
+    let new = "/devices/new?transport=input&amp;node=node-tank-1";
+    assert!(page.contains(new), "{page}");
+    let form = site.get(&new.replace("&amp;", "&"), manager).await.text;
+    assert!(
+        form.contains("<option value=\"node-tank-1\" selected>"),
+        "{form}"
+    );
+
+    let input = |name: &str, node: &str, channel: &str| {
+        format!(
+            "transport=input&name={name}&kind=sensor&place=&slug=&node={node}&channel={channel}&every="
+        )
+    };
+    let added = site
+        .post("/devices", manager, &input("Water", "node-tank-1", "2"))
+        .await;
+    assert_eq!(added.status, StatusCode::SEE_OTHER, "{}", added.text);
+    for (form, said) in [
+        (
+            input("Other", "node-tank-1", "2"),
+            "Water is at this input already.",
+        ),
+        (input("Other", "nobody", "2"), "Say which node it is."),
+        (input("Other", "water", "2"), "Say which node it is."),
+        (input("Other", "", "2"), "Say which node it is."),
+        (input("Other", "node-tank-1", "255"), "Between 0 and 254"),
+    ] {
+        let answer = site.post("/devices", manager, &form).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{form}");
+        assert!(answer.text.contains(said), "{form}: {}", answer.text);
+    }
+    let page = site.get(&own, manager).await.text;
+    assert!(page.contains(">Water</a>"), "{page}");
+    let path = added.location.split('?').next().unwrap();
+    let page = site.get(path, manager).await.text;
+    assert!(
+        page.contains("Input of a node") && page.contains("<code>node-tank-1 · 2</code>"),
+        "{page}"
+    );
+}

@@ -158,6 +158,13 @@ pub enum Link {
         #[serde(default = "SerialLine::of_nodes")]
         line: SerialLine,
     },
+    /// An input of a node: what that measures is this device's.
+    Input {
+        /// Short name of the node.
+        node: String,
+        /// Which of its inputs, as its frames number them.
+        channel: u8,
+    },
     /// A client of the HTTP API.
     Http,
 }

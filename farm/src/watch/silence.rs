@@ -28,7 +28,9 @@ const GIVEN_UP_MS: i64 = 86_400_000;
 /// When the database fails.
 pub fn silence(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let open: HashSet<Subject> = alerts::open_subjects(tx.conn(), AlertKind::Silent)?;
-    for device in devices::list(tx.conn())? {
+    let all = devices::list(tx.conn())?;
+    let carriers = devices::carriers(all.iter());
+    for device in all {
         let subject = Subject::Device(device.id);
         let is_open = open.contains(&subject);
         let Some(every_s) = expected_s(tx, &device)? else {
@@ -41,6 +43,7 @@ pub fn silence(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         let expected = Expected {
             every_s,
             each: own_rhythms(&device, every_s),
+            is_carrier: carriers.contains(&device.slug),
         };
         let now = tx.now().mono;
         let verdict = tx.live.hearing().judge(device.id, &expected, now);
@@ -85,6 +88,7 @@ fn sends_by_itself(device: &Device) -> bool {
             | Link::ChirpStack { .. }
             | Link::Zigbee { .. }
             | Link::Node { .. }
+            | Link::Input { .. }
             | Link::Http
     ) && !matches!(device.kind, DeviceKind::RfidReader | DeviceKind::MilkMeter)
 }

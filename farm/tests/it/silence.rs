@@ -327,3 +327,42 @@ fn a_dead_sensor_does_not_hide_behind_its_node_s_greetings() {
     assert_eq!(raised(&f), 1);
     assert!(measure(&f, probe, TEMPERATURE, 4_000).is_empty());
 }
+
+#[test]
+fn a_node_owes_no_value_once_its_inputs_are_devices_of_their_own() {
+    let f = Fixture::new();
+    let bare = node(&f, "barn-node");
+    let temperature = Body::measured(TEMPERATURE, Milli(4_000));
+    for _ in 0..10 {
+        send(&f, bare, temperature.clone());
+        assert!(attend(&f, bare).is_empty());
+        f.clock.pass(5 * MINUTE);
+    }
+    let probe = f
+        .write(|tx| {
+            let form = DeviceForm {
+                slug: Slug::new("probe").unwrap(),
+                name: name("probe"),
+                kind: DeviceKind::TemperatureProbe,
+                link: Link::Input {
+                    node: "barn-node".to_owned(),
+                    channel: 1,
+                },
+                place: None,
+                expect_every_s: Some(300),
+            };
+            devices::add(tx, &form)
+        })
+        .unwrap();
+    for _ in 0..6 {
+        send(&f, probe, temperature.clone());
+        assert!(attend(&f, bare).is_empty());
+        f.clock.pass(5 * MINUTE);
+    }
+    send(&f, probe, temperature);
+    f.clock.pass(16 * MINUTE);
+    assert_eq!(look(&f), [AlertKind::Silent; 2], "both have gone");
+    assert_eq!(attend(&f, bare), [AlertKind::Silent], "the node is back");
+    let heard = f.read(|conn| devices::overview(conn, &[]));
+    assert!(heard.iter().any(|row| row.device.id == bare));
+}

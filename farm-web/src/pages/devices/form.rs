@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use farm::{
-    StoreError,
+    StoreError, credentials,
     devices::{self, DeviceError, DeviceForm},
     places,
     text::{Name, Slug},
@@ -63,12 +63,17 @@ pub(super) fn routes(routes: Routes) -> Routes {
 #[derive(Deserialize)]
 pub(super) struct Wanted {
     transport: Option<String>,
+    /// The node whose input it will be.
+    node: Option<String>,
 }
 
 async fn new(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error> {
     match wanted.transport.as_deref().and_then(link::blank) {
         Some(link) => {
-            let typed = filled(ctx.lang, None, &link);
+            let mut typed = filled(ctx.lang, None, &link);
+            if let Some(node) = wanted.node {
+                typed.set("node", node);
+            }
             draw(&ctx, None, &link, &typed).await
         }
         None => Ok(choose(&ctx)),
@@ -136,9 +141,11 @@ fn usual_kind(link: &Link) -> DeviceKind {
         Link::ModbusRtu { .. } | Link::ModbusTcp { .. } => DeviceKind::MilkMeter,
         Link::OneWire { .. } => DeviceKind::TemperatureProbe,
         Link::ChirpStack { .. } => DeviceKind::Collar,
-        Link::Mqtt { .. } | Link::Zigbee { .. } | Link::Node { .. } | Link::Http => {
-            DeviceKind::Sensor
-        }
+        Link::Mqtt { .. }
+        | Link::Zigbee { .. }
+        | Link::Node { .. }
+        | Link::Input { .. }
+        | Link::Http => DeviceKind::Sensor,
     }
 }
 
@@ -149,13 +156,20 @@ async fn draw(
     typed: &Typed,
 ) -> Result<Response, Error> {
     let lang = ctx.lang;
-    let (mut others, places) = ctx
+    let (mut others, places, held) = ctx
         .web
         .farm
-        .read(|conn| Ok::<_, StoreError>((devices::list(conn)?, places::list(conn)?)))
+        .read(|conn| {
+            let held = credentials::all(conn)?;
+            Ok::<_, StoreError>((devices::list(conn)?, places::list(conn)?, held))
+        })
         .await?;
+    let is_node = |device: &Device| {
+        let held = held.get(&device.id);
+        held.is_some_and(|held| held.frame_key_since.is_some())
+    };
     others.retain(|other| device.is_none_or(|d| d.id != other.id));
-    let machine = Machine::ask(&*ctx.web.hardware, link, &others).await;
+    let machine = Machine::ask(&*ctx.web.hardware, link, &others, is_node).await;
     let (title, action, back) = match device {
         Some(d) => {
             let action = to!("/devices/{}", d.id);
@@ -335,11 +349,10 @@ async fn add(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
     });
     match write.await {
         Ok(id) => Ok(Done::Saved.then(to!("/devices/{id}"))),
-        Err(DeviceError::SlugTaken(_)) => {
-            typed.wrong("slug", t::short_taken(ctx.lang));
+        Err(error) => {
+            mark(ctx.lang, &mut typed, error)?;
             draw(&ctx, None, &like, &typed).await
         }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -358,10 +371,22 @@ async fn edit(ctx: Ctx, Path(id): Path<DeviceId>, mut typed: Typed) -> Result<Re
     });
     match write.await {
         Ok(()) => Ok(Done::Saved.then(to!("/devices/{id}"))),
-        Err(DeviceError::SlugTaken(_)) => {
-            typed.wrong("slug", t::short_taken(ctx.lang));
+        Err(error) => {
+            mark(ctx.lang, &mut typed, error)?;
             draw(&ctx, Some(&device), &device.link, &typed).await
         }
-        Err(error) => Err(error.into()),
     }
+}
+
+/// Marks the field that is at fault.
+fn mark(lang: Lang, typed: &mut Typed, error: DeviceError) -> Result<(), Error> {
+    match error {
+        DeviceError::SlugTaken(_) => typed.wrong("slug", t::short_taken(lang)),
+        DeviceError::NoNode(_) => typed.wrong("node", link::t::which_node(lang)),
+        DeviceError::InputTaken { by, .. } => {
+            typed.wrong("channel", link::t::input_taken(lang, &by));
+        }
+        error => return Err(error.into()),
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use farm::{
 use farm_model::{Device, DeviceId};
 use firmware_protocol::Setting;
 use maud::{Markup, html};
+use rusqlite::Connection;
 use ui::{
     Lang,
     components::{
@@ -36,6 +37,9 @@ use crate::{
 pub(crate) mod t {
     ui::texts! {
         title = "Node" / "নোড";
+        inputs = "Inputs" / "ইনপুট";
+        no_inputs = "What it measures stands under its own name. If it has several sensors, give each its own device and place." / "যা মাপে তা নোডের নামেই থাকে। কয়েকটি সেন্সর থাকলে প্রতিটিকে আলাদা যন্ত্র ও জায়গা দিন।";
+        add_input = "Add an input" / "ইনপুট যোগ করুন";
         firmware = "Firmware" / "ফার্মওয়্যার";
         hardware = "Hardware" / "হার্ডওয়্যার";
         waiting = "Waits in its memory" / "মেমরিতে জমা";
@@ -87,6 +91,21 @@ pub(super) struct Known {
     node: Option<Node>,
     wanted: Option<Wanted>,
     commands: Vec<Command>,
+    inputs: Vec<(u8, Device)>,
+}
+
+/// What is at a node's inputs, by their numbers.
+fn inputs(conn: &Connection, node: DeviceId) -> Result<Vec<(u8, Device)>, StoreError> {
+    let mut inputs = Vec::new();
+    for ((of, channel), input) in devices::inputs(conn)? {
+        if of == node
+            && let Some(device) = devices::get(conn, input.device)?
+        {
+            inputs.push((channel, device));
+        }
+    }
+    inputs.sort_by_key(|(channel, _)| *channel);
+    Ok(inputs)
 }
 
 impl Known {
@@ -100,6 +119,7 @@ impl Known {
                 node: nodes::get(conn, id)?,
                 wanted: nodes::settings(conn, id)?,
                 commands: nodes::commands(conn, id)?,
+                inputs: inputs(conn, id)?,
             }))
         });
         Ok(read.await?)
@@ -113,6 +133,8 @@ impl Known {
             section.section #node {
                 h2 { (t::title(lang)) }
                 @if let Some(node) = &self.node { (facts(&about(lang, node))) }
+                h3 { (t::inputs(lang)) }
+                (self.inputs(lang, device))
                 h3 { (t::settings(lang)) }
                 (self.settings(ctx))
                 div.actions {
@@ -126,6 +148,22 @@ impl Known {
                     ul.readings { @for c in self.commands.iter().take(COMMANDS) { (told(ctx, c)) } }
                 }
             }
+        }
+    }
+
+    fn inputs(&self, lang: Lang, device: &Device) -> Markup {
+        let add = Button::secondary(t::add_input(lang)).icon(Icon::Plus);
+        let add = add.href(to!("/devices/new?transport=input&node={}", device.slug));
+        html! {
+            @if self.inputs.is_empty() { p.hint { (t::no_inputs(lang)) } }
+            @else {
+                @let inputs: Vec<_> = self.inputs.iter()
+                    .map(|(channel, input)| (fmt::digits(lang, &channel.to_string()), input)).collect();
+                (facts(&inputs.iter().map(|(channel, input)| {
+                    (channel.as_str(), html! { a href=(to!("/devices/{}", input.id)) { (input.name) } })
+                }).collect::<Vec<_>>()))
+            }
+            div.actions { (add) }
         }
     }
 

@@ -76,6 +76,15 @@ pub(crate) mod t {
         zigbee_name = "Friendly name or address" / "নাম বা ঠিকানা";
         zigbee_name_hint = "As Zigbee2MQTT shows it" / "জিগবি ব্রিজে যেমন দেখা যায়";
         bad_zigbee_name(example) = "Write the name that Zigbee2MQTT shows, or the address, such as {example}." / "জিগবি ব্রিজে দেখানো নাম বা ঠিকানা লিখুন, যেমন {example}।";
+        input_hint = "One of several sensors on a microcontroller, each in its own place" / "এক মাইক্রোকন্ট্রোলারে কয়েকটি সেন্সর, প্রতিটি নিজের জায়গায়";
+        input_node = "Node" / "নোড";
+        input_node_hint = "A device with a frame key" / "ফ্রেমের চাবি আছে এমন যন্ত্র";
+        no_node_hint = "No device has a frame key yet: add the node as an MQTT device and make its frame key first." / "এখনো কোনো যন্ত্রের ফ্রেমের চাবি নেই: আগে নোডটি এমকিউটিটি যন্ত্র হিসেবে যোগ করে চাবি বানান।";
+        which_node = "Say which node it is." / "কোন নোড তা জানান।";
+        channel = "Input" / "ইনপুট";
+        channel_hint = "As the node numbers its inputs; the first is often 0" / "নোড যেভাবে ইনপুট গোনে; প্রথমটি সাধারণত ০";
+        bad_channel = "Between 0 and 254, as the node numbers it." / "০ থেকে ২৫৪-এর মধ্যে, নোডের গোনা অনুযায়ী।";
+        input_taken(name) = "{name} is at this input already." / "এই ইনপুটে আগেই আছে: {name}।";
         bad_dev_eui = "Write all 16 digits; letters go from a to f." / "১৬টি অঙ্কই লিখুন; অক্ষর হলে a থেকে f।";
     }
 }
@@ -86,7 +95,7 @@ const ZIGBEE: &str = "0x00158d00036c1821";
 const ROM: &str = "28-0316a2795caf";
 
 /// Every transport, the most usual first.
-pub(super) const TRANSPORTS: [&str; 9] = [
+pub(super) const TRANSPORTS: [&str; 10] = [
     "serial",
     "modbus_rtu",
     "modbus_tcp",
@@ -95,6 +104,7 @@ pub(super) const TRANSPORTS: [&str; 9] = [
     "chirp_stack",
     "zigbee",
     "node",
+    "input",
     "http",
 ];
 
@@ -135,6 +145,10 @@ pub(super) fn blank(transport: &str) -> Option<Link> {
             port: String::new(),
             line: SerialLine::of_nodes(),
         },
+        "input" => Link::Input {
+            node: String::new(),
+            channel: 0,
+        },
         "http" => Link::Http,
         _ => return None,
     })
@@ -151,6 +165,7 @@ pub(super) fn key(link: &Link) -> &'static str {
         Link::ChirpStack { .. } => "chirp_stack",
         Link::Zigbee { .. } => "zigbee",
         Link::Node { .. } => "node",
+        Link::Input { .. } => "input",
         Link::Http => "http",
     }
 }
@@ -166,6 +181,7 @@ pub(super) fn about(lang: Lang, link: &Link) -> (Icon, &'static str) {
         Link::ChirpStack { .. } => (Icon::Sensor, t::chirp_stack_hint(lang)),
         Link::Zigbee { .. } => (Icon::Sensor, t::zigbee_hint(lang)),
         Link::Node { .. } => (Icon::Sensor, t::node_hint(lang)),
+        Link::Input { .. } => (Icon::Sensor, t::input_hint(lang)),
         Link::Http => (Icon::Device, t::http_hint(lang)),
     }
 }
@@ -177,11 +193,18 @@ pub(super) struct Machine {
     /// Who has which probe already.
     owners: HashMap<String, String>,
     presets: Vec<Preset>,
+    /// Short names and names of the devices that may have inputs.
+    nodes: Vec<(String, String)>,
 }
 
 impl Machine {
-    /// `devices` are all that there are but the one that the form is about.
-    pub(super) async fn ask(hardware: &dyn Hardware, link: &Link, devices: &[Device]) -> Self {
+    /// `devices` are all that there are but the one that the form is about; `is_node` says which send frames.
+    pub(super) async fn ask(
+        hardware: &dyn Hardware,
+        link: &Link,
+        devices: &[Device],
+        is_node: impl Fn(&Device) -> bool,
+    ) -> Self {
         let ports = match link {
             Link::Serial { .. } | Link::ModbusRtu { .. } | Link::Node { .. } => {
                 hardware.serial_ports().await
@@ -201,6 +224,11 @@ impl Machine {
             probes,
             owners: owners.collect(),
             presets: hardware.presets(),
+            nodes: devices
+                .iter()
+                .filter(|d| is_node(d))
+                .map(|d| (d.slug.clone(), d.name.clone()))
+                .collect(),
         }
     }
 }
@@ -249,6 +277,10 @@ pub(super) fn fill(lang: Lang, typed: &mut Typed, link: &Link) {
         Link::Node { port, line } => {
             typed.set("port", port);
             fill_line(typed, *line);
+        }
+        Link::Input { node, channel } => {
+            typed.set("node", node);
+            typed.set("channel", number((*channel).into()));
         }
         Link::Http => {}
     }
@@ -318,6 +350,10 @@ pub(super) fn fields(lang: Lang, typed: &Typed, link: &Link, machine: &Machine) 
                 (port_field(lang, typed, machine))
                 (line_fields(lang, typed, *line))
             },
+            Link::Input { .. } => {
+                (node_field(lang, typed, machine))
+                (of("channel", Field::integer("channel", t::channel(lang)).hint(t::channel_hint(lang)).required()))
+            },
             Link::Http => {},
         }
     }
@@ -335,6 +371,25 @@ fn port_field(lang: Lang, typed: &Typed, machine: &Machine) -> Markup {
         .suggest(machine.ports.clone())
         .required();
     html! { (typed.field("port", field)) }
+}
+
+fn node_field(lang: Lang, typed: &Typed, machine: &Machine) -> Markup {
+    let mut choices: Vec<Choice> = machine
+        .nodes
+        .iter()
+        .map(|(slug, name)| Choice::new(slug, name))
+        .collect();
+    let chosen = typed.text("node");
+    if !chosen.is_empty() && machine.nodes.iter().all(|(slug, _)| slug != chosen) {
+        choices.push(Choice::new(chosen, chosen));
+    }
+    let hint = if choices.is_empty() {
+        t::no_node_hint(lang)
+    } else {
+        t::input_node_hint(lang)
+    };
+    let select = Select::new("node", t::input_node(lang), choices).hint(hint);
+    html! { (typed.select("node", select)) }
 }
 
 fn probe_field(lang: Lang, typed: &Typed, machine: &Machine) -> Markup {
@@ -480,6 +535,15 @@ pub(super) fn read(lang: Lang, typed: &mut Typed, like: &Link, presets: &[Preset
             Link::Node {
                 port: port?,
                 line: line?,
+            }
+        }
+        Link::Input { .. } => {
+            if typed.text("node").is_empty() {
+                typed.wrong("node", t::which_node(lang));
+            }
+            Link::Input {
+                channel: within(lang, typed, "channel", 0..=254, t::bad_channel(lang))?,
+                node: Some(typed.text("node").to_owned()).filter(|n| !n.is_empty())?,
             }
         }
         Link::Http => Link::Http,
