@@ -6,7 +6,7 @@
 //! Invariant: [`gather`] writes down what is about to be offered; its transaction must be on disk before a byte leaves. [`take`]
 //! judges each part by itself: one that is refused holds up nothing but its own stream.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
@@ -263,54 +263,4 @@ pub fn take(
         outcomes.push(outcome);
     }
     Ok(outcomes)
-}
-
-/// How much to send at once, and how long to wait after a failure: learnt from how the line behaves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pace {
-    room: usize,
-    failures: u32,
-}
-
-impl Pace {
-    /// Never less at once.
-    pub const LEAST: usize = 1024;
-    /// Never more at once.
-    pub const MOST: usize = 1024 * 1024;
-    const QUICK: Duration = Duration::from_secs(10);
-    const FIRST_WAIT: Duration = Duration::from_secs(2);
-    const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-
-    /// Bytes to gather for the next exchange.
-    pub fn room(&self) -> usize {
-        self.room
-    }
-
-    /// An exchange came through: the next may carry twice as much if it was quick.
-    pub fn came_through(&mut self, took: Duration) {
-        self.failures = 0;
-        if took < Self::QUICK {
-            self.room = (self.room * 2).min(Self::MOST);
-        }
-    }
-
-    /// An exchange failed: the next carries half. Says how long to wait before it: anything up to a bound that doubles each time, so
-    /// that farms which lost the hub together do not come back together. `chance` is random, all of its range.
-    pub fn failed(&mut self, chance: u32) -> Duration {
-        self.room = (self.room / 2).max(Self::LEAST);
-        let bound = Self::FIRST_WAIT
-            .saturating_mul(2_u32.saturating_pow(self.failures))
-            .min(Self::LONGEST_WAIT);
-        self.failures = self.failures.saturating_add(1);
-        bound.mul_f64(f64::from(chance) / f64::from(u32::MAX))
-    }
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            room: 16 * 1024,
-            failures: 0,
-        }
-    }
 }

@@ -11,10 +11,11 @@
 //! packed here, from typed values. A site speaks for itself alone, and a hub for everyone but us. All functions run inside the
 //! caller's transaction, and an `Err` means that it must be rolled back.
 //!
-//! [`exchange`] gathers what a peer lacks and takes what came; [`wire`] packs it into bytes.
+//! From the bottom up: [`exchange`] gathers what a peer lacks and takes what came, in one [`store`] turn; [`wire`] packs it into bytes,
+//! [`keys`] seal them; [`peer`] has the two sides as state machines without I/O. The borders are [`Store`], which the keeper of a farm's file
+//! implements, and [`Farms`], which the hub does.
 //!
-//! Not built yet: the edge's loop and the hub's long poll around [`exchange`], the HTTP client and endpoint, enrolment, a version too
-//! large for one message, and a new identity for a restored file.
+//! Not built yet: a change too large for one message, and a new identity for a restored file.
 
 pub mod claim;
 pub mod exchange;
@@ -23,6 +24,7 @@ pub mod farms;
 pub mod held;
 pub mod keys;
 pub mod marks;
+pub mod peer;
 pub mod records;
 pub mod schema;
 pub mod site;
@@ -88,6 +90,9 @@ pub enum Refused {
     /// The sender's history is not the one we know: its file was restored or cloned.
     #[error("the site's history differs from what it sent before: its file was restored or copied")]
     Fork,
+    /// One change is larger than a message can be.
+    #[error("a change is too large to be sent")]
+    TooLarge,
 }
 
 /// What became of a part that was in order.

@@ -18,9 +18,11 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Runs [`exchange::turn`](crate::exchange::turn) in one write transaction; rolled back on an error, on disk otherwise.
     fn turn(&self, turn: Turn) -> impl Future<Output = Result<Turned, Fault>> + Send;
 
-    /// Resolves when something that is replicated was committed after `seen`, with a greater number; at once when it was already.
-    /// Count from 0. One call may stand for many commits.
-    fn news(&self, seen: u64) -> impl Future<Output = u64> + Send;
+    /// A number that grows with each commit of something that is replicated, whoever wrote it.
+    fn committed(&self) -> u64;
+
+    /// Resolves when [`committed`](Self::committed) is greater than `seen`; at once when it is already.
+    fn news(&self, seen: u64) -> impl Future<Output = ()> + Send;
 }
 
 /// What to do with the file in one transaction.

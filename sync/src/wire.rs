@@ -47,6 +47,22 @@ pub enum Part {
 }
 
 impl Part {
+    /// Where it begins.
+    pub fn from(&self) -> Mark {
+        match self {
+            Self::Records(span) => span.from,
+            Self::Facts(run) => run.from,
+        }
+    }
+
+    /// Bytes that it weighs, roughly, before it is packed.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Records(span) => span.weight(),
+            Self::Facts(run) => run.weight(),
+        }
+    }
+
     /// Of which stream it is a piece.
     pub fn stream(&self) -> Stream {
         match self {
@@ -132,16 +148,43 @@ pub fn encode(head: &impl Serialize, parts: &[Part]) -> Result<Vec<u8>, WireErro
     Ok(message)
 }
 
+/// Packs a message with as many of the parts, from the first, as one message can carry, and says how many.
+///
+/// # Errors
+/// When not even the head fits.
+pub fn encode_some(head: &impl Serialize, parts: &[Part]) -> Result<(Vec<u8>, usize), WireError> {
+    let mut some = parts.len();
+    loop {
+        match encode(head, &parts[..some]) {
+            Err(WireError::TooLarge) if some > 0 => some /= 2,
+            Err(error) => return Err(error),
+            Ok(message) => return Ok((message, some)),
+        }
+    }
+}
+
+/// The protocol of a request whose layout may not be ours: it stands first in every one.
+pub(crate) fn protocol_of(message: &[u8]) -> Option<u16> {
+    let open = unzip(message).ok()?;
+    postcard::take_from_bytes(&open)
+        .ok()
+        .map(|(protocol, _)| protocol)
+}
+
+fn unzip(message: &[u8]) -> Result<Vec<u8>, WireError> {
+    if message.len() > MESSAGE_BYTES {
+        return Err(WireError::TooLarge);
+    }
+    let body = message.strip_prefix(&LETTERS).ok_or(WireError::Foreign)?;
+    zstd::bulk::decompress(body, OPEN_BYTES).map_err(|_| WireError::Torn)
+}
+
 /// Reads a message, from anyone.
 ///
 /// # Errors
 /// When the bytes are not a whole message of bounded size.
 pub fn decode<H: DeserializeOwned>(message: &[u8]) -> Result<(H, Vec<Part>), WireError> {
-    if message.len() > MESSAGE_BYTES {
-        return Err(WireError::TooLarge);
-    }
-    let body = message.strip_prefix(&LETTERS).ok_or(WireError::Foreign)?;
-    let open = zstd::bulk::decompress(body, OPEN_BYTES).map_err(|_| WireError::Torn)?;
+    let open = unzip(message)?;
     let ((head, packed), rest) = postcard::take_from_bytes::<(H, Vec<PackedPart>)>(&open)
         .map_err(|_| WireError::Malformed)?;
     if !rest.is_empty() {

@@ -1,10 +1,8 @@
-//! Both sides of an exchange: order, room, refusals, copies, and the pace of the line.
-
-use std::time::Duration;
+//! Both sides of an exchange: order, room, refusals, copies.
 
 use sync::{
     Error, Outcome, Refused, Sender, Site, Tally,
-    exchange::{self, Pace, Speak},
+    exchange::{self, Speak},
     marks::RECORDS,
     site,
     store::{Delivery, Turn, Want},
@@ -93,29 +91,6 @@ fn a_copied_file_gathers_nothing() {
     copy.animal(2, "b");
     let refused = gather(&copy, &hub, ALL);
     assert!(matches!(refused, Err(Error::Copied)), "{refused:?}");
-}
-
-#[test]
-fn the_pace_follows_the_line() {
-    let mut pace = Pace::default();
-    let start = pace.room();
-    pace.came_through(Duration::from_secs(30));
-    assert_eq!(pace.room(), start, "slow, but it came");
-    for _ in 0..30 {
-        pace.came_through(Duration::from_secs(1));
-    }
-    assert_eq!(pace.room(), Pace::MOST);
-    let waits: Vec<_> = (0..40).map(|_| pace.failed(u32::MAX).as_secs()).collect();
-    assert_eq!(waits[..4], [2, 4, 8, 16]);
-    assert_eq!(waits[39], 15 * 60);
-    assert_eq!(pace.room(), Pace::LEAST);
-    assert_eq!(
-        pace.failed(0),
-        Duration::ZERO,
-        "chance spreads them down to nothing"
-    );
-    pace.came_through(Duration::from_secs(1));
-    assert_eq!(pace.failed(u32::MAX).as_secs(), 2, "a success forgets");
 }
 
 #[test]

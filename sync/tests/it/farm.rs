@@ -1,5 +1,6 @@
 //! A small farm: two record tables, one log, and a schema that grows.
 
+use crate::dice::Dice;
 use rusqlite::{Connection, params};
 use sync::{Replicated, Sender, Site, Value, facts, marks, marks::RECORDS, records, site};
 
@@ -82,7 +83,7 @@ impl Farm {
         self.attempt(|conn| facts::apply(conn, &self.schema, sender, run))
     }
 
-    fn attempt<T>(
+    pub(crate) fn attempt<T>(
         &self,
         act: impl FnOnce(&Connection) -> Result<T, sync::Error>,
     ) -> Result<T, sync::Error> {
@@ -149,6 +150,29 @@ impl Farm {
                 params![[animal; 16], yield_ml],
             )
             .expect("SQLite does it");
+    }
+
+    /// One to three edits in one version, on few rows, so that sites meet.
+    pub(crate) fn edit_records(&self, dice: &mut Dice) {
+        self.write(|conn| {
+            for _ in 0..=dice.roll(3) {
+                let (id, n) = ([u8::try_from(dice.roll(4)).expect("a die is small"); 16], dice.small(3));
+                let done = match dice.roll(6) {
+                    0..=1 => conn.execute(
+                        "INSERT INTO animal (id, name) VALUES (?, ?) ON CONFLICT DO UPDATE SET name = excluded.name",
+                        params![id, format!("n{n}")],
+                    ),
+                    2 => conn.execute("UPDATE animal SET weight_g = ? WHERE id = ?", params![n, id]),
+                    3 => conn.execute("DELETE FROM animal WHERE id = ?", params![id]),
+                    4 => conn.execute(
+                        "INSERT INTO stay (animal, day, place) VALUES (?, ?, 'p') ON CONFLICT DO UPDATE SET live = 1 - live",
+                        params![id, n],
+                    ),
+                    _ => conn.execute("DELETE FROM stay WHERE animal = ? AND day = ?", params![id, n]),
+                };
+                done.expect("an edit is legal");
+            }
+        });
     }
 
     /// All of a table, in the order of its first columns.

@@ -1,4 +1,4 @@
-//! Replicas with the real extension in real files' stead: SQLite in memory.
+//! Replicas with the real extension, and SQLite in memory in real files' stead; and a simulation of all of it in virtual time.
 
 mod dice;
 mod exchange;
@@ -6,5 +6,7 @@ mod facts;
 mod farm;
 mod keys;
 mod merging;
+mod pace;
 mod records;
+mod sim;
 mod wire;

@@ -3,7 +3,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rusqlite::params;
 use sync::{
     Outcome, Sender,
     exchange::{self, Speak},
@@ -59,7 +58,7 @@ impl World {
     fn step(&mut self) {
         let at = self.dice.roll(self.sites.len());
         match self.dice.roll(10) {
-            0..=3 => self.edit(at),
+            0..=3 => self.sites[at].edit_records(&mut self.dice),
             4 => {
                 self.sites[at].milk(1, self.dice.small(20_000));
                 self.milked += 1;
@@ -75,30 +74,6 @@ impl World {
                 );
             }
         }
-    }
-
-    /// One to three edits in one version, on few rows, so that sites meet.
-    fn edit(&mut self, at: usize) {
-        let dice = &mut self.dice;
-        self.sites[at].write(|conn| {
-            for _ in 0..=dice.roll(3) {
-                let (id, n) = ([u8::try_from(dice.roll(4)).expect("a die is small"); 16], dice.small(3));
-                let done = match dice.roll(6) {
-                    0..=1 => conn.execute(
-                        "INSERT INTO animal (id, name) VALUES (?, ?) ON CONFLICT DO UPDATE SET name = excluded.name",
-                        params![id, format!("n{n}")],
-                    ),
-                    2 => conn.execute("UPDATE animal SET weight_g = ? WHERE id = ?", params![n, id]),
-                    3 => conn.execute("DELETE FROM animal WHERE id = ?", params![id]),
-                    4 => conn.execute(
-                        "INSERT INTO stay (animal, day, place) VALUES (?, ?, 'p') ON CONFLICT DO UPDATE SET live = 1 - live",
-                        params![id, n],
-                    ),
-                    _ => conn.execute("DELETE FROM stay WHERE animal = ? AND day = ?", params![id, n]),
-                };
-                done.expect("an edit is legal");
-            }
-        });
     }
 
     /// An edge offers its own to the hub, or the hub offers what it holds of everyone to an edge.
