@@ -55,7 +55,7 @@ pub fn apply(tx: &mut Tx<'_>, change: &Change) -> Result<(), StoreError> {
 /// When the database fails.
 pub async fn load(farm: &Farm) -> Result<Stored, StoreError> {
     farm.write(Actor::System, mqtt::recover).await?;
-    let now = farm.clock().now();
+    let now = farm.clock().moment(farm.clock().now());
     let (sessions, letters) = farm
         .read(move |conn| {
             let sessions = mqtt::sessions(conn, now)?;

@@ -10,6 +10,8 @@ use std::sync::{
 
 use farm_model::{Clock, ClockQuality, Stamp, UnixMillis};
 
+use crate::spans::Moment;
+
 /// "Nobody has told the time": no real offset is this large.
 const UNTOLD: i64 = i64::MIN;
 
@@ -20,19 +22,40 @@ pub struct FarmClock {
     /// Wall time and monotonic time to go on from while the machine's own wall clock is worth less.
     last_seen: UnixMillis,
     mono_at_open: u64,
+    /// Milliseconds for which this file had been open before, in all.
+    ran_before: i64,
     /// Wall time minus monotonic time as a person told it, in milliseconds.
     told: AtomicI64,
 }
 
+/// What a file has seen of time before it was opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastSeen {
+    /// The last wall time.
+    pub(crate) wall: UnixMillis,
+    /// Milliseconds for which it had been open, in all.
+    pub(crate) ran: i64,
+}
+
 impl FarmClock {
-    pub(crate) fn new(machine: Arc<dyn Clock>, boot: u32, last_seen: UnixMillis) -> Self {
+    pub(crate) fn new(machine: Arc<dyn Clock>, boot: u32, last_seen: LastSeen) -> Self {
         let mono_at_open = machine.now().mono;
         Self {
             machine,
             boot,
-            last_seen,
+            last_seen: last_seen.wall,
             mono_at_open,
+            ran_before: last_seen.ran,
             told: AtomicI64::new(UNTOLD),
+        }
+    }
+
+    /// `now` as a moment from which spans are counted through restarts.
+    pub fn moment(&self, now: Stamp) -> Moment {
+        let ran = now.mono.saturating_sub(self.mono_at_open);
+        Moment {
+            ran: self.ran_before.saturating_add_unsigned(ran),
+            wall: now.clock.is_trusted().then_some(now.wall.0),
         }
     }
 

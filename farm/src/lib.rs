@@ -33,6 +33,7 @@ pub mod readings;
 pub mod retained;
 pub mod retention;
 pub mod settings;
+mod spans;
 mod sql;
 pub mod staff;
 mod store;
@@ -42,6 +43,7 @@ pub mod yields;
 
 pub use clock::FarmClock;
 pub use live::{Live, LiveValue};
+pub use spans::Moment;
 pub use store::{
     Actor, Change, Event, EventLog, FactId, Farm, Follower, NotAFactId, OpenError, Options, Resume,
     StoreError, Tx,

@@ -3,10 +3,12 @@
 //! Whoever keeps the door says what changes, in order; nothing is decided here. A message is one row however many sessions it
 //! waits for, and goes with the last of them. Invariant: no change fails for what is there already, so that it can be done again.
 
-use farm_model::Stamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::store::{StoreError, Tx};
+use crate::{
+    spans::Moment,
+    store::{StoreError, Tx},
+};
 
 /// A subscription.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,7 +80,7 @@ pub struct Session {
     pub accepted: Vec<u16>,
 }
 
-/// Keeps a session whose client has come; another one of the same client goes.
+/// Keeps a session whose client has come; another one of the same user and client identifier goes.
 ///
 /// # Errors
 /// When the database fails.
@@ -91,8 +93,8 @@ pub fn begin(
 ) -> Result<(), StoreError> {
     let other: Option<i64> = tx
         .conn()
-        .prepare_cached("SELECT n FROM mqtt_session WHERE client = ?1 AND n <> ?2")?
-        .query_row(params![client, session], |row| row.get(0))
+        .prepare_cached("SELECT n FROM mqtt_session WHERE client = ?1 AND user IS ?2 AND n <> ?3")?
+        .query_row(params![client, user, session], |row| row.get(0))
         .optional()?;
     if let Some(other) = other {
         end(tx, other)?;
@@ -100,7 +102,7 @@ pub fn begin(
     tx.conn()
         .prepare_cached(
             "INSERT INTO mqtt_session (n, client, user, expiry) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (n) DO UPDATE SET client = ?2, user = ?3, expiry = ?4, left_at = NULL",
+             ON CONFLICT (n) DO UPDATE SET client = ?2, user = ?3, expiry = ?4, left_ran = NULL, left_wall = NULL",
         )?
         .execute(params![session, client, user, expiry_s])?;
     Ok(())
@@ -111,11 +113,13 @@ pub fn begin(
 /// # Errors
 /// When the database fails.
 pub fn leave(tx: &mut Tx<'_>, session: i64, expiry_s: u32, sent_to: i64) -> Result<(), StoreError> {
+    let Moment { ran, wall } = tx.moment();
     tx.conn()
         .prepare_cached(
-            "UPDATE mqtt_session SET expiry = ?2, sent_to = max(sent_to, ?3), left_at = ?4 WHERE n = ?1",
+            "UPDATE mqtt_session
+             SET expiry = ?2, sent_to = max(sent_to, ?3), left_ran = ?4, left_wall = ?5 WHERE n = ?1",
         )?
-        .execute(params![session, expiry_s, sent_to, tx.wall().0])?;
+        .execute(params![session, expiry_s, sent_to, ran, wall])?;
     Ok(())
 }
 
@@ -179,20 +183,21 @@ pub fn unsubscribe(tx: &mut Tx<'_>, session: i64, filter: &str) -> Result<(), St
 /// # Errors
 /// When the database fails.
 pub fn post(tx: &mut Tx<'_>, letter: &Letter) -> Result<(), StoreError> {
-    let expires_at = letter
-        .expiry_s
-        .map(|seconds| tx.wall().0.saturating_add(i64::from(seconds) * 1_000));
+    let Moment { ran, wall } = tx.moment();
     let properties = (!letter.properties.is_empty()).then_some(&letter.properties);
     tx.conn()
         .prepare_cached(
-            "INSERT OR REPLACE INTO mqtt_letter (n, topic, payload, properties, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO mqtt_letter (n, topic, payload, properties, expiry, ran, wall)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             letter.number,
             letter.topic,
             letter.payload,
             properties,
-            expires_at
+            letter.expiry_s,
+            ran,
+            wall
         ])?;
     let mut insert = tx.conn().prepare_cached(
         "INSERT OR REPLACE INTO mqtt_delivery (session, pid, letter, qos, retain, ids, received)
@@ -286,36 +291,33 @@ pub fn recover(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     for session in over {
         end(tx, session)?;
     }
+    let Moment { ran, wall } = tx.moment();
     tx.conn().execute(
         "UPDATE mqtt_session
-         SET sent_to = CASE WHEN left_at IS NULL THEN newest ELSE min(sent_to, newest) END,
-             left_at = coalesce(left_at, ?1)
+         SET sent_to = CASE WHEN left_ran IS NULL THEN newest ELSE min(sent_to, newest) END,
+             left_wall = CASE WHEN left_ran IS NULL THEN ?2 ELSE left_wall END,
+             left_ran = coalesce(left_ran, ?1)
          FROM (SELECT coalesce(max(n), 0) AS newest FROM mqtt_letter)",
-        [tx.wall().0],
+        params![ran, wall],
     )?;
     Ok(())
 }
 
-/// Every session. Time in which the appliance was off counts only if its clock can be trusted.
+/// Every session, with what is left of its time `now`.
 ///
 /// # Errors
 /// When the database fails.
-pub fn sessions(conn: &Connection, now: Stamp) -> Result<Vec<Session>, StoreError> {
+pub fn sessions(conn: &Connection, now: Moment) -> Result<Vec<Session>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT n, client, user, expiry, left_at, sent_to FROM mqtt_session ORDER BY n",
+        "SELECT n, client, user, sent_to, expiry, left_ran, left_wall FROM mqtt_session ORDER BY n",
     )?;
     let rows = statement.query_map([], |row| {
-        let expiry_s: u32 = row.get(3)?;
-        let left_at: Option<i64> = row.get(4)?;
-        let away = left_at
-            .filter(|_| now.clock.is_trusted())
-            .map_or(0, |at| (now.wall.0.saturating_sub(at) / 1_000).max(0));
         Ok(Session {
             number: row.get(0)?,
             client: row.get(1)?,
             user: row.get(2)?,
-            left_s: expiry_s.saturating_sub(u32::try_from(away).unwrap_or(u32::MAX)),
-            sent_to: row.get(5)?,
+            left_s: now.left_in(row, 4)?.unwrap_or(0),
+            sent_to: row.get(3)?,
             subscriptions: Vec::new(),
             accepted: Vec::new(),
         })
@@ -353,9 +355,10 @@ fn subscriptions(conn: &Connection, session: i64) -> Result<Vec<Subscription>, S
 ///
 /// # Errors
 /// When the database fails.
-pub fn letters(conn: &Connection, now: Stamp) -> Result<Vec<Letter>, StoreError> {
+pub fn letters(conn: &Connection, now: Moment) -> Result<Vec<Letter>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT l.n, l.topic, l.payload, l.properties, l.expires_at, d.session, d.pid, d.qos, d.retain, d.ids, d.received
+        "SELECT l.n, l.topic, l.payload, l.properties, l.expiry, l.ran, l.wall,
+                d.session, d.pid, d.qos, d.retain, d.ids, d.received
          FROM mqtt_letter l JOIN mqtt_delivery d ON d.letter = l.n ORDER BY l.n, d.session",
     )?;
     let mut rows = statement.query([])?;
@@ -363,13 +366,12 @@ pub fn letters(conn: &Connection, now: Stamp) -> Result<Vec<Letter>, StoreError>
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
         if letters.last().is_none_or(|letter| letter.number != number) {
-            let expires_at: Option<i64> = row.get(4)?;
             letters.push(Letter {
                 number,
                 topic: row.get(1)?,
                 payload: row.get(2)?,
                 properties: row.get::<_, Option<Vec<u8>>>(3)?.unwrap_or_default(),
-                expiry_s: expires_at.map(|at| seconds_until(at, now)),
+                expiry_s: now.left_in(row, 4)?,
                 deliveries: Vec::new(),
             });
         }
@@ -381,23 +383,17 @@ pub fn letters(conn: &Connection, now: Stamp) -> Result<Vec<Letter>, StoreError>
 }
 
 fn delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
-    let ids: Option<Vec<u8>> = row.get(9)?;
+    let ids: Option<Vec<u8>> = row.get(11)?;
     let ids = ids.unwrap_or_default();
     Ok(Delivery {
-        session: row.get(5)?,
-        pid: row.get(6)?,
-        qos: row.get(7)?,
-        retain: row.get(8)?,
+        session: row.get(7)?,
+        pid: row.get(8)?,
+        qos: row.get(9)?,
+        retain: row.get(10)?,
         ids: ids
             .chunks_exact(4)
             .map(|id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]))
             .collect(),
-        received: row.get(10)?,
+        received: row.get(12)?,
     })
-}
-
-/// Whole seconds from now until `at`, 0 if it has passed.
-pub(crate) fn seconds_until(at: i64, now: Stamp) -> u32 {
-    let left = at.saturating_sub(now.wall.0) / 1_000;
-    u32::try_from(left.max(0)).unwrap_or(u32::MAX)
 }

@@ -1,10 +1,9 @@
 //! MQTT's retained messages, on disk: what a subscriber is told first survives a restart.
 
-use farm_model::Stamp;
 use rusqlite::{Connection, params};
 
 use crate::{
-    mqtt::seconds_until,
+    spans::Moment,
     store::{StoreError, Tx},
 };
 
@@ -34,36 +33,35 @@ pub fn put(tx: &mut Tx<'_>, message: &Retained) -> Result<(), StoreError> {
             .execute([&message.topic])?;
         return Ok(());
     }
-    let now = tx.wall().0;
-    let expires_at = message
-        .expiry_s
-        .map(|seconds| now.saturating_add(i64::from(seconds) * 1_000));
+    let Moment { ran, wall } = tx.moment();
     let properties = (!message.properties.is_empty()).then_some(&message.properties);
     tx.conn()
         .prepare_cached(
-            "INSERT INTO mqtt_retained (topic, payload, qos, at, properties, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO mqtt_retained (topic, payload, qos, at, properties, expiry, ran, wall)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (topic) DO UPDATE
-             SET payload = ?2, qos = ?3, at = ?4, properties = ?5, expires_at = ?6",
+             SET payload = ?2, qos = ?3, at = ?4, properties = ?5, expiry = ?6, ran = ?7, wall = ?8",
         )?
         .execute(params![
             message.topic,
             message.payload,
             message.qos,
-            now,
+            tx.wall().0,
             properties,
-            expires_at
+            message.expiry_s,
+            ran,
+            wall
         ])?;
     Ok(())
 }
 
-/// Every retained message, by topic.
+/// Every retained message, by topic, with what is left of its time `now`.
 ///
 /// # Errors
 /// When the database fails.
-pub fn all(conn: &Connection, now: Stamp) -> Result<Vec<Retained>, StoreError> {
+pub fn all(conn: &Connection, now: Moment) -> Result<Vec<Retained>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT topic, payload, qos, properties, expires_at FROM mqtt_retained ORDER BY topic",
+        "SELECT topic, payload, qos, properties, expiry, ran, wall FROM mqtt_retained ORDER BY topic",
     )?;
     let rows = statement.query_map([], |row| {
         Ok(Retained {
@@ -71,9 +69,7 @@ pub fn all(conn: &Connection, now: Stamp) -> Result<Vec<Retained>, StoreError> {
             payload: row.get(1)?,
             qos: row.get(2)?,
             properties: row.get::<_, Option<Vec<u8>>>(3)?.unwrap_or_default(),
-            expiry_s: row
-                .get::<_, Option<i64>>(4)?
-                .map(|at| seconds_until(at, now)),
+            expiry_s: now.left_in(row, 4)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -17,7 +17,10 @@ use super::{
     tx::Memory,
     writer::{Job, Writer},
 };
-use crate::{clock::FarmClock, live::Live};
+use crate::{
+    clock::{FarmClock, LastSeen},
+    live::Live,
+};
 
 /// `khmr` in ASCII: says that a SQLite file is a farm.
 const APPLICATION_ID: i64 = 0x6b68_6d72;
@@ -33,6 +36,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v7.sql"),
     include_str!("../schema/v8.sql"),
     include_str!("../schema/v9.sql"),
+    include_str!("../schema/v10.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =
@@ -85,11 +89,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
     let live = Live::load(&conn)?;
     let shared = Arc::new(Shared {
         path: path.to_owned(),
-        clock: Arc::new(FarmClock::new(
-            Arc::clone(&options.clock),
-            boot,
-            UnixMillis(last_seen),
-        )),
+        clock: Arc::new(FarmClock::new(Arc::clone(&options.clock), boot, last_seen)),
         boot,
         events: Arc::new(EventLog::new(rand::random())),
         live,
@@ -105,7 +105,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
             conn,
             memory,
             shared: Arc::clone(&shared),
-            saved_clock: last_seen,
+            saved_clock: last_seen.wall.0,
         },
         shared,
     })
@@ -155,8 +155,8 @@ pub(crate) fn own_alone(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Counts this boot and finds the last moment that the file has seen.
-fn start(conn: &mut Connection, now: UnixMillis) -> Result<(u32, i64), StoreError> {
+/// Counts this boot and finds what the file has seen of time.
+fn start(conn: &mut Connection, now: UnixMillis) -> Result<(u32, LastSeen), StoreError> {
     let tx = conn.transaction()?;
     let seen: Option<i64> = tx
         .query_row("SELECT last_wall FROM local", [], |row| row.get(0))
@@ -171,10 +171,10 @@ fn start(conn: &mut Connection, now: UnixMillis) -> Result<(u32, i64), StoreErro
             params![Uuid::now_v7().as_bytes()],
         )?;
     }
-    let boot: i64 = tx.query_row(
-        "UPDATE local SET boot = boot + 1 RETURNING boot",
+    let (boot, ran): (i64, i64) = tx.query_row(
+        "UPDATE local SET boot = boot + 1 RETURNING boot, ran",
         [],
-        |row| row.get(0),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     let newest_fact: Option<i64> = tx.query_row(
         "SELECT max(at) FROM (
@@ -185,7 +185,10 @@ fn start(conn: &mut Connection, now: UnixMillis) -> Result<(u32, i64), StoreErro
         |row| row.get(0),
     )?;
     tx.commit()?;
-    let last = seen.unwrap_or(0).max(newest_fact.unwrap_or(0));
+    let last = LastSeen {
+        wall: UnixMillis(seen.unwrap_or(0).max(newest_fact.unwrap_or(0))),
+        ran,
+    };
     Ok((u32::try_from(boot).unwrap_or(u32::MAX), last))
 }
 

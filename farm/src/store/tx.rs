@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::{StoreError, events::Change};
 use crate::{
+    FarmClock, Moment,
     hearing::Word,
     live::{Live, LiveValue},
 };
@@ -131,7 +132,7 @@ pub struct Tx<'a> {
     pub(crate) conn: &'a Connection,
     pub(crate) memory: &'a mut Memory,
     pub(crate) after: &'a mut Vec<After>,
-    pub(crate) clock: &'a dyn Clock,
+    pub(crate) clock: &'a FarmClock,
     pub(crate) live: &'a Live,
     pub(crate) now: Stamp,
     pub(crate) actor: Actor,
@@ -151,6 +152,11 @@ impl<'a> Tx<'a> {
     /// The wall time of [`Tx::now`].
     pub fn wall(&self) -> UnixMillis {
         self.now.wall
+    }
+
+    /// [`Tx::now`] as a moment from which spans are counted through restarts.
+    pub fn moment(&self) -> Moment {
+        self.clock.moment(self.now)
     }
 
     /// The farm's clock.

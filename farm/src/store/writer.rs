@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farm_model::Clock;
+use farm_model::{Clock as _, Stamp};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -80,6 +80,9 @@ impl Writer {
         while let Some(first) = jobs.blocking_recv() {
             self.group(first, &mut jobs);
         }
+        if let Err(error) = self.save_clock(self.shared.clock.now()) {
+            tracing::warn!(%error, "how long this run lasted is not written down to the last minute");
+        }
         if let Err(error) = self
             .conn
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -132,7 +135,7 @@ impl Writer {
             group.fail(job, error.into());
             return;
         }
-        let clock: &dyn Clock = &*self.shared.clock;
+        let clock = &*self.shared.clock;
         let mut tx = Tx {
             conn: &self.conn,
             memory: &mut self.memory,
@@ -166,18 +169,23 @@ impl Writer {
         let wall = now.wall.0;
         let due = (wall - self.saved_clock).abs() >= SAVE_CLOCK_MS;
         if due {
-            let trusted = if now.clock.is_trusted() { wall } else { 0 };
-            self.conn
-                .prepare_cached(
-                    "UPDATE local SET last_wall = ?1, trusted_wall = max(trusted_wall, ?2)",
-                )?
-                .execute([wall, trusted])?;
+            self.save_clock(now)?;
         }
         self.conn.execute_batch("COMMIT")?;
         if due {
             self.saved_clock = wall;
         }
         group.broken = None;
+        Ok(())
+    }
+
+    fn save_clock(&self, now: Stamp) -> Result<(), StoreError> {
+        let moment = self.shared.clock.moment(now);
+        self.conn
+            .prepare_cached(
+                "UPDATE local SET last_wall = ?1, trusted_wall = max(trusted_wall, ?2), ran = max(ran, ?3)",
+            )?
+            .execute([now.wall.0, moment.wall.unwrap_or(0), moment.ran])?;
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use farm::{Farm, OpenError, Options, animals, milkings};
+use farm::{Farm, OpenError, Options, animals, milkings, mqtt, retained};
+use farm_model::Clock as _;
 use rusqlite::Connection;
 
-use crate::support::Fixture;
+use crate::support::{Fixture, HandClock, open};
 
 /// A farm as version 1 wrote it. Never edited once version 2 exists.
 const VERSION_1: &str = include_str!("version-1.sql");
@@ -86,4 +87,45 @@ fn a_file_of_something_else_is_refused() {
         error,
         OpenError::Store(farm::StoreError::Corrupt(_))
     ));
+}
+
+/// What a file of version 9 says about MQTT: a session that was left, a letter for it, a retained value.
+const OF_VERSION_9: &str = "
+    INSERT INTO local (one, boot, last_wall, created_at) VALUES (1, 3, 1000000, 0);
+    INSERT INTO site (ordinal, id) VALUES (0, zeroblob(16));
+    INSERT INTO mqtt_session (n, client, user, expiry, left_at, sent_to) VALUES (5, 'ears', 'device 1', 600, 900000, 4);
+    INSERT INTO mqtt_letter (n, topic, payload, expires_at) VALUES (6, 'farm/x', x'01', 1060000), (7, 'farm/x', x'02', NULL);
+    INSERT INTO mqtt_delivery (session, pid, letter, qos, retain, received) VALUES (5, 1, 6, 1, 0, 0), (5, 2, 7, 1, 0, 0);
+    INSERT INTO mqtt_retained (topic, payload, qos, at, expires_at) VALUES ('farm/x', x'01', 1, 0, 900000);
+    PRAGMA application_id = 1802005874;
+    PRAGMA user_version = 9;";
+
+#[test]
+fn sessions_of_version_9_keep_what_was_left_of_their_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = Connection::open(dir.path().join("farm.db")).unwrap();
+    for version in 1..=9 {
+        let path = format!("{}/src/schema/v{version}.sql", env!("CARGO_MANIFEST_DIR"));
+        old.execute_batch(&std::fs::read_to_string(path).unwrap())
+            .unwrap();
+    }
+    old.execute_batch(OF_VERSION_9).unwrap();
+    drop(old);
+
+    let farm = open(&dir, &HandClock::synced());
+    let now = farm.clock().moment(farm.clock().now());
+    let session = &farm.read_blocking(|c| mqtt::sessions(c, now)).unwrap()[0];
+    assert_eq!(
+        (session.number, session.left_s, session.sent_to),
+        (5, 600, 4)
+    );
+    assert_eq!(
+        (&*session.client, session.user.as_deref()),
+        ("ears", Some("device 1"))
+    );
+    let letters = farm.read_blocking(|c| mqtt::letters(c, now)).unwrap();
+    let left: Vec<_> = letters.iter().map(|letter| letter.expiry_s).collect();
+    assert_eq!(left, [Some(60), None]);
+    let values = farm.read_blocking(|c| retained::all(c, now)).unwrap();
+    assert_eq!(values[0].expiry_s, Some(0));
 }
