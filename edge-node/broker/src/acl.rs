@@ -62,6 +62,18 @@ impl Filter {
         topic.next().is_none()
     }
 
+    /// What every topic that it names begins with.
+    pub(crate) fn prefix(&self) -> &str {
+        let end = self.0.find(['+', '#']).unwrap_or(self.0.len());
+        let (prefix, wild) = self.0.split_at(end);
+        if wild == "#" {
+            // `a/#` names `a`, too.
+            prefix.strip_suffix('/').unwrap_or(prefix)
+        } else {
+            prefix
+        }
+    }
+
     /// Whether every topic that it matches is matched by `outer` too.
     pub fn is_inside(&self, outer: &Self) -> bool {
         if self.0.starts_with('$') && outer.begins_with_wildcard() {
@@ -85,6 +97,15 @@ impl Filter {
     }
 }
 
+/// How much may be retained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RetainLimit {
+    /// Values.
+    pub values: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
 /// Who a client is and what it may do. The default is nobody, and nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Permit {
@@ -97,6 +118,11 @@ pub struct Permit {
     /// known by its identity instead of the client identifier that it gave, so that it neither ends nor blocks a session of
     /// somebody who is known.
     pub max_session_expiry: Option<u32>,
+    /// Sessions that it may have, connected or away; none bounds it by the bounds of all. For one more, the one of them that has been
+    /// away longest ends.
+    pub max_sessions: Option<usize>,
+    /// What may stand retained on all topics that it may publish to, before it may retain more.
+    pub max_retained: Option<RetainLimit>,
     /// Topics it may publish to.
     pub publish: Vec<Filter>,
     /// Topics it may subscribe to.
@@ -243,6 +269,13 @@ mod tests {
         fn what_is_inside_matches_no_more(inner in any_filter(), outer in any_filter(), topic in any_topic()) {
             if inner.is_inside(&outer) && inner.matches(&topic) {
                 prop_assert!(outer.matches(&topic));
+            }
+        }
+
+        #[test]
+        fn what_it_names_begins_with_its_prefix(filter in any_filter(), topic in any_topic()) {
+            if filter.matches(&topic) {
+                prop_assert!(topic.starts_with(filter.prefix()));
             }
         }
 

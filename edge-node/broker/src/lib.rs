@@ -38,7 +38,7 @@ mod router;
 mod rules;
 mod stats;
 
-pub use acl::{Filter, InvalidFilter, Permit};
+pub use acl::{Filter, InvalidFilter, Permit, RetainLimit};
 pub use config::DoorConfig;
 pub use door::{Addresses, Door, Retain};
 pub use gate::{

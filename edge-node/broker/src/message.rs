@@ -13,6 +13,10 @@ use mqtt_proto::{QoS, v5::PublishProperties};
 
 /// What a message in a queue costs beside its payload and its topic, about.
 const OVERHEAD: usize = 128;
+/// What a user property costs beside its text, about: on the wire it is five bytes, in memory two allocations.
+const PAIR: usize = 144;
+/// What a retained value on its way to one subscriber costs, about.
+pub(crate) const REFERENCE: usize = 256;
 
 /// Quality of service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -84,7 +88,7 @@ impl Message {
         let said = self.properties.as_ref().map_or(0, |said| {
             let pairs = said.user_properties.iter();
             pairs
-                .map(|pair| pair.name.len() + pair.value.len())
+                .map(|pair| pair.name.len() + pair.value.len() + PAIR)
                 .sum::<usize>()
                 + said.correlation_data.as_ref().map_or(0, Bytes::len)
                 + said.content_type.as_ref().map_or(0, |text| text.len())
@@ -105,7 +109,10 @@ pub(crate) struct Held {
     pub(crate) message: Message,
     /// Its number among the messages on disk; 0 if it is not there.
     pub(crate) number: u64,
+    /// Its share of the bytes that its queue may hold.
     size: usize,
+    /// Its share of what all queues may.
+    cost: usize,
     total: Arc<AtomicUsize>,
 }
 
@@ -118,16 +125,19 @@ impl Held {
             message,
             number,
             size,
+            cost: size,
             total: Arc::clone(total),
         })
     }
 
-    /// A retained value on its way to a subscriber: what it costs is counted where it is retained.
+    /// A retained value on its way to a subscriber: what it says is counted where it is retained.
     pub(crate) fn retained(message: Message, total: &Arc<AtomicUsize>) -> Arc<Self> {
+        total.fetch_add(REFERENCE, Ordering::Relaxed);
         Arc::new(Self {
             message,
             number: 0,
             size: 0,
+            cost: REFERENCE,
             total: Arc::clone(total),
         })
     }
@@ -140,7 +150,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.size, Ordering::Relaxed);
+        self.total.fetch_sub(self.cost, Ordering::Relaxed);
     }
 }
 

@@ -12,12 +12,13 @@ mod attach;
 mod ends;
 mod mailbox;
 mod restore;
+mod retained;
 mod sequence;
 mod subscribe;
 mod tree;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -32,11 +33,17 @@ pub(crate) use self::{
     attach::{Asked, Attachment, Leaving, keep_time},
     ends::Ends,
     mailbox::{Delivery, Mailbox, Release, Stage, Turn},
+    retained::Shelf,
     sequence::{Step, Work, run},
     subscribe::Asking,
     tree::split_share,
 };
-use self::{ends::Ended, mailbox::Limits, tree::Tree};
+use self::{
+    ends::Ended,
+    mailbox::Limits,
+    retained::{RetainedValues, Shelves},
+    tree::{Fitness, Tree},
+};
 use crate::{
     acks::Reply,
     codec::properties_of,
@@ -61,26 +68,37 @@ pub(crate) enum Eviction {
 /// Why a client that the gate let in gets no place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum Unattached {
-    /// Another user has its client identifier.
-    #[error("the client identifier is in use by another user: choose another")]
-    InUse,
+    /// Its user has as many connections as it may.
+    #[error(
+        "this user is connected as often as it may be: end a connection, or give each device its own name and secret"
+    )]
+    TooMany,
     /// Its user was ended while it logged in.
     #[error("what this client may do changed while it logged in: connect again")]
     Ended,
+}
+
+/// Whose a session is. A client identifier belongs to its user: under another user it names somebody else, who neither finds nor
+/// ends nor blocks the session.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Owner {
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) client_id: Arc<str>,
 }
 
 /// Who publishes.
 #[derive(Clone, Debug)]
 pub(crate) struct Publisher {
     pub(crate) session: SessionId,
-    pub(crate) client_id: Arc<str>,
-    pub(crate) user: Option<Arc<str>>,
+    pub(crate) owner: Owner,
 }
 
 /// What is published, and how.
 #[derive(Debug)]
 pub(crate) struct Publication {
     pub(crate) message: Message,
+    /// Its room among the retained values, if it is to be one.
+    pub(crate) shelf: Option<Shelf>,
     pub(crate) dup: bool,
     pub(crate) will: bool,
     /// Its identifier, if it came at QoS 2.
@@ -98,6 +116,8 @@ pub(crate) struct Router {
     /// Bytes that all mailboxes hold.
     held: Arc<AtomicUsize>,
     limits: Limits,
+    /// Room of retained values that wait for the gate.
+    shelves: Arc<Shelves>,
     config: DoorConfig,
 }
 
@@ -106,18 +126,16 @@ struct Inner {
     /// The last number given to a session or a letter.
     last: u64,
     last_link: u64,
-    clients: HashMap<Arc<str>, SessionId>,
+    clients: HashMap<Owner, SessionId>,
     sessions: HashMap<SessionId, Session>,
     subscriptions: Tree,
-    retained: BTreeMap<Arc<str>, Message>,
-    retained_bytes: usize,
+    retained: RetainedValues,
     ended: Ended,
 }
 
 #[derive(Debug)]
 struct Session {
-    client_id: Arc<str>,
-    user: Option<Arc<str>>,
+    owner: Owner,
     filters: HashMap<Arc<str>, Options>,
     mailbox: Arc<Mailbox>,
     /// Seconds it lasts after its connection.
@@ -155,6 +173,8 @@ struct Target {
 #[derive(Debug)]
 pub(crate) struct Post {
     message: Message,
+    /// Its room among the retained values, until it stands there.
+    shelf: Option<Shelf>,
     number: u64,
     targets: Vec<Target>,
     /// The publisher's mailbox and identifier, at QoS 2.
@@ -172,6 +192,7 @@ impl Router {
     ) {
         let Publication {
             message,
+            shelf,
             dup,
             will,
             exact,
@@ -192,9 +213,9 @@ impl Router {
             self.address(&mut inner, &message, Some(publisher.session), &mut changes);
         // The order counts only where something is kept: other publishes do not wait for one another here.
         let ordered = (message.retain || !changes.is_empty()).then_some(inner);
-        let verdict = self.gate.accept(Publish {
-            client_id: Arc::clone(&publisher.client_id),
-            user: publisher.user.clone(),
+        let verdict = self.accept(Publish {
+            client_id: Arc::clone(&publisher.owner.client_id),
+            user: publisher.owner.user.clone(),
             topic: Arc::clone(&message.topic),
             payload: message.payload.clone(),
             qos: message.qos,
@@ -209,6 +230,7 @@ impl Router {
             verdict: Some(verdict),
             work: Work::Post(Post {
                 message,
+                shelf,
                 number,
                 targets,
                 exact,
@@ -224,11 +246,12 @@ impl Router {
         let mut inner = self.lock();
         let mut changes = Vec::new();
         let (number, targets) = self.address(&mut inner, &message, None, &mut changes);
-        let verdict = (!changes.is_empty()).then(|| self.gate.record(changes));
+        let verdict = (!changes.is_empty()).then(|| self.record(changes));
         self.send(Step {
             verdict,
             work: Work::Post(Post {
                 message,
+                shelf: None,
                 number,
                 targets,
                 exact: None,
@@ -247,7 +270,7 @@ impl Router {
         from: Option<SessionId>,
         changes: &mut Vec<Change>,
     ) -> (u64, Vec<Target>) {
-        let mut targets = inner.targets(message, from);
+        let mut targets = inner.targets(message, from, self.config.in_flight.into());
         let mut addressees = Vec::new();
         for target in &mut targets {
             let Some(session) = inner.sessions.get(&target.session) else {
@@ -294,7 +317,7 @@ impl Router {
             pid: pid.value(),
         };
         self.send(Step {
-            verdict: Some(self.gate.record(vec![received])),
+            verdict: Some(self.record(vec![received])),
             work: Work::Release(Arc::clone(mailbox), pid),
             reply: Some(reply),
             room: None,
@@ -308,20 +331,11 @@ impl Router {
             pid: pid.value(),
         };
         self.send(Step {
-            verdict: Some(self.gate.record(vec![released])),
+            verdict: Some(self.record(vec![released])),
             work: Work::Answer,
             reply: Some(reply),
             room: None,
         });
-    }
-
-    /// Whether `topic` could hold one more retained value of `size` bytes.
-    pub(crate) fn has_room_to_retain(&self, topic: &str, size: usize) -> bool {
-        let inner = self.lock();
-        let known = inner.retained.get(topic).map(Message::size);
-        (known.is_some() || inner.retained.len() < self.config.max_retained)
-            && inner.retained_bytes + size - known.unwrap_or(0).min(size)
-                <= self.config.max_retained_bytes
     }
 
     /// How much it holds now.
@@ -331,7 +345,7 @@ impl Router {
         Kept {
             subscriptions: sessions.clone().map(|session| session.filters.len()).sum(),
             away: sessions.filter(|session| session.link.is_none()).count(),
-            retained: inner.retained.len(),
+            retained: inner.retained.count(),
             queued_bytes: self.held.load(Ordering::Relaxed),
         }
     }
@@ -340,8 +354,9 @@ impl Router {
     fn deliver(&self, post: Post) {
         let mut inner = self.lock();
         if post.message.retain {
-            inner.retain(&post.message);
+            inner.retained.put(&post.message);
         }
+        drop(post.shelf);
         if post.targets.is_empty() {
             return;
         }
@@ -352,9 +367,7 @@ impl Router {
             }
         }
         drop(held);
-        if self.held.load(Ordering::Relaxed) > self.config.total_queue_bytes {
-            self.shed(&mut inner);
-        }
+        self.shed_if_too_much(&mut inner);
     }
 
     fn put(&self, session: &Session, held: &Arc<Held>, target: Target) {
@@ -397,7 +410,7 @@ impl Router {
         if let Some(pid) = delivery.pid
             && delivery.held.number > 0
         {
-            self.gate.note(Change::Done {
+            self.note(Change::Done {
                 session: session.0,
                 letter: delivery.held.number,
                 pid: pid.value(),
@@ -405,29 +418,33 @@ impl Router {
         }
     }
 
-    /// All mailboxes together hold too much: the fullest give way, until they do not.
-    fn shed(&self, inner: &mut Inner) {
+    /// While all mailboxes together hold too much, the fullest give way.
+    fn shed_if_too_much(&self, inner: &mut Inner) {
         for _ in 0..inner.sessions.len() {
-            let fullest = inner
-                .sessions
-                .values()
-                .max_by_key(|s| s.mailbox.waiting().0);
-            let Some(session) = fullest.filter(|s| s.mailbox.waiting().0 > 0) else {
-                return;
-            };
-            if session.expiry == 0 {
-                session.evict(Eviction::TooSlow);
-                session.mailbox.keep_only(|_| false);
-            } else {
-                let half = session.mailbox.waiting().1.div_ceil(2);
-                for _ in 0..half {
-                    if let Some(oldest) = session.mailbox.drop_oldest() {
-                        self.lose(session, &oldest);
-                    }
-                }
-            }
             if self.held.load(Ordering::Relaxed) <= self.config.total_queue_bytes {
                 return;
+            }
+            let fullest = inner.sessions.values().max_by_key(|s| s.mailbox.cost());
+            let Some(session) = fullest.filter(|s| s.mailbox.cost() > 0) else {
+                return;
+            };
+            self.shed(session);
+        }
+    }
+
+    fn shed(&self, session: &Session) {
+        let (_, messages, retained) = session.mailbox.waiting();
+        if session.expiry == 0 {
+            session.evict(Eviction::TooSlow);
+            session.mailbox.keep_only(|_| false);
+        } else if retained > messages {
+            session.evict(Eviction::TooSlow);
+            session.mailbox.keep_only(|d| !d.from_retained);
+        } else {
+            for _ in 0..messages.div_ceil(2) {
+                if let Some(oldest) = session.mailbox.drop_oldest() {
+                    self.lose(session, &oldest);
+                }
             }
         }
     }
@@ -465,7 +482,8 @@ impl Session {
 
 impl Inner {
     /// Everyone for whom a message is: each once for all subscriptions of their own, and one of each group that shares.
-    fn targets(&self, message: &Message, from: Option<SessionId>) -> Vec<Target> {
+    /// For whom more than `behind` messages wait is served after the others of a group.
+    fn targets(&self, message: &Message, from: Option<SessionId>, behind: usize) -> Vec<Target> {
         let mut own: HashMap<SessionId, Target> = HashMap::new();
         let mut shared = Vec::new();
         for subscribers in self.subscriptions.matching(&message.topic) {
@@ -480,8 +498,7 @@ impl Inner {
                 }
             }
             for group in subscribers.groups() {
-                // If nobody is here, one whose session lasts will have it.
-                if let Some((id, options)) = group.choose(|id| self.is_here(id)) {
+                if let Some((id, options)) = group.choose(|id| self.fitness(id, behind)) {
                     shared.push(Target::new(id, options, message));
                 }
             }
@@ -489,19 +506,19 @@ impl Inner {
         own.into_values().chain(shared).collect()
     }
 
-    fn is_here(&self, id: SessionId) -> bool {
-        self.sessions.get(&id).is_some_and(|s| s.link.is_some())
-    }
-
-    fn retain(&mut self, message: &Message) {
-        let old = if message.payload.is_empty() {
-            self.retained.remove(&message.topic)
-        } else {
-            self.retained_bytes += message.size();
-            self.retained
-                .insert(Arc::clone(&message.topic), message.clone())
-        };
-        self.retained_bytes -= old.map_or(0, |old| old.size());
+    /// How fit a member of a group is to be served. If nobody is here, one whose session lasts will have the message.
+    fn fitness(&self, id: SessionId, behind: usize) -> Fitness {
+        match self.sessions.get(&id) {
+            Some(session) if session.link.is_some() => {
+                let (_, messages, _) = session.mailbox.waiting();
+                if messages > behind {
+                    Fitness::Behind
+                } else {
+                    Fitness::Ready
+                }
+            }
+            _ => Fitness::Away,
+        }
     }
 
     /// Removes a session; what was to be said if it ended is handed back.
@@ -510,8 +527,8 @@ impl Inner {
         for filter in session.filters.keys() {
             self.subscriptions.remove(filter, id);
         }
-        if self.clients.get(&session.client_id) == Some(&id) {
-            self.clients.remove(&session.client_id);
+        if self.clients.get(&session.owner) == Some(&id) {
+            self.clients.remove(&session.owner);
         }
         let publisher = session.publisher(id);
         let (_, will) = session.will?;

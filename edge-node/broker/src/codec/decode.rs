@@ -271,6 +271,12 @@ fn v5_packet(frame: &Frame) -> Result<Packet, Fault> {
             if id == Some(0) {
                 return Err(Fault::protocol("a subscription identifier cannot be 0"));
             }
+            let mut topics = subscribe.topics.iter();
+            if topics.any(|(filter, asked)| asked.no_local && filter.starts_with("$share/")) {
+                return Err(Fault::protocol(
+                    "a shared subscription cannot be without one's own",
+                ));
+            }
             let wishes = subscribe.topics.into_iter().map(|(filter, asked)| {
                 let options = Options {
                     qos: asked.max_qos.into(),

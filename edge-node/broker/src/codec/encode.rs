@@ -42,6 +42,7 @@ pub(crate) enum Refusal {
     Credentials,
     NotAuthorized,
     Unavailable,
+    Quota,
     AuthMethod,
     Fault(DisconnectReasonCode),
 }
@@ -78,7 +79,7 @@ impl Encoder {
                     Refusal::ClientId => R::IdentifierRejected,
                     Refusal::Credentials => R::BadUserNameOrPassword,
                     Refusal::NotAuthorized => R::NotAuthorized,
-                    Refusal::Unavailable => R::ServerUnavailable,
+                    Refusal::Unavailable | Refusal::Quota => R::ServerUnavailable,
                     // MQTT 3.1.1 has no code for these: the connection is closed without an answer.
                     Refusal::AuthMethod | Refusal::Fault(_) => return,
                 };
@@ -92,6 +93,7 @@ impl Encoder {
                     Refusal::Credentials => R::BadUserNameOrPassword,
                     Refusal::NotAuthorized => R::NotAuthorized,
                     Refusal::Unavailable => R::ServerUnavailable,
+                    Refusal::Quota => R::QuotaExceeded,
                     Refusal::AuthMethod => R::BadAuthMethod,
                     Refusal::Fault(code) => R::from_u8(code as u8).unwrap_or(R::UnspecifiedError),
                 };

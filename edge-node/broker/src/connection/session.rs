@@ -202,6 +202,13 @@ impl Session {
         if let Some((reason, codes, text)) = self.objection(message) {
             return self.deny(owed, reason, codes, &text);
         }
+        let shelf = match self.shared.router.shelf_for(message, Some(&self.permit)) {
+            Ok(shelf) => shelf,
+            Err(full) => {
+                let codes = (PubackReasonCode::QuotaExceeded, Code::QuotaExceeded);
+                return self.deny(owed, Reason::Quota, codes, &full.to_string());
+            }
+        };
         let exact = match owed {
             Owed::Pubrec(pid) => Some(pid),
             _ => None,
@@ -225,6 +232,7 @@ impl Session {
         let publication = Publication {
             dup: *dup,
             message: inbound.message,
+            shelf,
             will: false,
             exact,
         };
@@ -269,18 +277,10 @@ impl Session {
         if !self.permit.may_publish(&message.topic) {
             let text = format!(
                 "`{}` may not publish to `{}`",
-                self.publisher.client_id, message.topic
+                self.publisher.owner.client_id, message.topic
             );
             let codes = (PubackReasonCode::NotAuthorized, Code::NotAuthorized);
             return Some((Reason::NotAuthorized, codes, text));
-        }
-        let retains = message.retain && !message.payload.is_empty();
-        let router = &self.shared.router;
-        if retains && !router.has_room_to_retain(&message.topic, message.size()) {
-            let text =
-                "no room for one more retained value: clear some with an empty retained message";
-            let codes = (PubackReasonCode::QuotaExceeded, Code::QuotaExceeded);
-            return Some((Reason::Quota, codes, text.to_owned()));
         }
         None
     }
@@ -295,7 +295,7 @@ impl Session {
     ) -> Result<(), Ending> {
         if self.encoder.version == Version::V5 && owed != Owed::Nothing {
             self.shared.counters.refuse(reason);
-            tracing::debug!(client = %self.publisher.client_id, reason = reason.key(), "MQTT publish denied: {text}");
+            tracing::debug!(client = %self.publisher.owner.client_id, reason = reason.key(), "MQTT publish denied: {text}");
             let negative = Negative {
                 code: codes.0,
                 text: text.into(),
@@ -359,7 +359,7 @@ impl Session {
     fn judge(&self, wish: Wish) -> Result<Asking, Grant> {
         let denied = |reason, grant| {
             self.shared.counters.refuse(reason);
-            tracing::debug!(client = %self.publisher.client_id, filter = %wish.filter, "MQTT subscription denied: {grant:?}");
+            tracing::debug!(client = %self.publisher.owner.client_id, filter = %wish.filter, "MQTT subscription denied: {grant:?}");
             grant
         };
         let (_, inner) = split_share(&wish.filter);
@@ -443,7 +443,7 @@ impl Session {
     /// The answer to a publish that the gate refused. What cannot be stored now must be sent again: the connection closes.
     fn refused(&self, owed: &Owed, refused: &Refused) -> Result<Negative, Ending> {
         self.shared.counters.refuse(Reason::Refused);
-        tracing::debug!(client = %self.publisher.client_id, "MQTT packet refused: {refused}");
+        tracing::debug!(client = %self.publisher.owner.client_id, "MQTT packet refused: {refused}");
         let code = match refused.kind {
             RefusedKind::NotAuthorized => PubackReasonCode::NotAuthorized,
             RefusedKind::TopicInvalid => PubackReasonCode::TopicNameInvalid,
@@ -524,7 +524,7 @@ impl Session {
 
     /// Tells the log, and the counters, how the connection ended.
     pub(super) fn log(&self, ending: &Ending) {
-        let client = &self.publisher.client_id;
+        let client = &self.publisher.owner.client_id;
         if let Ending::Fault(fault) = ending {
             if fault.reason != Reason::Refused {
                 self.shared.counters.refuse(fault.reason);

@@ -21,7 +21,7 @@ use crate::{
     codec::{Connect, Encoder, Refusal, Version, decode_connect},
     frame::{self, Frame},
     gate::{Denied, Entrant, Login, Proof},
-    router::{Asked, Attachment, Ends, Unattached},
+    router::{Asked, Attachment, Ends, Owner, Unattached},
     rules::{Fault, check_topic},
     stats::Reason,
 };
@@ -44,7 +44,7 @@ where
     let entered = match entered {
         Ok((mut session, attachment, properties)) => {
             let stay = shared.gate.entered(&Entrant {
-                user: attachment.publisher.user.as_deref(),
+                user: attachment.publisher.owner.user.as_deref(),
                 peer: peer.address,
                 carrier: peer.carrier,
                 proof: match peer.certificate {
@@ -233,9 +233,12 @@ async fn attach(
     permit: &Permit,
     since: Ends,
 ) -> Result<Attachment, (Refusal, Fault)> {
+    let owner = Owner {
+        user: connect.user.clone(),
+        client_id: Arc::clone(&connect.client_id),
+    };
     let asked = Asked {
-        client_id: &connect.client_id,
-        user: connect.user.as_ref(),
+        owner: &owner,
         clean: connect.clean,
         expiry: connect.session_expiry,
         permit,
@@ -246,15 +249,12 @@ async fn attach(
         .attach(asked, shared.config.connect_timeout)
         .await;
     let (attachment, recorded) = attached.map_err(|unattached| {
-        let refusal = match unattached {
-            Unattached::InUse => Refusal::ClientId,
-            Unattached::Ended => Refusal::NotAuthorized,
+        let (refusal, reason) = match unattached {
+            Unattached::TooMany => (Refusal::Quota, Reason::Quota),
+            Unattached::Ended => (Refusal::NotAuthorized, Reason::Login),
         };
         let text = unattached.to_string();
-        (
-            refusal,
-            Fault::new(Reason::Login, Code::NotAuthorized, text),
-        )
+        (refusal, Fault::new(reason, Code::NotAuthorized, text))
     })?;
     let unavailable = |text: String| {
         (
@@ -360,14 +360,8 @@ fn check_will(shared: &Shared, connect: &Connect, permit: &Permit) -> Result<(),
         let text = format!("this client may not publish its will to `{}`", will.topic);
         return Err(denied(Reason::NotAuthorized, text));
     }
-    if will.retain
-        && !will.payload.is_empty()
-        && !shared.router.has_room_to_retain(&will.topic, will.size())
-    {
-        return Err(denied(
-            Reason::Quota,
-            "no room for one more retained topic".to_owned(),
-        ));
+    match shared.router.shelf_for(will, Some(permit)) {
+        Ok(_) => Ok(()),
+        Err(full) => Err(denied(Reason::Quota, full.to_string())),
     }
-    Ok(())
 }

@@ -1,6 +1,9 @@
 //! A session's connections: how it gets one, how it loses it, and how it ends.
 
 use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
@@ -11,7 +14,8 @@ use tokio::{
 };
 
 use super::{
-    Ends, Eviction, Inner, Link, Mailbox, Publication, Publisher, Router, Session, Unattached,
+    Ends, Eviction, Inner, Link, Mailbox, Owner, Publication, Publisher, Router, Session,
+    Unattached, retained::Full,
 };
 use crate::{
     acl::{Filter, Permit},
@@ -24,11 +28,12 @@ use crate::{
 
 /// How long the watch over sessions sleeps at most.
 const ROUND: Duration = Duration::from_secs(3_600);
+/// How long it waits after a look that failed.
+const BREATH: Duration = Duration::from_secs(60);
 
 /// A client that wants a place.
 pub(crate) struct Asked<'a> {
-    pub(crate) client_id: &'a Arc<str>,
-    pub(crate) user: Option<&'a Arc<str>>,
+    pub(crate) owner: &'a Owner,
     /// It does not want the session that it left.
     pub(crate) clean: bool,
     /// Seconds that its session is to last after the connection.
@@ -79,6 +84,17 @@ impl Drop for Attachment {
     }
 }
 
+/// When the beginning of a session that lasts is on disk; none if it does not last.
+type Recorded = Option<BoxFuture<'static, Result<(), Refused>>>;
+
+/// What a step under the lock leaves to be done: changes to be stored, and wills of sessions that ended, to be published when
+/// the lock is free.
+#[derive(Default)]
+struct Effects {
+    changes: Vec<Change>,
+    last_words: Vec<(Publisher, Will)>,
+}
+
 impl Router {
     /// Gives a client its place. A connection of the same client is ended first, and given `patience` to say its last.
     ///
@@ -87,28 +103,26 @@ impl Router {
         self: &Arc<Self>,
         asked: Asked<'_>,
         patience: Duration,
-    ) -> Result<(Attachment, Option<BoxFuture<'static, Result<(), Refused>>>), Unattached> {
+    ) -> Result<(Attachment, Recorded), Unattached> {
         loop {
             let (publisher, number, evict) = {
                 let mut inner = self.lock();
-                if inner.ended.holds(asked.user, asked.since) {
+                if inner.ended.holds(asked.owner.user.as_ref(), asked.since) {
                     return Err(Unattached::Ended);
                 }
-                let id = inner.clients.get(asked.client_id).copied();
-                let session = id.and_then(|id| inner.sessions.get(&id));
-                let link = session.and_then(|s| s.link.as_ref());
-                let (Some(id), Some(session), Some(link)) = (id, session, link) else {
-                    let (attachment, recorded, last_words) = self.enter(&mut inner, &asked);
+                let Some(older) = inner.connection_of(asked.owner) else {
+                    let mut effects = Effects::default();
+                    let attachment = self.enter(&mut inner, &asked, &mut effects);
+                    let Effects {
+                        changes,
+                        last_words,
+                    } = effects;
+                    let recorded = (!changes.is_empty()).then(|| self.record(changes));
                     drop(inner);
-                    for (publisher, will) in last_words {
-                        self.speak(&publisher, will);
-                    }
-                    return Ok((attachment, recorded));
+                    self.speak_all(last_words);
+                    return Ok((attachment?, recorded));
                 };
-                if session.user.as_ref() != asked.user {
-                    return Err(Unattached::InUse);
-                }
-                (session.publisher(id), link.number, link.evict.clone())
+                older
             };
             evict.send_replace(Some(Eviction::TakenOver));
             if timeout(patience, evict.closed()).await.is_err() {
@@ -117,35 +131,20 @@ impl Router {
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "what one locked step hands to the next"
-    )]
+    /// Gives a client that has no connection its session, and the session this connection.
     fn enter(
         self: &Arc<Self>,
         inner: &mut Inner,
         asked: &Asked<'_>,
-    ) -> (
-        Attachment,
-        Option<BoxFuture<'static, Result<(), Refused>>>,
-        Vec<(Publisher, Will)>,
-    ) {
-        let mut changes = Vec::new();
-        let mut last_words = Vec::new();
-        let known = inner.clients.get(asked.client_id).copied();
-        let resumed = known.filter(|id| {
-            let session = inner.sessions.get(id);
-            session.is_some_and(|s| !asked.clean && s.user.as_ref() == asked.user && !s.is_over())
-        });
-        if let (Some(id), None) = (known, resumed) {
-            last_words.extend(self.remove(inner, id, &mut changes));
-        }
-        let id = resumed.unwrap_or_else(|| {
-            if asked.expiry > 0 {
-                last_words.extend(self.make_room(inner, &mut changes));
+        effects: &mut Effects,
+    ) -> Result<Attachment, Unattached> {
+        let (id, present) = match self.resume(inner, asked, effects) {
+            Some(id) => (id, Known::Yes),
+            None => {
+                self.make_room(inner, asked, effects)?;
+                (inner.begin(asked), Known::No)
             }
-            inner.begin(asked)
-        });
+        };
         inner.last_link += 1;
         let number = inner.last_link;
         let (evict, evicted) = watch::channel(None);
@@ -153,42 +152,45 @@ impl Router {
             .sessions
             .get_mut(&id)
             .expect("it was found or made under this lock");
-        session.link = Some(Link { number, evict });
-        session.ends = None;
-        session.left_at = None;
-        session.will = None;
-        session.expiry = asked.expiry;
-        let lasts = asked.expiry > 0 || session.stored;
-        session.stored |= lasts;
+        session.connect(Link { number, evict }, asked.expiry);
         let mailbox = Arc::clone(&session.mailbox);
-        if lasts {
-            changes.push(Change::Began {
+        if session.stored {
+            effects.changes.push(Change::Began {
                 session: id.0,
-                client_id: Arc::clone(asked.client_id),
-                user: asked.user.cloned(),
+                client_id: Arc::clone(&asked.owner.client_id),
+                user: asked.owner.user.clone(),
                 expiry_s: asked.expiry,
             });
         }
-        self.hold_to(inner, id, asked.permit, &mut changes);
-        let attachment = Attachment {
+        self.hold_to(inner, id, asked.permit, &mut effects.changes);
+        Ok(Attachment {
             publisher: Publisher {
                 session: id,
-                client_id: Arc::clone(asked.client_id),
-                user: asked.user.cloned(),
+                owner: asked.owner.clone(),
             },
             mailbox,
             link: number,
-            present: if resumed.is_some() {
-                Known::Yes
-            } else {
-                Known::No
-            },
+            present,
             router: Arc::clone(self),
             evicted,
             leaving: Leaving::default(),
-        };
-        let recorded = (!changes.is_empty()).then(|| self.gate.record(changes));
-        (attachment, recorded, last_words)
+        })
+    }
+
+    /// The session that a client left, if it wants it back and may have it. One that it does not want ends.
+    fn resume(
+        &self,
+        inner: &mut Inner,
+        asked: &Asked<'_>,
+        effects: &mut Effects,
+    ) -> Option<SessionId> {
+        let id = inner.clients.get(asked.owner).copied()?;
+        let session = inner.sessions.get(&id);
+        if !asked.clean && session.is_some_and(|s| !s.is_over()) {
+            return Some(id);
+        }
+        self.remove(inner, id, effects);
+        None
     }
 
     /// Takes from a session what its client may not hear any more.
@@ -229,28 +231,55 @@ impl Router {
         }
     }
 
-    /// Ends the session that has been away longest, if there are as many as may be.
-    fn make_room(&self, inner: &mut Inner, changes: &mut Vec<Change>) -> Option<(Publisher, Will)> {
-        let lasting = inner.sessions.iter().filter(|(_, s)| s.expiry > 0);
-        if lasting.clone().count() < self.config.max_sessions {
-            return None;
-        }
-        let away = lasting.filter_map(|(id, s)| Some((s.left_at?, *id)));
-        let (_, longest) = away.min()?;
-        self.counters.refuse(Reason::SessionDropped);
-        self.remove(inner, longest, changes)
-    }
-
-    fn remove(
+    /// Makes room for one more session. Where its user has as many as it may, the one of them that has been away longest
+    /// ends. Where as many last as may, the user with the most of them gives one way by the same rule: so nobody ends the
+    /// sessions of others by beginning many.
+    fn make_room(
         &self,
         inner: &mut Inner,
-        id: SessionId,
-        changes: &mut Vec<Change>,
-    ) -> Option<(Publisher, Will)> {
-        if inner.sessions.get(&id).is_some_and(|s| s.stored) {
-            changes.push(Change::Ended { session: id.0 });
+        asked: &Asked<'_>,
+        effects: &mut Effects,
+    ) -> Result<(), Unattached> {
+        if let Some(most) = asked.permit.max_sessions {
+            let user = asked.owner.user.as_ref();
+            let all = inner.sessions.iter();
+            let own = all.filter(|(_, s)| s.owner.user.as_ref() == user);
+            if own.clone().count() >= most {
+                let away = own.filter_map(|(id, s)| Some((s.left_at?, *id)));
+                let (_, longest) = away.min().ok_or(Unattached::TooMany)?;
+                self.drop_session(inner, longest, effects);
+            }
         }
-        inner.remove(id)
+        if asked.expiry == 0 {
+            return Ok(());
+        }
+        let lasting = inner.sessions.iter().filter(|(_, s)| s.expiry > 0);
+        let mut of_user: HashMap<_, usize> = HashMap::new();
+        for (_, session) in lasting.clone() {
+            *of_user.entry(&session.owner.user).or_default() += 1;
+        }
+        if of_user.values().sum::<usize>() < self.config.max_sessions {
+            return Ok(());
+        }
+        let away =
+            lasting.filter_map(|(id, s)| Some((Reverse(of_user[&s.owner.user]), s.left_at?, *id)));
+        if let Some((.., gives_way)) = away.min() {
+            self.drop_session(inner, gives_way, effects);
+        }
+        Ok(())
+    }
+
+    /// Ends a session that has no room any more.
+    fn drop_session(&self, inner: &mut Inner, id: SessionId, effects: &mut Effects) {
+        self.counters.refuse(Reason::SessionDropped);
+        self.remove(inner, id, effects);
+    }
+
+    fn remove(&self, inner: &mut Inner, id: SessionId, effects: &mut Effects) {
+        if inner.sessions.get(&id).is_some_and(|s| s.stored) {
+            effects.changes.push(Change::Ended { session: id.0 });
+        }
+        effects.last_words.extend(inner.remove(id));
     }
 
     /// Ends a connection of a session, and the session with it if it does not last.
@@ -269,11 +298,9 @@ impl Router {
             if session.expiry > 0 {
                 self.go_away(session, &mut will);
             } else {
-                let mut changes = Vec::new();
-                self.remove(&mut inner, id, &mut changes);
-                for change in changes {
-                    self.gate.note(change);
-                }
+                let mut effects = Effects::default();
+                self.remove(&mut inner, id, &mut effects);
+                self.note_all(effects.changes);
             }
         }
         drop(inner);
@@ -290,7 +317,7 @@ impl Router {
             let delay = delay.min(session.expiry);
             session.will = will.take().map(|will| (in_seconds(delay), will));
         }
-        self.gate.note(Change::Left {
+        self.note(Change::Left {
             session: session.mailbox.id.0,
             expiry_s: session.expiry,
             sent_to: session.mailbox.rewind(),
@@ -298,10 +325,23 @@ impl Router {
         self.alarm.notify_one();
     }
 
-    /// Publishes a will.
+    fn speak_all(&self, last_words: Vec<(Publisher, Will)>) {
+        for (publisher, will) in last_words {
+            self.speak(&publisher, will);
+        }
+    }
+
+    /// Publishes a will. What was said at the log-in about room to retain it may not be true any more: then it is only passed on.
     fn speak(&self, publisher: &Publisher, will: Will) {
+        let mut message = will.speak();
+        let shelf = self.shelf_for(&message, None).unwrap_or_else(|Full| {
+            self.counters.refuse(Reason::Quota);
+            message.retain = false;
+            None
+        });
         let publication = Publication {
-            message: will.speak(),
+            message,
+            shelf,
             dup: false,
             will: true,
             exact: None,
@@ -313,7 +353,7 @@ impl Router {
     fn sweep(&self) -> Instant {
         let now = Instant::now();
         let mut inner = self.lock();
-        let mut last_words = Vec::new();
+        let mut effects = Effects::default();
         let mut over = Vec::new();
         let mut next = now + ROUND;
         for (id, session) in &mut inner.sessions {
@@ -322,24 +362,20 @@ impl Router {
                 continue;
             }
             if let Some((_, will)) = session.will.take_if(|(at, _)| *at <= now) {
-                last_words.push((session.publisher(*id), will));
+                let last_word = (session.publisher(*id), will);
+                effects.last_words.push(last_word);
             }
             let will_at = session.will.as_ref().map(|(at, _)| *at);
             for due in [session.ends, will_at].into_iter().flatten() {
                 next = next.min(due);
             }
         }
-        let mut changes = Vec::new();
         for id in over {
-            last_words.extend(self.remove(&mut inner, id, &mut changes));
+            self.remove(&mut inner, id, &mut effects);
         }
-        for change in changes {
-            self.gate.note(change);
-        }
+        self.note_all(effects.changes);
         drop(inner);
-        for (publisher, will) in last_words {
-            self.speak(&publisher, will);
-        }
+        self.speak_all(effects.last_words);
         next
     }
 }
@@ -349,7 +385,16 @@ pub(crate) async fn keep_time(router: Weak<Router>) {
     let Some(alarm) = router.upgrade().map(|router| Arc::clone(&router.alarm)) else {
         return;
     };
-    while let Some(next) = router.upgrade().map(|router| router.sweep()) {
+    while let Some(router) = router.upgrade() {
+        // A defect may cost one look, not all that would come after it.
+        let look = catch_unwind(AssertUnwindSafe(|| router.sweep()));
+        let next = look.unwrap_or_else(|_| {
+            tracing::error!(
+                "a look at the ends of MQTT sessions panicked: the next is in a minute"
+            );
+            Instant::now() + BREATH
+        });
+        drop(router);
         wait(&alarm, next).await;
     }
 }
@@ -365,9 +410,18 @@ impl Session {
     pub(super) fn publisher(&self, id: SessionId) -> Publisher {
         Publisher {
             session: id,
-            client_id: Arc::clone(&self.client_id),
-            user: self.user.clone(),
+            owner: self.owner.clone(),
         }
+    }
+
+    /// Gives it a connection; it lasts for `expiry` seconds after that.
+    fn connect(&mut self, link: Link, expiry: u32) {
+        self.link = Some(link);
+        self.ends = None;
+        self.left_at = None;
+        self.will = None;
+        self.expiry = expiry;
+        self.stored |= expiry > 0;
     }
 
     /// Whether its time is over.
@@ -377,13 +431,23 @@ impl Session {
 }
 
 impl Inner {
+    /// The connection that a client has already.
+    fn connection_of(
+        &self,
+        owner: &Owner,
+    ) -> Option<(Publisher, u64, watch::Sender<Option<Eviction>>)> {
+        let id = *self.clients.get(owner)?;
+        let session = self.sessions.get(&id)?;
+        let link = session.link.as_ref()?;
+        Some((session.publisher(id), link.number, link.evict.clone()))
+    }
+
     fn begin(&mut self, asked: &Asked<'_>) -> SessionId {
         self.last += 1;
         let id = SessionId(self.last);
         let session = Session {
-            client_id: Arc::clone(asked.client_id),
-            user: asked.user.cloned(),
-            filters: std::collections::HashMap::new(),
+            owner: asked.owner.clone(),
+            filters: HashMap::new(),
             mailbox: Arc::new(Mailbox::new(id)),
             expiry: asked.expiry,
             stored: false,
@@ -393,7 +457,7 @@ impl Inner {
             will: None,
         };
         self.sessions.insert(id, session);
-        self.clients.insert(Arc::clone(asked.client_id), id);
+        self.clients.insert(asked.owner.clone(), id);
         id
     }
 }

@@ -46,7 +46,7 @@ impl Router {
         inner.ended.add(user);
         let mut connections = 0;
         for session in inner.sessions.values_mut() {
-            if session.user.as_deref() != Some(user) {
+            if session.owner.user.as_deref() != Some(user) {
                 continue;
             }
             session.will = None;

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::{
     codec::{Known, Taken},
-    message::{Held, Qos, SessionId},
+    message::{Held, Qos, REFERENCE, SessionId},
 };
 
 /// Identifiers that may be reserved: the rest of the 65,535 is left to what waits and is in flight.
@@ -59,6 +59,15 @@ enum Exact {
     Accepting(u64),
     /// It is durable.
     Durable,
+}
+
+/// What became of a publish of the client at QoS 2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fate {
+    /// It is on disk.
+    Durable,
+    /// It is not, and means nothing any more.
+    Refused,
 }
 
 /// What to do with a QoS 2 publish.
@@ -175,6 +184,12 @@ impl Mailbox {
         let state = self.lock();
         let messages = state.waiting.len() - state.retained;
         (state.bytes, messages, state.retained)
+    }
+
+    /// What waits costs so many bytes of what all mailboxes may hold.
+    pub(crate) fn cost(&self) -> usize {
+        let (bytes, _, retained) = self.waiting();
+        bytes + retained * REFERENCE
     }
 
     /// The next delivery to be sent, if the client may be sent one with `max_in_flight` unacknowledged; it is in flight from now.
@@ -316,13 +331,12 @@ impl Mailbox {
     }
 
     /// Notes how a QoS 2 publish ended.
-    pub(crate) fn end_exact(&self, pid: Pid, durable: bool) {
+    pub(crate) fn end_exact(&self, pid: Pid, fate: Fate) {
         let mut state = self.lock();
-        if durable {
-            state.exact.insert(pid, Exact::Durable);
-        } else {
-            state.exact.remove(&pid);
-        }
+        match fate {
+            Fate::Durable => state.exact.insert(pid, Exact::Durable),
+            Fate::Refused => state.exact.remove(&pid),
+        };
     }
 
     /// Whether a QoS 2 publish is durable and not finished.

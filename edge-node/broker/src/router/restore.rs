@@ -9,7 +9,10 @@ use std::{
 use mqtt_proto::Pid;
 use tokio::sync::{Notify, mpsc};
 
-use super::{Delivery, Inner, Mailbox, Router, Session, Stage, Step, mailbox::Limits};
+use super::{
+    Delivery, Inner, Mailbox, Owner, Router, Session, Stage, Step,
+    mailbox::{Fate, Limits},
+};
 use crate::{
     codec::properties_from,
     config::DoorConfig,
@@ -32,7 +35,7 @@ impl Router {
         let held = Arc::new(AtomicUsize::new(0));
         let mut inner = Inner::default();
         for value in retained {
-            inner.retain(&message_of(value));
+            inner.retained.put(&message_of(value));
         }
         inner.restore(stored, &held);
         let router = Self {
@@ -47,6 +50,7 @@ impl Router {
                 bytes: config.queue_bytes,
             },
             config: config.clone(),
+            shelves: Arc::default(),
         };
         (router, queue)
     }
@@ -85,16 +89,19 @@ impl Inner {
         let mailbox = Mailbox::new(id);
         for pid in stored.accepted {
             if let Ok(pid) = Pid::try_from(pid) {
-                mailbox.end_exact(pid, true);
+                mailbox.end_exact(pid, Fate::Durable);
             }
         }
         for (filter, options) in &stored.subscriptions {
             self.subscriptions.insert(filter, id, *options);
         }
-        self.clients.insert(Arc::clone(&stored.client_id), id);
-        let session = Session {
-            client_id: stored.client_id,
+        let owner = Owner {
             user: stored.user,
+            client_id: stored.client_id,
+        };
+        self.clients.insert(owner.clone(), id);
+        let session = Session {
+            owner,
             filters: stored.subscriptions.into_iter().collect(),
             mailbox: Arc::new(mailbox),
             expiry: stored.left_s.max(1),

@@ -1,6 +1,7 @@
 //! The one order of everything that is stored: steps wait here for the gate, and are done one after the other.
 
 use std::{
+    future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak, atomic::Ordering},
 };
@@ -9,18 +10,21 @@ use futures_util::FutureExt;
 use mqtt_proto::Pid;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::{Mailbox, Post, Router, subscribe::Looks};
+use super::{Mailbox, Post, Router, mailbox::Fate, subscribe::Looks};
 use crate::{
     acks::{Outcome, Reply},
     codec::Negative,
-    gate::{BoxFuture, Refused, RefusedKind},
+    gate::{BoxFuture, Publish, Refused, RefusedKind},
     lasting::Change,
 };
+
+/// What the gate will say.
+pub(super) type Verdict = BoxFuture<'static, Result<(), Refused>>;
 
 /// Something that is done when its turn has come and the gate has answered.
 pub(crate) struct Step {
     /// What the gate says; none if it was not asked.
-    pub(crate) verdict: Option<BoxFuture<'static, Result<(), Refused>>>,
+    pub(crate) verdict: Option<Verdict>,
     pub(crate) work: Work,
     /// Who is answered.
     pub(crate) reply: Option<Reply>,
@@ -81,7 +85,7 @@ impl Router {
             (Work::Post(post), Ok(())) => {
                 self.counters.accepted.fetch_add(1, Ordering::Relaxed);
                 if let Some((mailbox, pid)) = &post.exact {
-                    mailbox.end_exact(*pid, true);
+                    mailbox.end_exact(*pid, Fate::Durable);
                 }
                 self.deliver(post);
                 Outcome::Durable
@@ -95,7 +99,7 @@ impl Router {
                 if let Some(reply) = reply {
                     reply.send(Outcome::Durable);
                 }
-                return self.look(looks);
+                return self.look(&looks);
             }
             (Work::Release(mailbox, pid), Ok(())) => {
                 mailbox.may_release(pid);
@@ -118,7 +122,7 @@ impl Router {
     fn take_back(&self, post: &Post) {
         let mut changes = Vec::new();
         if let Some((mailbox, pid)) = &post.exact {
-            mailbox.end_exact(*pid, false);
+            mailbox.end_exact(*pid, Fate::Refused);
             changes.push(Change::Released {
                 session: mailbox.id.0,
                 pid: pid.value(),
@@ -137,8 +141,32 @@ impl Router {
             });
         }
         drop(inner);
+        self.note_all(changes);
+    }
+
+    /// [`Gate::accept`](crate::gate::Gate::accept). A gate that panics is one that cannot store: that ends no connection and
+    /// no watch.
+    pub(super) fn accept(&self, publish: Publish) -> Verdict {
+        catch_unwind(AssertUnwindSafe(|| self.gate.accept(publish)))
+            .unwrap_or_else(|_| Box::pin(ready(Err(gate_failed()))))
+    }
+
+    /// [`Gate::record`](crate::gate::Gate::record), in the same way.
+    pub(super) fn record(&self, changes: Vec<Change>) -> Verdict {
+        catch_unwind(AssertUnwindSafe(|| self.gate.record(changes)))
+            .unwrap_or_else(|_| Box::pin(ready(Err(gate_failed()))))
+    }
+
+    /// [`Gate::note`](crate::gate::Gate::note), in the same way.
+    pub(super) fn note(&self, change: Change) {
+        if catch_unwind(AssertUnwindSafe(|| self.gate.note(change))).is_err() {
+            gate_failed();
+        }
+    }
+
+    pub(super) fn note_all(&self, changes: Vec<Change>) {
         for change in changes {
-            self.gate.note(change);
+            self.note(change);
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Delivery, Mailbox, Router, Stage, Step, Work};
+use super::{Router, Step, Work};
 use crate::{
     acks::Reply,
     acl::Filter,
     codec::{Grant, Known},
     lasting::{Change, Options, RetainedAtSubscribe},
-    message::{Held, Message, SessionId},
+    message::SessionId,
 };
 
 /// One filter that a client asks for.
@@ -24,8 +24,8 @@ pub(crate) struct Asking {
 /// Filters for which retained values are to be looked up.
 #[derive(Debug)]
 pub(crate) struct Looks {
-    mailbox: Arc<Mailbox>,
-    filters: Vec<(Filter, Options)>,
+    pub(super) session: SessionId,
+    pub(super) filters: Vec<(Filter, Options)>,
 }
 
 impl Router {
@@ -80,11 +80,11 @@ impl Router {
             grants.push(Grant::Qos(options.qos));
         }
         let looks = Looks {
-            mailbox: Arc::clone(&session.mailbox),
+            session: id,
             filters,
         };
         self.send(Step {
-            verdict: (!changes.is_empty()).then(|| self.gate.record(changes)),
+            verdict: (!changes.is_empty()).then(|| self.record(changes)),
             work: Work::Look(looks),
             reply: Some(reply(grants)),
             room: None,
@@ -120,39 +120,11 @@ impl Router {
             }
         }
         self.send(Step {
-            verdict: (!changes.is_empty()).then(|| self.gate.record(changes)),
+            verdict: (!changes.is_empty()).then(|| self.record(changes)),
             work: Work::Answer,
             reply: Some(reply(known)),
             room: None,
         });
-    }
-
-    /// Puts the retained values that match into a mailbox.
-    pub(super) fn look(&self, looks: Looks) {
-        if looks.filters.is_empty() {
-            return;
-        }
-        let mut inner = self.lock();
-        inner.drop_expired();
-        for (filter, options) in looks.filters {
-            for message in inner.retained.values() {
-                if !filter.matches(&message.topic) {
-                    continue;
-                }
-                let delivery = Delivery {
-                    qos: message.qos.min(options.qos),
-                    held: Held::retained(message.clone(), &self.held),
-                    pid: None,
-                    retain: true,
-                    ids: options.id.into_iter().collect(),
-                    dup: false,
-                    stage: Stage::Publish,
-                    from_retained: true,
-                };
-                // Retained values always have room: their number is that of the topics.
-                let _ = looks.mailbox.push(delivery, self.limits);
-            }
-        }
     }
 }
 
@@ -161,19 +133,5 @@ fn wants_retained(options: Options, is_new: bool) -> bool {
         RetainedAtSubscribe::Send => true,
         RetainedAtSubscribe::SendIfNew => is_new,
         RetainedAtSubscribe::Not => false,
-    }
-}
-
-impl super::Inner {
-    fn drop_expired(&mut self) {
-        let mut gone = 0;
-        self.retained.retain(|_, message: &mut Message| {
-            let stays = !message.is_expired();
-            if !stays {
-                gone += message.size();
-            }
-            stays
-        });
-        self.retained_bytes -= gone;
     }
 }

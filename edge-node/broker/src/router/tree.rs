@@ -3,6 +3,7 @@
 //! Invariant: a branch without subscribers does not exist.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -37,14 +38,27 @@ pub(super) struct Group {
     turn: AtomicUsize,
 }
 
+/// How fit a member of a group is to be served; the fittest last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Fitness {
+    /// It is not connected.
+    Away,
+    /// It does not keep up.
+    Behind,
+    /// It is connected and keeps up.
+    Ready,
+}
+
 impl Group {
-    /// Whose turn it is: the first in turn for whom `fits`, or else the first in turn.
-    pub(super) fn choose(&self, fits: impl Fn(SessionId) -> bool) -> Option<(SessionId, Options)> {
+    /// Whose turn it is: the first in turn of those who are fittest.
+    pub(super) fn choose(
+        &self,
+        fitness: impl Fn(SessionId) -> Fitness,
+    ) -> Option<(SessionId, Options)> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.members.len();
         let (after, before) = self.members.split_at(first);
-        let mut in_turn = before.iter().chain(after).copied();
-        let next = in_turn.clone().next();
-        in_turn.find(|(id, _)| fits(*id)).or(next)
+        let in_turn = before.iter().chain(after).copied();
+        in_turn.min_by_key(|(id, _)| Reverse(fitness(*id)))
     }
 }
 
@@ -276,12 +290,20 @@ mod tests {
         for i in 0..3 {
             tree.insert("$share/g/farm/#", SessionId(i), PLAIN);
         }
-        let turn = |fits: &dyn Fn(SessionId) -> bool| {
+        use Fitness::{Away, Behind, Ready};
+        let turn = |fitness: [Fitness; 3]| {
             let found = tree.matching("farm/x");
-            found[0].groups()[0].choose(fits).unwrap().0.0
+            let chosen = found[0].groups()[0].choose(|id| fitness[id.0 as usize]);
+            chosen.unwrap().0.0
         };
-        assert_eq!([0; 6].map(|_| turn(&|_| true)), [0, 1, 2, 0, 1, 2]);
-        assert_eq!([0; 3].map(|_| turn(&|id| id.0 == 1)), [1, 1, 1]);
-        assert_eq!([0; 3].map(|_| turn(&|_| false)), [0, 1, 2]);
+        for (fitness, expected) in [
+            ([Ready, Ready, Ready], [0, 1, 2]),
+            ([Away, Ready, Behind], [1, 1, 1]),
+            ([Away, Away, Behind], [2, 2, 2]),
+            ([Behind, Ready, Ready], [1, 1, 2]),
+            ([Away, Away, Away], [0, 1, 2]),
+        ] {
+            assert_eq!([0; 3].map(|_| turn(fitness)), expected, "{fitness:?}");
+        }
     }
 }

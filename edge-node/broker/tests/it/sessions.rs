@@ -241,19 +241,6 @@ async fn a_stalled_gate_does_not_keep_a_client_from_coming_back() {
 }
 
 #[tokio::test]
-async fn a_name_in_use_cannot_be_taken_by_another_user() {
-    let house = House::open().await;
-    let mut anna = Raw::dial(house.address()).await;
-    anna.send(&connect_as(5, "meter", "anna")).await;
-    assert_eq!(anna.packet().await[3], 0);
-    let mut eve = Raw::dial(house.address()).await;
-    eve.send(&connect_as(5, "meter", "eve")).await;
-    assert_eq!(eve.until_close().await[0][3], 0x85);
-    anna.send(&[0xc0, 0]).await;
-    assert_eq!(anna.packet().await, [0xd0, 0]);
-}
-
-#[tokio::test]
 async fn what_may_not_be_heard_is_denied_filter_by_filter() {
     let house = House::open().await;
     let mut body = vec![0, 1];

@@ -10,8 +10,8 @@ use std::{
 };
 
 use edge_broker::{
-    BoxFuture, Denied, Door, DoorConfig, Filter, Gate, Login, Permit, Publish, Reason, Refused,
-    Retained,
+    BoxFuture, Change, Denied, Door, DoorConfig, Filter, Gate, Login, Permit, Publish, Reason,
+    Refused, RetainLimit, Retained,
 };
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -41,8 +41,9 @@ impl Taken {
     }
 }
 
-/// A gate that lets everyone but `mallory` in, `late` when the test says so, `passing` without a session that lasts, `everyone` to every topic, and does what the test
-/// wants with publishes. Who shows a certificate is who holds it, whatever it says.
+/// A gate that lets everyone but `mallory` in, `late` when the test says so, `passing` without a session that lasts, `everyone`
+/// to every topic, `device` with two sessions and two retained values at most, and does what the test wants with publishes. Who
+/// shows a certificate is who holds it, whatever it says.
 pub(crate) struct FakeGate {
     /// `late` waits to be let in.
     pub(crate) asked: Notify,
@@ -51,6 +52,8 @@ pub(crate) struct FakeGate {
     manual: AtomicBool,
     taken: mpsc::UnboundedSender<Taken>,
     retained: Vec<Retained>,
+    /// It panics at whatever it is told.
+    broken: AtomicBool,
 }
 
 fn parsed<const N: usize>(filters: [&str; N]) -> Vec<Filter> {
@@ -61,6 +64,17 @@ fn parsed<const N: usize>(filters: [&str; N]) -> Vec<Filter> {
 
 fn filters() -> Vec<Filter> {
     parsed(["farm/#", "homeassistant/#"])
+}
+
+impl FakeGate {
+    /// From now on it panics, or does so no more.
+    pub(crate) fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    fn break_down(&self) {
+        assert!(!self.broken.load(Ordering::SeqCst), "the gate is broken");
+    }
 }
 
 impl Gate for FakeGate {
@@ -86,6 +100,17 @@ impl Gate for FakeGate {
                 subscribe: parsed(["#", "$SYS/#"]),
                 ..Permit::default()
             }),
+            Some("device") => Ok(Permit {
+                identity: login.user,
+                max_sessions: Some(2),
+                max_retained: Some(RetainLimit {
+                    values: 2,
+                    bytes: 1_000,
+                }),
+                publish: parsed(["farm/mine/+", "farm/mine/#"]),
+                subscribe: filters(),
+                ..Permit::default()
+            }),
             _ => Ok(Permit {
                 max_session_expiry: (login.user.as_deref() == Some("passing")).then_some(0),
                 identity: holder.or(login.user),
@@ -97,7 +122,17 @@ impl Gate for FakeGate {
         Box::pin(std::future::ready(answer))
     }
 
+    fn record(&self, _: Vec<Change>) -> BoxFuture<'static, Result<(), Refused>> {
+        self.break_down();
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn note(&self, _: Change) {
+        self.break_down();
+    }
+
     fn accept(&self, publish: Publish) -> BoxFuture<'static, Result<(), Refused>> {
+        self.break_down();
         if !self.manual.load(Ordering::SeqCst) {
             let _ = self.taken.send(Taken {
                 publish,
@@ -143,6 +178,7 @@ impl House {
             manual: AtomicBool::new(false),
             taken: sender,
             retained,
+            broken: AtomicBool::new(false),
         });
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let config = DoorConfig {
