@@ -45,6 +45,7 @@ fn show_door(door: &Door) {
     metrics::gauge!("mqtt_retained").set(stats.retained as f64);
     metrics::gauge!("mqtt_sessions_away").set(stats.away as f64);
     metrics::gauge!("mqtt_queued_bytes").set(stats.queued_bytes as f64);
+    metrics::counter!("mqtt_joins_refused_total").increment(0);
     metrics::counter!("mqtt_logins_total").absolute(stats.logins);
     metrics::counter!("mqtt_accepted_total").absolute(stats.accepted);
     metrics::counter!("mqtt_delivered_total").absolute(stats.delivered);

@@ -4,6 +4,7 @@
 //! join, and for certificates; the answers leave through `follow`. Invariant: `accept` takes its place in the queue at once and
 //! resolves after the commit.
 
+mod asking;
 mod doorkeeper;
 mod follow;
 mod joining;
@@ -31,7 +32,7 @@ use farm_model::{Clock as _, DeviceId};
 use farm_web::Authority as _;
 use tokio::sync::mpsc;
 
-use self::who::Who;
+use self::{asking::Askers, who::Who};
 pub(crate) use self::{
     doorkeeper::{Doorkeeper, Joining},
     follow::{Word, follow, words},
@@ -53,6 +54,7 @@ pub(crate) struct FarmGate {
     authority: FarmAuthority,
     words: mpsc::Sender<Word>,
     certified: Mutex<HashMap<DeviceId, Instant>>,
+    askers: Mutex<Askers>,
 }
 
 impl FarmGate {
@@ -70,6 +72,7 @@ impl FarmGate {
             authority,
             words,
             certified: Mutex::default(),
+            askers: Mutex::default(),
         }
     }
 
@@ -107,6 +110,14 @@ impl FarmGate {
         serial: &str,
         publish: &Publish,
     ) -> BoxFuture<'static, Result<(), Refused>> {
+        let mut askers = self.askers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !askers.may_ask(address, Instant::now()) {
+            metrics::counter!("mqtt_joins_refused_total").increment(1);
+            tracing::info!(%address, serial, "a request to join was refused: too many came");
+            let reason = "too many ask to join: wait a minute, then ask again";
+            return refused(RefusedKind::Quota, reason);
+        }
+        drop(askers);
         let ask = match joining::read(serial, &publish.payload) {
             Ok(ask) => ask,
             Err(bad) => {
@@ -184,6 +195,12 @@ impl Drop for Inside {
     }
 }
 
+/// Whether a client's publish there can be a retained value. Frames and requests are for once: kept, they would be told again to
+/// everybody who comes.
+fn may_be_retained(topic: &str) -> bool {
+    !topic.starts_with("khamar/")
+}
+
 fn refused(kind: RefusedKind, reason: &str) -> BoxFuture<'static, Result<(), Refused>> {
     let reason = reason.to_owned();
     Box::pin(std::future::ready(Err(Refused { kind, reason })))
@@ -222,11 +239,11 @@ impl Gate for FarmGate {
 
     fn accept(&self, publish: Publish) -> BoxFuture<'static, Result<(), Refused>> {
         let who: Option<Who> = publish.user.as_deref().and_then(|who| who.parse().ok());
-        let errand = self.errand(who.as_ref(), &publish);
-        if errand.is_some() && publish.retain {
-            let reason = "a request is not retained: publish it without that flag";
+        if publish.retain && !may_be_retained(&publish.topic) {
+            let reason = "a frame or a request is not retained: publish it without that flag";
             return refused(RefusedKind::NotAuthorized, reason);
         }
+        let errand = self.errand(who.as_ref(), &publish);
         let received = self.farm.clock().now();
         let mut told: Vec<Told> = ingest::read_publish(&publish.topic, &publish.payload, received)
             .map(|told| match who {
@@ -282,7 +299,8 @@ impl Gate for FarmGate {
 
     fn retained(&self) -> BoxFuture<'_, Vec<Retained>> {
         Box::pin(async {
-            let now = self.farm.clock().now();
+            let clock = self.farm.clock();
+            let now = clock.moment(clock.now());
             let stored = self
                 .farm
                 .read(move |conn| farm::retained::all(conn, now))

@@ -3,7 +3,7 @@
 //! Invariant: deny by default. A device speaks of itself and of the place where it stands, within what its kind measures; it
 //! hears what is said to it alone.
 
-use edge_broker::{Filter, Permit};
+use edge_broker::{Filter, Permit, RetainLimit};
 use farm::{auth::Scope, credentials::Basis};
 use farm_model::topics::Topics;
 
@@ -17,6 +17,13 @@ const TELL: [&str; 4] = [
     "zigbee2mqtt/#",
     "khamar/node/+/up",
 ];
+/// Sessions of a device: it needs one, and has more while it changes its client identifier.
+const SESSIONS: usize = 8;
+/// What may stand retained where a device may speak: a value of each cow at a milk meter, and room beside it.
+const RETAINED: RetainLimit = RetainLimit {
+    values: 1_000,
+    bytes: 1024 * 1024,
+};
 /// Topics that they may listen to. Zigbee2MQTT hears its requests where it tells its states.
 const LISTEN: [&str; 4] = ["farm/#", "zigbee2mqtt/#", "khamar/#", "homeassistant/#"];
 
@@ -39,7 +46,11 @@ pub(super) fn of_joining(who: &Who, serial: &str) -> Permit {
 /// What a device may do.
 pub(super) fn of_device(who: &Who, basis: &Basis) -> Permit {
     let Topics { tells, hears } = Topics::of(&basis.device, basis.place.as_ref());
-    permit(who, &tells, &hears)
+    Permit {
+        max_sessions: Some(SESSIONS),
+        max_retained: Some(RETAINED),
+        ..permit(who, &tells, &hears)
+    }
 }
 
 fn permit<S: AsRef<str>, T: AsRef<str>>(who: &Who, publish: &[S], subscribe: &[T]) -> Permit {
