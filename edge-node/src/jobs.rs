@@ -25,9 +25,14 @@ use farm::{
 };
 use farm_model::Clock;
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use crate::{config::DataConfig, figures, ingest::Pulse};
+use crate::{
+    config::DataConfig,
+    figures,
+    ingest::Pulse,
+    tasks::{Tasks, count_panic},
+};
 
 /// Readings moved in one transaction.
 const COMPACT: usize = 4_000;
@@ -50,8 +55,8 @@ struct Unsound {
     copy: AtomicBool,
 }
 
-/// Starts every job; each ends with `stop`.
-pub(crate) fn start(charge: Charge, tasks: &TaskTracker, stop: &CancellationToken) {
+/// Starts every job.
+pub(crate) fn start(charge: Charge, tasks: &Tasks) {
     let Charge {
         farm,
         drivers,
@@ -61,12 +66,7 @@ pub(crate) fn start(charge: Charge, tasks: &TaskTracker, stop: &CancellationToke
     } = charge;
     let unsound = Arc::new(Unsound::default());
     let every = |seconds: u64, name: &'static str, job: Job| {
-        tasks.spawn(repeat(
-            Duration::from_secs(seconds),
-            name,
-            job,
-            stop.clone(),
-        ));
+        tasks.start(|stop| repeat(Duration::from_secs(seconds), name, job, stop));
     };
     every(20, "compact", job(&farm, compact));
     every(600, "retention", job(&farm, keep_budget));
@@ -98,10 +98,9 @@ pub(crate) fn start(charge: Charge, tasks: &TaskTracker, stop: &CancellationToke
             figures::show(farm, Arc::clone(&shown), Arc::clone(&door), pulse.clone())
         }),
     );
-    let (farm, ended) = (farm, stop.clone());
-    tasks.spawn(keep("devices", stop.clone(), move || {
-        follow_devices(farm.clone(), Arc::clone(&drivers), ended.clone())
-    }));
+    tasks.keep("devices", move |stop| {
+        follow_devices(farm.clone(), Arc::clone(&drivers), stop)
+    });
 }
 
 type Job = Box<dyn FnMut() -> BoxFuture<'static, anyhow::Result<()>> + Send>;
@@ -141,26 +140,6 @@ async fn repeat(every: Duration, name: &'static str, mut job: Job, stop: Cancell
         );
         pause = every;
     }
-}
-
-/// Runs a task that should run until `stop`, again and again should it panic.
-pub(crate) async fn keep<F: Future<Output = ()>>(
-    name: &'static str,
-    stop: CancellationToken,
-    mut task: impl FnMut() -> F,
-) {
-    while AssertUnwindSafe(task()).catch_unwind().await.is_err() {
-        count_panic(name);
-        let pause = tokio::time::sleep(Duration::from_secs(1));
-        if stop.run_until_cancelled(pause).await.is_none() {
-            return;
-        }
-    }
-}
-
-fn count_panic(name: &'static str) {
-    metrics::counter!("job_panics_total", "job" => name).increment(1);
-    tracing::error!(job = name, "a job panicked; it is started again");
 }
 
 async fn compact(farm: Farm) -> anyhow::Result<()> {

@@ -28,6 +28,7 @@ mod mqtt;
 mod names;
 pub mod post;
 pub mod sessions;
+mod tasks;
 mod updates;
 mod wanted;
 

@@ -10,14 +10,14 @@ use farm::{
     joins::{self, Welcome},
 };
 use farm_model::Clock as _;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     authority::FarmAuthority,
     config::{Config, TlsVersion},
     gate::{self, Doorkeeper, FarmGate, Joining},
     ingest::Intake,
-    jobs, names,
+    names,
+    tasks::Tasks,
 };
 
 /// The open door, and the authority whose certificates it takes.
@@ -26,13 +26,12 @@ pub(crate) struct Opened {
     pub(crate) authority: FarmAuthority,
 }
 
-/// Opens the MQTT door; follows who may stay inside, and renews its certificate, until `stop`.
+/// Opens the MQTT door; follows who may stay inside, and renews its certificate.
 pub(crate) async fn open(
     config: &Config,
     farm: &Farm,
     intake: &Intake,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
+    tasks: &Tasks,
 ) -> anyhow::Result<Opened> {
     let (authority, server) = certificates(config, farm).await?;
     let authority = FarmAuthority::new(farm.clone(), authority);
@@ -62,13 +61,12 @@ pub(crate) async fn open(
     farm.write(Actor::System, move |tx| joins::set_welcome(tx, &welcome))
         .await?;
     let names = config.mqtt.names.clone();
-    let kept = names::keep_certificate(server, names, farm.clone(), stop.clone());
-    tasks.spawn(kept);
-    let (farm, followed, ended) = (farm.clone(), Arc::clone(&door), stop.clone());
-    tasks.spawn(jobs::keep("who may stay", stop.clone(), move || {
+    tasks.start(|stop| names::keep_certificate(server, names, farm.clone(), stop));
+    let (farm, followed) = (farm.clone(), Arc::clone(&door));
+    tasks.keep("who may stay", move |stop| {
         let (farm, door, keeper) = (farm.clone(), Arc::clone(&followed), Arc::clone(&keeper));
-        gate::follow(farm, door, keeper, Arc::clone(&words), ended.clone())
-    }));
+        gate::follow(farm, door, keeper, Arc::clone(&words), stop)
+    });
     Ok(Opened { door, authority })
 }
 
