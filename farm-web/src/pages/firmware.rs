@@ -6,14 +6,16 @@ mod running;
 mod say;
 
 use axum::{
+    body::Bytes,
     extract::{Form, Multipart, Path, State, multipart::MultipartError},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use farm::{
     Farm, StoreError, devices,
     firmware::{self, AddError, Batch, FirmwareError, Image, Rollout, Running},
 };
-use farm_firmware::{Label, MAX_FILE, Rules};
+use farm_firmware::{ImageError, Label, MAX_FILE, Rules};
 use farm_model::{Clock as _, Device, DeviceId, UnixMillis, staff::Role};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -136,18 +138,18 @@ async fn draw(ctx: &Ctx, refused: Option<String>) -> Result<Response, Error> {
 }
 
 /// Takes in an uploaded file; one that is refused is answered with the page, which says why.
-async fn add(ctx: Ctx, mut form: Multipart) -> Result<Response, Error> {
+async fn add(ctx: Ctx, form: Multipart) -> Result<Response, Error> {
     let Some(firmware) = ctx.web.options.firmware.clone() else {
         return Err(Reason::NoHardware.into());
     };
-    let mut file = None;
-    while let Some(field) = form.next_field().await? {
-        if field.name() == Some("file") {
-            let name = field.file_name().unwrap_or_default().to_owned();
-            file = Some((name, field.bytes().await?));
+    let (name, bytes) = match file_of(form).await {
+        Ok(file) => file.ok_or_else(|| Error::invalid("file: none was sent"))?,
+        Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let why = say::refusal(ctx.lang, ImageError::TooLarge).to_owned();
+            return Ok((error.status(), draw(&ctx, Some(why)).await?).into_response());
         }
-    }
-    let (name, bytes) = file.ok_or_else(|| Error::invalid("file: none was sent"))?;
+        Err(error) => return Err(Error::from(Reason::Malformed).because(error)),
+    };
     let (farm, actor) = (ctx.web.farm.clone(), ctx.me.actor());
     let added =
         tokio::task::spawn_blocking(move || firmware.shelf.add(&farm, actor, &name, &bytes))
@@ -166,6 +168,18 @@ async fn add(ctx: Ctx, mut form: Multipart) -> Result<Response, Error> {
     let mut page = draw(&ctx, Some(why)).await?;
     *page.status_mut() = Reason::Invalid.status();
     Ok(page)
+}
+
+/// Name and bytes of the file that was sent, if one was.
+async fn file_of(mut form: Multipart) -> Result<Option<(String, Bytes)>, MultipartError> {
+    let mut file = None;
+    while let Some(field) = form.next_field().await? {
+        if field.name() == Some("file") {
+            let name = field.file_name().unwrap_or_default().to_owned();
+            file = Some((name, field.bytes().await?));
+        }
+    }
+    Ok(file)
 }
 
 #[derive(Deserialize)]
@@ -288,20 +302,8 @@ impl From<FirmwareError> for Error {
     }
 }
 
-impl From<MultipartError> for Error {
-    fn from(error: MultipartError) -> Self {
-        let reason = match error.status() {
-            axum::http::StatusCode::PAYLOAD_TOO_LARGE => Reason::TooLarge,
-            _ => Reason::Malformed,
-        };
-        Self::from(reason).because(error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use farm_firmware::ImageError;
-
     use super::*;
 
     #[test]

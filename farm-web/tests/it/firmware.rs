@@ -139,6 +139,8 @@ async fn a_forged_image_is_refused_with_the_reason_and_stays_visible() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_too_large_is_cut_off() {
     let (site, seeded) = Site::full().await;
-    let (status, _) = upload(&site, &seeded.manager, &vec![0; 17 << 20]).await;
+    let (status, page) = upload(&site, &seeded.manager, &vec![0; 17 << 20]).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    let why = "The image is larger than 16 MB. Ask the vendor whether it is the right file.";
+    assert!(page.contains(why), "{page}");
 }
