@@ -6,8 +6,8 @@ mod refusals;
 
 use farm::climate::HeatStress;
 use farm_model::{
-    AnimalStatus, Destination, DeviceKind, Flaw, Milli, PlaceKind, Quality, Quantity, Sex,
-    live::Phase, milking::Finding, staff::Role,
+    AnimalStatus, Destination, DeviceKind, Flaw, Milli, Quality, Quantity, Sex, live::Phase,
+    milking::Finding, staff::Role,
 };
 use ui::{Lang, fmt};
 
@@ -155,11 +155,6 @@ pub mod t {
         device_biogas_monitor = "Biogas monitor" / "বায়োগ্যাস মিটার";
         device_collar = "Collar" / "গলার কলার";
         device_sensor = "Other sensor" / "অন্য সেন্সর";
-
-        place_stall = "Stall" / "স্টল";
-        place_tank = "Tank" / "ট্যাংক";
-        place_room = "Shed or room" / "ঘর বা শেড";
-        place_digester = "Digester" / "বায়োগ্যাস প্ল্যান্ট";
 
         flaw_out_of_physics = "Impossible value" / "অসম্ভব মান";
         flaw_checksum = "Garbled on the line" / "তারে নষ্ট হয়ে এসেছে";
@@ -423,16 +418,6 @@ pub fn device_kind(lang: Lang, kind: DeviceKind) -> &'static str {
         DeviceKind::BiogasMonitor => t::device_biogas_monitor(lang),
         DeviceKind::Collar => t::device_collar(lang),
         DeviceKind::Sensor => t::device_sensor(lang),
-    }
-}
-
-/// What sort of place.
-pub fn place_kind(lang: Lang, kind: PlaceKind) -> &'static str {
-    match kind {
-        PlaceKind::Stall => t::place_stall(lang),
-        PlaceKind::Tank => t::place_tank(lang),
-        PlaceKind::Room => t::place_room(lang),
-        PlaceKind::Digester => t::place_digester(lang),
     }
 }
 

@@ -32,38 +32,6 @@ use crate::store::{StoreError, Tx};
 /// Lengths of the periods that readings are summed over, in milliseconds: a minute, an hour, a day (UTC).
 pub(crate) const PERIODS_MS: [i64; 3] = [60_000, 3_600_000, 86_400_000];
 
-/// A series: one quantity of one device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Series {
-    /// Its number in this file.
-    pub id: i64,
-    /// Who measures.
-    pub device: DeviceId,
-    /// What.
-    pub quantity: Quantity,
-}
-
-/// Every series that has ever had a value, by device and quantity.
-///
-/// # Errors
-/// When the database fails.
-pub fn all_series(conn: &Connection) -> Result<Vec<Series>, StoreError> {
-    let mut statement =
-        conn.prepare_cached("SELECT id, device, quantity FROM series ORDER BY device, quantity")?;
-    let mut rows = statement.query([])?;
-    let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
-        if let Some(quantity) = Quantity::from_code(row.get(2)?) {
-            all.push(Series {
-                id: row.get(0)?,
-                device: DeviceId::from_bytes(row.get(1)?),
-                quantity,
-            });
-        }
-    }
-    Ok(all)
-}
-
 /// The number of a series, if it has ever had a value.
 pub(crate) fn find_series(
     conn: &Connection,

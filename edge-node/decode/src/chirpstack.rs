@@ -22,9 +22,6 @@ pub const MAX_VALUES: usize = 64;
 /// How deep objects may nest within `object`.
 const MAX_DEPTH: usize = 4;
 
-/// The filter that matches uplinks.
-pub const FILTER: &str = "application/+/device/+/event/up";
-
 /// What one uplink says.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Uplink {

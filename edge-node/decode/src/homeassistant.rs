@@ -10,9 +10,6 @@ use serde_json::{Map, Value, json};
 /// Longest id.
 const MAX_ID: usize = 64;
 
-/// Where Home Assistant says that it has started, and wants every discovery message again.
-pub const BIRTH_TOPIC: &str = "homeassistant/status";
-
 /// A series to announce.
 #[derive(Clone, Copy, Debug)]
 pub struct Series<'a> {

@@ -34,12 +34,6 @@ impl Registers {
         });
     }
 
-    /// Takes the bits that the answer to a request for `address` held.
-    pub fn insert_bits(&mut self, function: ReadFunction, address: u16, bits: &[bool]) {
-        let words = bits.iter().map(|bit| u16::from(*bit)).collect();
-        self.insert(function, address, words);
-    }
-
     /// Notes that `request` brought nothing, and why.
     pub fn fail(&mut self, request: ReadRequest, flaw: Flaw) {
         self.blocks.push(Block {
