@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::{
     clock,
     config::{ClockTrust, Config},
+    control::Runs,
     lock,
 };
 
@@ -90,16 +91,20 @@ impl fmt::Display for Check {
 
 /// Looks at everything.
 pub fn examine(config: &Config) -> Vec<Check> {
-    let running = lock::is_taken(&config.data.dir);
+    let runs = if lock::is_taken(&config.data.dir) {
+        Runs::Yes
+    } else {
+        Runs::No
+    };
     let mut checks = vec![clock_check(config)];
     checks.extend(disk(&config.data.dir));
     checks.push(database(&config.data.dir.join("farm.db")));
     for address in &config.web.listen {
-        checks.push(listener("web", *address, running));
+        checks.push(listener("web", *address, runs));
     }
     let mqtt = &config.mqtt;
     for address in mqtt.listen.iter().chain(&mqtt.websocket).chain(&mqtt.tls) {
-        checks.push(listener("mqtt", *address, running));
+        checks.push(listener("mqtt", *address, runs));
     }
     checks.push(serial(&config.serial.dirs));
     checks.push(onewire(&config.onewire.root));
@@ -242,21 +247,21 @@ fn database(path: &Path) -> Check {
     }
 }
 
-fn listener(name: &'static str, address: SocketAddr, running: bool) -> Check {
+fn listener(name: &'static str, address: SocketAddr, runs: Runs) -> Check {
     let reach = if address.ip().is_unspecified() {
         SocketAddr::from(([127, 0, 0, 1], address.port()))
     } else {
         address
     };
     let answers = TcpStream::connect_timeout(&reach, Duration::from_secs(1)).is_ok();
-    match (running, answers) {
-        (true, true) => Check::good(name, format!("{address} answers")),
-        (true, false) => Check::bad(
+    match (runs, answers) {
+        (Runs::Yes, true) => Check::good(name, format!("{address} answers")),
+        (Runs::Yes, false) => Check::bad(
             name,
             format!("{address} does not answer though the appliance runs"),
             "sudo journalctl -u edge-node -n 50",
         ),
-        (false, _) => match TcpListener::bind(address) {
+        (Runs::No, _) => match TcpListener::bind(address) {
             Ok(_) => Check::good(name, format!("{address} is free")),
             Err(e) => Check::bad(
                 name,
