@@ -68,28 +68,8 @@ fn figures(lang: Lang) -> Markup {
 }
 
 fn stalls(lang: Lang) -> Markup {
-    let card = |n: i64, state, word: &str| StallCard {
-        id: format!("stall-{n}"),
-        number: fmt::int(lang, n),
-        state,
-        word: word.into(),
-        cow: None,
-        name: None,
-        milk: None,
-        flow: None,
-        message: None,
-        href: Some("#".into()),
-    };
-    let with_cow = |card: StallCard, cow: i64, name: &str, ml: i64, flow: i64| StallCard {
-        cow: Some(fmt::int(lang, cow)),
-        name: Some(name.into()),
-        milk: Some((fmt::litres(lang, ml), t::litre(lang).into())),
-        flow: Some((
-            (flow / 5) as u16,
-            t::per_minute(lang, fmt::litres(lang, flow)),
-        )),
-        ..card
-    };
+    let card = |n, state, word| stall(lang, n, state, word);
+    let with_cow = |card, cow, name, ml, flow| milked(lang, card, cow, name, ml, flow);
     let alarm = with_cow(
         card(3, StallState::Alarm, t::stop(lang)),
         105,
@@ -148,6 +128,35 @@ fn stalls(lang: Lang) -> Markup {
         },
     ];
     parlour(t::stalls(lang), &cards)
+}
+
+fn stall(lang: Lang, number: i64, state: StallState, word: &str) -> StallCard {
+    StallCard {
+        id: format!("stall-{number}"),
+        number: fmt::int(lang, number),
+        state,
+        word: word.into(),
+        cow: None,
+        name: None,
+        milk: None,
+        flow: None,
+        message: None,
+        href: Some("#".into()),
+    }
+}
+
+/// The stall with a cow in it: her number and name, her milk so far, and millilitres a minute.
+fn milked(lang: Lang, card: StallCard, cow: i64, name: &str, ml: i64, flow: i64) -> StallCard {
+    StallCard {
+        cow: Some(fmt::int(lang, cow)),
+        name: Some(name.into()),
+        milk: Some((fmt::litres(lang, ml), t::litre(lang).into())),
+        flow: Some((
+            (flow / 5) as u16,
+            t::per_minute(lang, fmt::litres(lang, flow)),
+        )),
+        ..card
+    }
 }
 
 fn charts(lang: Lang) -> Markup {
