@@ -79,7 +79,7 @@ macro_rules! to {
 pub(crate) use to;
 
 /// `address` if it is one of this farm's pages, else the start page: a log-in must not lead elsewhere.
-pub(crate) fn own(address: &str) -> String {
+pub fn own(address: &str) -> String {
     let here = Base::here();
     let inside = here
         .inside(address)

@@ -23,7 +23,8 @@ pub(crate) async fn protect(request: Request, next: Next) -> Result<Response, Er
     }
 }
 
-fn is_own(method: &Method, headers: &HeaderMap) -> bool {
+/// Whether a request may do what it asks: it is safe, or comes from our own pages or from no browser at all.
+pub fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return true;
     }

@@ -43,7 +43,7 @@ impl Speak {
 }
 
 /// The language that was chosen at this device.
-fn chosen(headers: &HeaderMap) -> Option<Lang> {
+pub fn chosen(headers: &HeaderMap) -> Option<Lang> {
     CookieJar::from_headers(headers)
         .get(COOKIE)
         .and_then(|cookie| Lang::from_tag(cookie.value()))
@@ -61,15 +61,16 @@ impl FromRequestParts<Web> for Speak {
 const THEME: &str = "theme";
 
 /// The theme that was chosen at this device.
-pub(crate) fn theme_of(headers: &HeaderMap) -> Theme {
+pub fn theme_of(headers: &HeaderMap) -> Theme {
     CookieJar::from_headers(headers)
         .get(THEME)
         .and_then(|cookie| Theme::from_key(cookie.value()))
         .unwrap_or_default()
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Choice {
+/// What the switches for language and theme send.
+#[derive(Deserialize, Debug)]
+pub struct Choice {
     lang: Option<String>,
     theme: Option<String>,
     #[serde(default)]
@@ -77,7 +78,7 @@ pub(crate) struct Choice {
 }
 
 /// Changes language or theme and goes back to where one was.
-pub(crate) async fn choose(Form(choice): Form<Choice>) -> Response {
+pub async fn choose(Form(choice): Form<Choice>) -> Response {
     let lang = choice.lang.as_deref().and_then(Lang::from_tag);
     let theme = choice.theme.as_deref().and_then(Theme::from_key);
     let chosen = [

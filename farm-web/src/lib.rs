@@ -11,6 +11,7 @@ mod api;
 mod app;
 mod auth;
 mod border;
+pub mod common;
 mod csrf;
 mod error;
 mod lang;

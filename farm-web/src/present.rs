@@ -163,7 +163,7 @@ fn sorry(lang: Lang, reason: Reason) -> Markup {
 }
 
 /// Percent-encodes what may not stand in a query value.
-pub(crate) fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     use std::fmt::Write as _;
     text.bytes().fold(String::new(), |mut out, b| {
         match b {

@@ -105,7 +105,7 @@ async fn styleguide(Speak(lang): Speak, headers: HeaderMap) -> maud::Markup {
 }
 
 /// What the design system serves; each address holds a hash of the content and may be kept for good.
-async fn assets(request: Request) -> Result<Response, Error> {
+pub async fn assets(request: Request) -> Result<Response, Error> {
     let asset = ui::assets::by_url(request.uri().path()).ok_or(Reason::NotFound)?;
     Ok((
         [
@@ -119,7 +119,8 @@ async fn assets(request: Request) -> Result<Response, Error> {
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
-async fn headers(request: Request, next: Next) -> Response {
+/// Puts on each answer what keeps pages to themselves.
+pub async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [

@@ -34,7 +34,7 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// Counts and times a request by its route, never by its path, so that the number of series is bounded.
-pub(crate) async fn measure(request: Request, next: Next) -> Response {
+pub async fn measure(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().as_str().to_owned();
     let response = next.run(request).await;

@@ -42,7 +42,7 @@ pub(crate) mod t {
 
 /// A form's fields as they were typed, with what is wrong with them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Typed {
+pub struct Typed {
     values: HashMap<String, String>,
     errors: HashMap<String, String>,
     fault: Option<String>,
@@ -64,7 +64,7 @@ impl<S: Send + Sync> FromRequest<S> for Typed {
 
 impl Typed {
     /// A form that is filled in already.
-    pub(crate) fn filled<const N: usize>(values: [(&str, String); N]) -> Self {
+    pub fn filled<const N: usize>(values: [(&str, String); N]) -> Self {
         let values = values
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value));
@@ -75,39 +75,39 @@ impl Typed {
     }
 
     /// Writes into a field.
-    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.values.insert(name.to_owned(), value.into());
     }
 
     /// What stands in a field, trimmed; empty when there is no such field.
-    pub(crate) fn text(&self, name: &str) -> &str {
+    pub fn text(&self, name: &str) -> &str {
         self.values.get(name).map_or("", |v| v.trim())
     }
 
     /// Notes that a field cannot be taken, and why.
-    pub(crate) fn wrong(&mut self, name: &str, why: impl Into<String>) {
+    pub fn wrong(&mut self, name: &str, why: impl Into<String>) {
         self.errors
             .entry(name.to_owned())
             .or_insert_with(|| why.into());
     }
 
     /// Whether something is wrong with this field.
-    pub(crate) fn is_wrong(&self, name: &str) -> bool {
+    pub fn is_wrong(&self, name: &str) -> bool {
         self.errors.contains_key(name)
     }
 
     /// Notes what is wrong with the form as a whole.
-    pub(crate) fn refuse(&mut self, why: impl Into<String>) {
+    pub fn refuse(&mut self, why: impl Into<String>) {
         self.fault = Some(why.into());
     }
 
     /// Whether nothing is wrong so far.
-    pub(crate) fn is_right(&self) -> bool {
+    pub fn is_right(&self) -> bool {
         self.errors.is_empty() && self.fault.is_none()
     }
 
     /// A line of text, if there is one.
-    pub(crate) fn line<const MAX: usize>(&mut self, lang: Lang, name: &str) -> Option<Line<MAX>> {
+    pub fn line<const MAX: usize>(&mut self, lang: Lang, name: &str) -> Option<Line<MAX>> {
         match Line::optional(self.text(name)) {
             Ok(line) => line,
             Err(error) => {
@@ -118,7 +118,7 @@ impl Typed {
     }
 
     /// A line of text that must be there.
-    pub(crate) fn needed<const MAX: usize>(&mut self, lang: Lang, name: &str) -> Option<Line<MAX>> {
+    pub fn needed<const MAX: usize>(&mut self, lang: Lang, name: &str) -> Option<Line<MAX>> {
         let line = self.line(lang, name);
         if line.is_none() {
             self.wrong(name, t::missing(lang));
@@ -127,7 +127,7 @@ impl Typed {
     }
 
     /// A number in units of `10^-places`, if there is one.
-    pub(crate) fn number(&mut self, lang: Lang, name: &str, places: u8) -> Option<i64> {
+    pub fn number(&mut self, lang: Lang, name: &str, places: u8) -> Option<i64> {
         let text = self.text(name);
         if text.is_empty() {
             return None;
@@ -145,7 +145,7 @@ impl Typed {
     }
 
     /// A day, if there is one.
-    pub(crate) fn date(&mut self, lang: Lang, name: &str) -> Option<Date> {
+    pub fn date(&mut self, lang: Lang, name: &str) -> Option<Date> {
         let date = fmt::ascii_digits(self.text(name));
         if date.is_empty() {
             return None;
@@ -158,7 +158,7 @@ impl Typed {
     }
 
     /// A time of day that must be there.
-    pub(crate) fn time(&mut self, lang: Lang, name: &str) -> Option<Time> {
+    pub fn time(&mut self, lang: Lang, name: &str) -> Option<Time> {
         let time = fmt::ascii_digits(self.text(name)).parse().ok();
         if time.is_none() {
             self.wrong(name, t::no_time(lang));
@@ -167,7 +167,7 @@ impl Typed {
     }
 
     /// A moment by the farm's clocks, if there is one.
-    pub(crate) fn moment(&mut self, lang: Lang, name: &str, tz: &TimeZone) -> Option<UnixMillis> {
+    pub fn moment(&mut self, lang: Lang, name: &str, tz: &TimeZone) -> Option<UnixMillis> {
         let text = fmt::ascii_digits(self.text(name));
         if text.is_empty() {
             return None;
@@ -184,7 +184,7 @@ impl Typed {
     }
 
     /// One of several values.
-    pub(crate) fn choice<T>(
+    pub fn choice<T>(
         &mut self,
         lang: Lang,
         name: &str,
@@ -198,26 +198,26 @@ impl Typed {
     }
 
     /// A field with what was typed into it and what is wrong with it.
-    pub(crate) fn field(&self, name: &str, field: Field) -> Field {
+    pub fn field(&self, name: &str, field: Field) -> Field {
         field
             .value(self.text(name))
             .error(self.errors.get(name).cloned())
     }
 
     /// A field for a secret: with what is wrong with it, and never with what was typed into it.
-    pub(crate) fn secret(&self, name: &str, field: Field) -> Field {
+    pub fn secret(&self, name: &str, field: Field) -> Field {
         field.error(self.errors.get(name).cloned())
     }
 
     /// A list with what was chosen and what is wrong with it.
-    pub(crate) fn select(&self, name: &str, select: Select) -> Select {
+    pub fn select(&self, name: &str, select: Select) -> Select {
         select
             .chosen(self.text(name))
             .error(self.errors.get(name).cloned())
     }
 
     /// Tiles with what was chosen and what is wrong with it.
-    pub(crate) fn tiles(&self, name: &str, tiles: Tiles) -> Tiles {
+    pub fn tiles(&self, name: &str, tiles: Tiles) -> Tiles {
         let tiles = match self.text(name) {
             "" => tiles,
             value => tiles.chosen(value),
@@ -226,7 +226,7 @@ impl Typed {
     }
 
     /// What is wrong with the form as a whole, to stand above its fields.
-    pub(crate) fn faults(&self, lang: Lang) -> Markup {
+    pub fn faults(&self, lang: Lang) -> Markup {
         match (&self.fault, self.errors.is_empty()) {
             (Some(fault), _) => form_error(fault),
             (None, false) => form_error(t::look(lang)),
@@ -235,7 +235,7 @@ impl Typed {
     }
 
     /// The status that a page with this form has.
-    pub(crate) fn answer(&self, page: Markup) -> Response {
+    pub fn answer(&self, page: Markup) -> Response {
         let status = if self.is_right() {
             StatusCode::OK
         } else {

@@ -1,0 +1,38 @@
+//! Who may do what at the hub: accounts, sessions and second factors, farms with their members, claim codes and keys, and an
+//! audit that shows whether it was tampered with.
+//!
+//! Commands and queries are free functions that take a [`Tx`](hub_store::Tx); slow work (argon2) is done outside of it.
+//! Invariants: a secret that somebody holds is stored as a hash and shown once; a wrong try is counted before it is tried; an
+//! answer to a stranger does not tell whether an account exists; whatever a person changes is in the audit.
+
+pub mod accounts;
+pub mod audit;
+pub mod claims;
+pub mod email;
+pub mod farms;
+pub mod ids;
+pub mod lockout;
+pub mod login;
+pub mod password;
+pub mod role;
+pub mod second_factor;
+pub mod secret;
+pub mod sessions;
+pub mod text;
+pub mod totp;
+
+pub use accounts::Account;
+pub use audit::Actor;
+pub use email::Email;
+pub use farms::Farm;
+pub use ids::{AccountId, FarmId, SiteId};
+pub use password::{Password, PasswordHash};
+pub use role::Role;
+pub use secret::Secret;
+pub use text::Name;
+
+/// The tables of this part of the hub.
+pub const SCHEMA: hub_store::Schema = hub_store::Schema {
+    name: "accounts",
+    versions: &[include_str!("schema/v1.sql")],
+};

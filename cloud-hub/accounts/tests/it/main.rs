@@ -1,0 +1,4 @@
+//! Accounts, the audit and lock-outs over a real database.
+
+#[cfg(test)]
+mod audit;

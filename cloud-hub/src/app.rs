@@ -1,0 +1,148 @@
+//! The hub put together: data folder, database, pages.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use hub_store::{Clock, Store, system_clock};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{Address, Config, DataConfig},
+    lock::DataLock,
+    logging,
+    web::{Hub, Options, router},
+};
+
+/// How long open pages may take to end.
+const TASKS_END: Duration = Duration::from_secs(2);
+
+/// Opens the database of a data folder.
+///
+/// # Errors
+/// When it is of a newer program, or the disk fails.
+pub fn open_store(data: &DataConfig, clock: Clock) -> anyhow::Result<Store> {
+    let store = Store::open(&data.dir.join("hub.db"), &[hub_accounts::SCHEMA], clock)?;
+    Ok(store)
+}
+
+/// Runs the hub until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it can't start.
+pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+    logging::start(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(async {
+        // From now on a signal is an order to end, not an end without order.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let metrics = farm_web::install_metrics()?;
+        let running = Running::start(config, Some(metrics), system_clock()).await?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        running.stop().await
+    });
+    runtime.shutdown_timeout(TASKS_END);
+    result
+}
+
+/// A running hub.
+#[derive(Debug)]
+pub struct Running {
+    store: Store,
+    web: Vec<SocketAddr>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    _lock: DataLock,
+}
+
+impl Running {
+    /// Starts it; `metrics` renders `/metrics`, if the process has a recorder.
+    ///
+    /// # Errors
+    /// When the data folder is in use, the database is of a newer version, or an address is taken.
+    pub async fn start(
+        config: Config,
+        metrics: Option<PrometheusHandle>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let lock = DataLock::take(&config.data.dir)?;
+        let data = config.data.clone();
+        let store = tokio::task::spawn_blocking(move || open_store(&data, clock)).await??;
+        let address = Address::of(&config.web.url).map_err(anyhow::Error::msg)?;
+        let hub = Hub {
+            store: store.clone(),
+            options: Options {
+                address,
+                lives: config.accounts.lifetimes(),
+                behind_proxy: config.web.behind_proxy,
+                metrics,
+            },
+        };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let mut web = Vec::new();
+        for address in &config.web.listen {
+            let listener = TcpListener::bind(address).await.with_context(|| {
+                format!("the web address {address} cannot be used; see who has it with: ss -ltnp")
+            })?;
+            web.push(listener.local_addr()?);
+            let service = router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
+            let ended = stop.clone();
+            tasks.spawn(async move {
+                let served = axum::serve(listener, service)
+                    .with_graceful_shutdown(ended.cancelled_owned())
+                    .await;
+                if let Err(error) = served {
+                    tracing::error!(%error, "the pages are not served any more");
+                }
+            });
+        }
+        tracing::info!(?web, url = hub.options.address.url, "the hub runs");
+        Ok(Self {
+            store,
+            web,
+            tasks,
+            stop,
+            _lock: lock,
+        })
+    }
+
+    /// Its database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where its pages are.
+    pub fn web(&self) -> &[SocketAddr] {
+        &self.web
+    }
+
+    /// Ends it in order; whatever was acknowledged is on disk in any case.
+    ///
+    /// # Errors
+    /// When a thread of it panicked.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(TASKS_END, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::debug!("some pages are still open");
+        }
+        let store = self.store;
+        // The last handle waits for the writer to close the file.
+        tokio::task::spawn_blocking(move || drop(store)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! The command line: `run`, and what an operator does without a browser.
+
+use std::{
+    io::{BufRead, Write},
+    path::PathBuf,
+};
+
+use anyhow::{Context, ensure};
+use clap::{Parser, Subcommand};
+use hub_accounts::{Actor, Email, Name, Password, accounts, audit, second_factor};
+use hub_store::{Store, system_clock};
+
+use crate::{app, config, config::Config};
+
+/// The hub.
+#[derive(Parser, Debug)]
+#[command(
+    name = "cloud-hub",
+    version,
+    about = "The hub: shows farms to those who manage them from afar"
+)]
+pub struct Cli {
+    /// The configuration file; without it every setting has its default.
+    #[arg(long, short, env = "KHAMAR_HUB_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the hub, until SIGTERM or Ctrl-C.
+    Run,
+    /// Check the configuration file and name every mistake with its line.
+    CheckConfig {
+        /// Print a configuration file with every setting explained and at its default, and check nothing.
+        #[arg(long)]
+        print_default: bool,
+    },
+    /// People who log in: add, list, help those who lost something.
+    ///
+    /// Works whether or not the hub runs.
+    Accounts {
+        #[command(subcommand)]
+        what: Accounts,
+    },
+    /// The record of who did what.
+    Audit {
+        #[command(subcommand)]
+        what: Audit,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum Accounts {
+    /// Add somebody; their password is read from standard input.
+    Add {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+        /// Their name.
+        #[arg(long)]
+        name: String,
+    },
+    /// List everybody.
+    List,
+    /// Give somebody another password, read from standard input; it ends their log-ins.
+    Password {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+    },
+    /// Take the second factor from somebody who lost phone and backup codes; they set up another at the next log-in.
+    RemoveSecondFactor {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum Audit {
+    /// Walk the whole record and say whether it is as it was written. Prints its end: keep that elsewhere.
+    Verify {
+        /// An end that was printed before, NUMBER:HASH; finds out whether the record was cut off since.
+        #[arg(long)]
+        since: Option<audit::Head>,
+    },
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// When it can't be done; the message says what to do.
+    pub fn run(self) -> anyhow::Result<()> {
+        let load = || match &self.config {
+            Some(path) => config::load(path).map_err(anyhow::Error::from),
+            None => Ok(Config::default()),
+        };
+        let mut out = std::io::stdout().lock();
+        match self.command {
+            Command::CheckConfig {
+                print_default: true,
+            } => write!(out, "{}", config::DEFAULT)?,
+            Command::CheckConfig { .. } => {
+                load()?;
+                writeln!(out, "the configuration is good")?;
+            }
+            Command::Run => {
+                drop(out);
+                app::run(load()?)?;
+            }
+            Command::Accounts { what } => accounts_command(&open(&load()?)?, what, &mut out)?,
+            Command::Audit {
+                what: Audit::Verify { since },
+            } => {
+                let store = open(&load()?)?;
+                let head = store.read_blocking(|tx| audit::verify(tx, since.as_ref()))?;
+                writeln!(out, "the record is as it was written, up to {head}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// SQLite lets a second process write between the commits of the first.
+fn open(config: &Config) -> anyhow::Result<Store> {
+    let dir = &config.data.dir;
+    ensure!(
+        dir.is_dir(),
+        "{} does not exist: name the hub's configuration with --config, or make the folder",
+        dir.display()
+    );
+    app::open_store(&config.data, system_clock())
+}
+
+fn accounts_command(store: &Store, what: Accounts, out: &mut impl Write) -> anyhow::Result<()> {
+    let by = Actor::CommandLine;
+    match what {
+        Accounts::Add { email, name } => {
+            let (email, name) = (Email::new(&email)?, Name::new(&name)?);
+            let hash = typed_password(&email)?.hash_now();
+            let id = store.write_blocking(move |tx| accounts::add(tx, by, &email, &name, &hash))?;
+            writeln!(out, "{id}")?;
+        }
+        Accounts::List => {
+            for account in store.read_blocking(accounts::list)? {
+                let factor = if account.second_factor {
+                    "2 factors"
+                } else {
+                    "1 factor"
+                };
+                writeln!(
+                    out,
+                    "{}  {factor}  {}  {}",
+                    account.id, account.email, account.name
+                )?;
+            }
+        }
+        Accounts::Password { email } => {
+            let email = Email::new(&email)?;
+            let id = find(store, &email)?;
+            let hash = typed_password(&email)?.hash_now();
+            store.write_blocking(move |tx| accounts::set_password(tx, by, id, &hash, None))?;
+            writeln!(
+                out,
+                "the password is changed and every log-in of {email} is ended"
+            )?;
+        }
+        Accounts::RemoveSecondFactor { email } => {
+            let email = Email::new(&email)?;
+            let id = find(store, &email)?;
+            store.write_blocking(move |tx| second_factor::remove(tx, by, id))?;
+            writeln!(
+                out,
+                "the second factor of {email} is removed and every log-in ended"
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn find(store: &Store, email: &Email) -> anyhow::Result<hub_accounts::AccountId> {
+    let found = store.read_blocking(|tx| accounts::by_email(tx, email))?;
+    let found =
+        found.with_context(|| format!("{email} has no account: see `cloud-hub accounts list`"))?;
+    Ok(found.id)
+}
+
+fn typed_password(email: &Email) -> anyhow::Result<Password> {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    let text = line.trim_end_matches(['\n', '\r']);
+    ensure!(
+        !text.is_empty(),
+        "no password came; give it on standard input: echo 'THE PASSWORD' | cloud-hub accounts …"
+    );
+    Ok(Password::chosen(text, email)?)
+}

@@ -1,0 +1,277 @@
+//! A farm as the hub sees it: its machines, how fresh they are, and the codes with which machines are connected or swapped.
+
+use axum::{
+    extract::{Form, Path, State},
+    http::HeaderMap,
+    response::{IntoResponse, Redirect, Response},
+};
+use hub_accounts::{
+    Role, Secret, SiteId,
+    claims::{self, Claim, ClaimError, Site},
+    ids::ClaimId,
+};
+use hub_store::{Micros, StoreError};
+use maud::{Markup, html};
+use serde::Deserialize;
+use ui::{
+    Lang,
+    components::{
+        Badge, Breadcrumb, Button, Confirm, EmptyState, breadcrumbs, copyable, page_head, qr,
+        section,
+    },
+    fmt,
+    icons::Icon,
+    shell::Tone,
+};
+
+use super::frame;
+use crate::web::{Error, Here, Me, Needs, Reason, Routes, Web};
+
+pub(crate) mod t {
+    ui::texts! {
+        machines = "Machines of the farm" / "খামারের যন্ত্র";
+        none = "No machine is connected" / "কোনো যন্ত্র যুক্ত নেই";
+        none_text = "Make a code here and type it on the farm's machine, under Settings." / "এখানে একটি কোড বানিয়ে খামারের যন্ত্রের সেটিংসে লিখুন।";
+        connect = "Connect a machine" / "যন্ত্র যুক্ত করুন";
+        machine(id) = "Machine {id}" / "যন্ত্র {id}";
+        since(date) = "connected since {date}" / "{date} থেকে যুক্ত";
+        replaced = "Not let in any more" / "আর ঢুকতে পারবে না";
+        lets_in = "Let in" / "ঢুকতে পারে";
+        swap = "Swap this machine" / "এই যন্ত্র বদলান";
+        swap_text = "Makes a code for a new machine. When it is used, the new one fetches the whole farm from the hub, and the old one is refused." / "নতুন যন্ত্রের জন্য একটি কোড তৈরি হবে। কোডটি ব্যবহার হলে নতুন যন্ত্র হাব থেকে পুরো খামার নামিয়ে নেবে, আর পুরোনোটি ঢুকতে পারবে না।";
+        make_code = "Make a code" / "কোড বানান";
+        cut_off = "Cut off" / "বিচ্ছিন্ন করুন";
+        cut_off_ask = "Cut this machine off?" / "এই যন্ত্র বিচ্ছিন্ন করবেন?";
+        cut_off_text = "Its key is refused from now on. The farm goes on, but tells the hub nothing more. A cut-off machine needs a new code." / "এখন থেকে এর চাবি আর চলবে না। খামার চলবে, কিন্তু হাবকে কিছু জানাবে না। আবার যুক্ত করতে নতুন কোড লাগবে।";
+        code = "Code for the machine" / "যন্ত্রের কোড";
+        code_text = "Type it on the farm's machine, under Settings, or scan it there. It works once and ends tomorrow; it is not shown again." / "খামারের যন্ত্রের সেটিংসে লিখুন বা স্ক্যান করুন। একবারই চলবে, কাল শেষ হবে; আর দেখানো হবে না।";
+        hub_address = "Address of this hub" / "এই হাবের ঠিকানা";
+        open_codes = "Codes that wait" / "অপেক্ষমাণ কোড";
+        open_code(time) = "A code was made; it ends in {time}." / "একটি কোড বানানো আছে; {time} পরে শেষ হবে।";
+        open_swap(time) = "A code for a swap was made; it ends in {time}." / "যন্ত্র বদলের একটি কোড আছে; {time} পরে শেষ হবে।";
+        withdraw = "Withdraw" / "বাতিল করুন";
+        done = "Back to the farm" / "খামারে ফিরুন";
+    }
+}
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let owner = Needs::Member(Role::Owner);
+    routes
+        .get(Needs::Member(Role::ReadOnly), "/manage/{slug}", page)
+        .post(owner, "/manage/{slug}/claims", make)
+        .post(owner, "/manage/{slug}/claims/{claim}/withdraw", withdraw)
+        .post(owner, "/manage/{slug}/sites/{site}/revoke", revoke)
+}
+
+async fn page(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    me: Me,
+    here: Here,
+) -> Result<Markup, Error> {
+    let lang = frame::lang_of(&headers);
+    let id = here.farm.id;
+    let (sites, codes) = web
+        .store
+        .read(move |tx| Ok::<_, StoreError>((claims::sites(tx, id)?, claims::open(tx, id)?)))
+        .await?;
+    let shown = Shown {
+        lang,
+        here: &here,
+        now: web.store.now(),
+    };
+    let body = shown.overview(&sites, &codes);
+    Ok(framed(lang, &headers, &me, &here, &body))
+}
+
+#[derive(Deserialize)]
+struct Purpose {
+    replaces: Option<SiteId>,
+}
+
+async fn make(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    me: Me,
+    here: Here,
+    Form(purpose): Form<Purpose>,
+) -> Result<Response, Error> {
+    let lang = frame::lang_of(&headers);
+    let (by, farm) = (me.account.id, here.farm.id);
+    let code = web
+        .store
+        .write(move |tx| claims::make(tx, by, farm, purpose.replaces))
+        .await?;
+    let body = code_once(lang, &here, &web.options.address.url, &code);
+    Ok(framed(lang, &headers, &me, &here, &body).into_response())
+}
+
+async fn withdraw(
+    State(web): State<Web>,
+    me: Me,
+    here: Here,
+    Path((_, claim)): Path<(String, ClaimId)>,
+) -> Result<Redirect, Error> {
+    let (by, farm) = (me.account.id, here.farm.id);
+    web.store
+        .write(move |tx| claims::withdraw(tx, by, farm, claim))
+        .await?;
+    Ok(Redirect::to(&here.path()))
+}
+
+async fn revoke(
+    State(web): State<Web>,
+    me: Me,
+    here: Here,
+    Path((_, site)): Path<(String, SiteId)>,
+) -> Result<Redirect, Error> {
+    let (by, farm) = (me.account.id, here.farm.id);
+    web.store
+        .write(move |tx| claims::revoke(tx, by, farm, site))
+        .await?;
+    Ok(Redirect::to(&here.path()))
+}
+
+impl From<ClaimError> for Error {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::NotValid | ClaimError::UnknownSite => Reason::NotFound.into(),
+            ClaimError::KeyKnown => Reason::Conflict.into(),
+            ClaimError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A page of the farm, with the way back to all farms.
+pub(crate) fn framed(
+    lang: Lang,
+    headers: &HeaderMap,
+    me: &Me,
+    here: &Here,
+    body: &Markup,
+) -> Markup {
+    let back = Breadcrumb {
+        label: frame::t::my_farms(lang).to_owned(),
+        href: "/".to_owned(),
+    };
+    let body = html! { (breadcrumbs(lang, &[back])) (body) };
+    let page = frame::page(lang, headers, me, &here.farm.name, &here.path());
+    page.body(body).render()
+}
+
+/// What the parts of the overview need.
+struct Shown<'a> {
+    lang: Lang,
+    here: &'a Here,
+    now: Micros,
+}
+
+impl Shown<'_> {
+    fn overview(&self, sites: &[Site], codes: &[Claim]) -> Markup {
+        let lang = self.lang;
+        let role = frame::role(lang, self.here.role);
+        let connect = self.make_form(None, &Button::primary(t::connect(lang)).icon(Icon::Plus));
+        let machines = html! {
+            @if sites.is_empty() {
+                (EmptyState::new(Icon::Device, t::none(lang), t::none_text(lang)).action(connect.clone()))
+            } @else {
+                ul.readings { @for site in sites { li.reading-row { (self.site(site)) } } }
+                (connect)
+            }
+        };
+        html! {
+            (page_head(&self.here.farm.name, role, &html! {}))
+            (section(t::machines(lang), &machines))
+            @if self.is_owner() && !codes.is_empty() {
+                (section(t::open_codes(lang), &html! { @for code in codes { (self.code(code)) } }))
+            }
+        }
+    }
+
+    fn site(&self, site: &Site) -> Markup {
+        let (lang, path) = (self.lang, self.here.path());
+        let tail = site.id.to_string();
+        let tail = &tail[tail.len() - 4..];
+        let date = jiff::Timestamp::from_microsecond(site.enrolled.0).unwrap_or_default();
+        let date = fmt::date(lang, date.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let dialog = format!("cut-{}", site.id);
+        html! {
+            div {
+                strong { (t::machine(lang, tail)) }
+                p { (t::since(lang, date)) " · " (frame::heard(lang, site.heard, self.now)) }
+            }
+            @if site.revoked.is_some() {
+                (Badge::new(Tone::Neutral, t::replaced(lang)))
+            } @else {
+                (Badge::new(Tone::Good, t::lets_in(lang)))
+                @if self.is_owner() {
+                    div.actions {
+                        (self.make_form(Some(site.id), &Button::secondary(t::swap(lang))))
+                        (Button::quiet(t::cut_off(lang)).opens(&dialog))
+                    }
+                    p.hint { (t::swap_text(lang)) }
+                    (Confirm {
+                        lang,
+                        id: dialog,
+                        title: t::cut_off_ask(lang).to_owned(),
+                        text: t::cut_off_text(lang).to_owned(),
+                        deed: t::cut_off(lang).to_owned(),
+                        action: format!("{path}/sites/{}/revoke", site.id),
+                        fields: Vec::new(),
+                    })
+                }
+            }
+        }
+    }
+
+    fn code(&self, code: &Claim) -> Markup {
+        let (lang, path) = (self.lang, self.here.path());
+        let left = fmt::duration(lang, code.expires.seconds_since(self.now));
+        let text = match code.replaces {
+            Some(_) => t::open_swap(lang, left),
+            None => t::open_code(lang, left),
+        };
+        html! {
+            form.cluster method="post" action={ (path) "/claims/" (code.id) "/withdraw" } {
+                p { (text) }
+                (Button::quiet(t::withdraw(lang)))
+            }
+        }
+    }
+
+    fn make_form(&self, replaces: Option<SiteId>, button: &Button) -> Markup {
+        html! {
+            @if self.is_owner() {
+                form method="post" action={ (self.here.path()) "/claims" } {
+                    @if let Some(site) = replaces { input type="hidden" name="replaces" value=(site); }
+                    (button)
+                }
+            }
+        }
+    }
+
+    fn is_owner(&self) -> bool {
+        self.here.role == Role::Owner
+    }
+}
+
+fn code_once(lang: Lang, here: &Here, hub: &str, code: &Secret) -> Markup {
+    let grouped = code.grouped();
+    html! {
+        h1 { (t::code(lang)) }
+        p { (t::code_text(lang)) }
+        (copyable(lang, "claim-code", &grouped))
+        @if let Some(picture) = qr(t::code(lang), &format!("{hub}/#{grouped}")) { (picture) }
+        p { (t::hub_address(lang)) }
+        (copyable(lang, "hub-address", hub))
+        div.actions { (Button::primary(t::done(lang)).href(here.path())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn texts_are_right_in_both_languages() {
+        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
+    }
+}

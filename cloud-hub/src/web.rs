@@ -1,0 +1,156 @@
+//! The hub's web server: routes with who may use them, guards and layers.
+//!
+//! From the outside in: figures, headers, errors written out, time limit, compression, cross-site guard, access guard, handler.
+
+mod access;
+mod error;
+mod limit;
+mod present;
+mod status;
+mod who;
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::StatusCode,
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::Response,
+};
+use farm_web::common;
+use hub_accounts::sessions::Lifetimes;
+use hub_store::Store;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::{
+    compression::{CompressionLayer, CompressionLevel},
+    timeout::TimeoutLayer,
+};
+
+pub use self::access::{Needs, RouteEntry};
+pub(crate) use self::{
+    access::{Here, Routes},
+    error::{Error, Reason},
+    limit::Limit,
+    who::{Me, Peer, Pending, begin_cookie, end_cookie},
+};
+use crate::{config::Address, pages};
+
+/// Longest that an answer may take to begin.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// Largest form, in bytes.
+const FORM_LIMIT: usize = 64 * 1024;
+
+/// What the router is built from.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    /// The hub's database.
+    pub store: Store,
+    /// What differs from one installation to the next.
+    pub options: Options,
+}
+
+/// What differs from one installation to the next.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The address under which people and farms reach the hub.
+    pub address: Address,
+    /// How long log-ins live.
+    pub lives: Lifetimes,
+    /// Whether a proxy says who calls.
+    pub behind_proxy: bool,
+    /// Renders `/metrics`, if the program installed a recorder.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+/// What every handler shares.
+#[derive(Clone)]
+pub(crate) struct Web(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) options: Options,
+    /// Tries to log in and to claim, by address.
+    pub(crate) tries: Limit,
+}
+
+impl Deref for Web {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The hub's pages.
+pub fn router(hub: Hub) -> Router {
+    let web = Web(Arc::new(Shared {
+        store: hub.store,
+        options: hub.options,
+        tries: Limit::per_minute(20),
+    }));
+    let (routes, table) = routes().into_parts();
+    routes
+        .route_layer(from_fn_with_state(
+            (web.clone(), access::Table::new(table)),
+            access::guard,
+        ))
+        .fallback(async || Error::from(Reason::NotFound))
+        .layer(from_fn(protect))
+        .layer(DefaultBodyLimit::max(FORM_LIMIT))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Precise(4)))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            TIME_LIMIT,
+        ))
+        .layer(from_fn_with_state(web.clone(), present::present))
+        .layer(from_fn_with_state(web.clone(), headers))
+        .layer(from_fn(common::measure))
+        .with_state(web)
+}
+
+/// Every route with what it needs; for the test that compares it with the intended table.
+pub fn route_table() -> Vec<RouteEntry> {
+    routes().into_parts().1
+}
+
+fn routes() -> Routes {
+    let routes = Routes::new()
+        .get(Needs::Nothing, "/assets/{name}", assets)
+        .post(Needs::Nothing, "/preferences", common::choose)
+        .get(Needs::Nothing, "/healthz", status::healthz)
+        .get(Needs::Nothing, "/readyz", status::readyz)
+        .get(Needs::Local, "/metrics", status::metrics);
+    pages::routes(routes)
+}
+
+/// What the design system serves; each address holds a hash of the content and may be kept for good.
+async fn assets(request: Request) -> Result<Response, Error> {
+    common::assets(request)
+        .await
+        .map_err(|_| Reason::NotFound.into())
+}
+
+/// Refuses what another site makes somebody's browser send.
+async fn protect(request: Request, next: Next) -> Result<Response, Error> {
+    if common::is_own(request.method(), request.headers()) {
+        Ok(next.run(request).await)
+    } else {
+        Err(Reason::CrossSite.into())
+    }
+}
+
+async fn headers(
+    axum::extract::State(web): axum::extract::State<Web>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = common::headers(request, next).await;
+    if web.options.address.is_https {
+        response.headers_mut().insert(
+            axum::http::header::STRICT_TRANSPORT_SECURITY,
+            axum::http::HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+        );
+    }
+    response
+}

@@ -1,0 +1,4 @@
+//! The hub's database over a real file.
+
+#[cfg(test)]
+mod store;

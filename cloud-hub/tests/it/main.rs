@@ -1,0 +1,12 @@
+//! The hub's pages over a real database: who gets in, who may do what, and the program itself.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod farms;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,195 @@
+//! The program itself, in a temporary folder.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Command, Output, Stdio},
+};
+
+struct Machine {
+    dir: tempfile::TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let config = format!(
+            "[data]\ndir = {data:?}\n[web]\nlisten = [\"127.0.0.1:0\"]\nurl = \"http://127.0.0.1\"\n"
+        );
+        fs::write(dir.path().join("hub.toml"), config).unwrap();
+        Self { dir }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cloud-hub"));
+        command
+            .arg("--config")
+            .arg(self.dir.path().join("hub.toml"))
+            .args(args)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, args: &[&str], input: &str) -> Output {
+        let mut child = self.command(args).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A command that reads nothing may have ended.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    }
+
+    fn said(&self, args: &[&str], input: &str) -> String {
+        let output = self.run(args, input);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn refused(&self, args: &[&str], input: &str) -> String {
+        let output = self.run(args, input);
+        assert!(!output.status.success(), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    said
+}
+
+#[test]
+fn it_runs_answers_and_ends_in_order() {
+    let machine = Machine::new();
+    let mut child = machine.command(&["run"]).spawn().unwrap();
+    let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+    let started = log
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.contains("the hub runs"))
+        .expect("it says that it runs");
+    let started: serde_json::Value = serde_json::from_str(&started).unwrap();
+    let web = started["web"].as_str().unwrap();
+    let address = web.trim_matches(['[', ']']);
+    assert!(get(address, "/healthz").contains("200 OK"));
+    assert!(get(address, "/readyz").contains("\"status\":\"ok\""));
+    assert!(get(address, "/metrics").contains("http_requests_total"));
+    assert!(get(address, "/login").contains("<form"));
+    assert!(get(address, "/").contains("location: /login?next=/"));
+
+    let second = machine.refused(&["run"], "");
+    assert!(second.contains("in use by a running cloud-hub"), "{second}");
+    let id = machine.said(
+        &[
+            "accounts",
+            "add",
+            "--email",
+            "A@example.com",
+            "--name",
+            "Rahima",
+        ],
+        "cow-milk-bell-9\n",
+    );
+    let list = machine.said(&["accounts", "list"], "");
+    assert!(list.contains(id.trim()) && list.contains("1 factor  a@example.com  Rahima"));
+
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let rest: Vec<String> = log.map(Result::unwrap).collect();
+    assert!(child.wait().unwrap().success(), "{rest:?}");
+}
+
+#[test]
+fn accounts_are_made_and_mended_at_the_command_line() {
+    let machine = Machine::new();
+    let add = [
+        "accounts",
+        "add",
+        "--email",
+        "a@example.com",
+        "--name",
+        "Rahima",
+    ];
+    for (input, why) in [
+        ("\n", "no password came"),
+        ("short\n", "at least 10 characters"),
+        ("password123\n", "easily guessed"),
+    ] {
+        let said = machine.refused(&add, input);
+        assert!(said.contains(why), "{said}");
+    }
+    machine.said(&add, "cow-milk-bell-9\n");
+    assert!(
+        machine
+            .refused(&add, "cow-milk-bell-9\n")
+            .contains("has an account already")
+    );
+    machine.said(
+        &["accounts", "password", "--email", "a@example.com"],
+        "bell-milk-cow-7\n",
+    );
+    machine.said(
+        &[
+            "accounts",
+            "remove-second-factor",
+            "--email",
+            "a@example.com",
+        ],
+        "",
+    );
+    let unknown = machine.refused(&["accounts", "password", "--email", "b@example.com"], "x\n");
+    assert!(unknown.contains("has no account"), "{unknown}");
+
+    let good = machine.said(&["audit", "verify"], "");
+    let end = good.trim().rsplit(' ').next().unwrap();
+    assert!(end.starts_with("3:"), "{good}");
+    machine.said(&["audit", "verify", "--since", end], "");
+    let db = rusqlite::Connection::open(machine.dir.path().join("data/hub.db")).unwrap();
+    db.execute("DELETE FROM audit WHERE seq = 3", []).unwrap();
+    machine.said(&["audit", "verify"], "");
+    let cut = machine.refused(&["audit", "verify", "--since", end], "");
+    assert!(cut.contains("cut off"), "{cut}");
+    db.execute("UPDATE audit SET subject = 'x' WHERE seq = 1", [])
+        .unwrap();
+    let broken = machine.refused(&["audit", "verify"], "");
+    assert!(
+        broken.contains("entry 1 is not as it was written"),
+        "{broken}"
+    );
+}
+
+#[test]
+fn the_configuration_is_checked() {
+    let machine = Machine::new();
+    assert_eq!(
+        machine.said(&["check-config"], ""),
+        "the configuration is good\n"
+    );
+    let default = machine.said(&["check-config", "--print-default"], "");
+    assert!(default.contains("idle_minutes = 30"));
+    fs::write(machine.dir.path().join("hub.toml"), "[web]\nlissten = []\n").unwrap();
+    let said = machine.refused(&["check-config"], "");
+    assert!(
+        said.contains("line 2: unknown key `web.lissten`; did you mean `web.listen`?"),
+        "{said}"
+    );
+}
