@@ -21,6 +21,8 @@ use crate::{
 const DAILY: (&str, &str) = ("farm-", ".db");
 /// End of the name of a copy that is being made.
 const PART: &str = ".part";
+/// The schema version from which on a file has an identity among others.
+const REPLICATED: i64 = 11;
 /// Bytes that a copy leaves free.
 const LEFT_FREE: u64 = 64_000_000;
 
@@ -110,11 +112,22 @@ fn copy_whole(
     own_alone(part).map_err(&write)?;
     conn.execute("VACUUM INTO ?1", [part.to_string_lossy()])
         .map_err(StoreError::from)?;
+    mark_copy(part).map_err(StoreError::from)?;
     let file = File::open(part).map_err(&write)?;
     file.sync_all().map_err(&write)?;
     fs::rename(part, to).map_err(&write)?;
     sync_folder(to).map_err(&write)?;
     Ok(file.metadata().map_err(&write)?.len())
+}
+
+/// Says in the copy that it is one: opened, it goes on under an identity of its own, because its original does so under the old one.
+fn mark_copy(part: &Path) -> rusqlite::Result<()> {
+    let copy = Connection::open(part)?;
+    let version: i64 = copy.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version >= REPLICATED {
+        copy.execute("UPDATE local SET is_copy = 1", [])?;
+    }
+    Ok(())
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::project::{LactationState, project, state};
 use crate::{
     animals, settings, sql,
-    store::{Change, FactId, StoreError, Tx, store_error},
+    store::{Change, FactId, Log, StoreError, Tx, store_error},
 };
 
 /// Longest withdrawal that is taken, in hours: a year.
@@ -95,7 +95,7 @@ pub enum EventBody {
     },
     /// An earlier event was a mistake.
     Void {
-        /// Which.
+        /// Which; stored as of the event's own site unless `of_site` says another.
         of: FactId,
     },
 }
@@ -255,12 +255,17 @@ pub fn record(tx: &mut Tx<'_>, event: &NewEvent) -> Result<FactId, EventError> {
             return Err(EventError::UnknownEvent);
         }
     }
-    let id = tx.next_fact();
+    let (mut body, mut of_site) = (event.body.clone(), None);
+    if let EventBody::Void { of } = &mut body {
+        of_site = sql::foreign_site(tx.conn(), of.site)?;
+        of.site = 0;
+    }
+    let id = tx.next_fact(Log::Event);
     let now = tx.now();
     tx.conn()
         .prepare_cached(
-            "INSERT INTO animal_event (site, seq, animal, kind, happened_at, at, clock, boot, mono, actor, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO animal_event (site, seq, animal, kind, happened_at, at, clock, boot, mono, actor, body, of_site)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             id.site,
@@ -273,7 +278,8 @@ pub fn record(tx: &mut Tx<'_>, event: &NewEvent) -> Result<FactId, EventError> {
             now.boot,
             now.mono as i64,
             tx.actor().to_string(),
-            sql::to_json(&event.body)
+            sql::to_json(&body),
+            of_site,
         ])?;
     project(tx, animal.id)?;
     follow(tx, &animal, &event.body)?;
@@ -432,13 +438,17 @@ fn noon(date: Date, tz: &TimeZone) -> UnixMillis {
     }))
 }
 
-const COLUMNS: &str = "site, seq, animal, happened_at, at, clock, boot, mono, actor, body";
+const COLUMNS: &str = "e.site, e.seq, e.animal, e.happened_at, e.at, e.clock, e.boot, e.mono, e.actor, e.body,
+    CASE WHEN e.of_site IS NULL THEN e.site ELSE coalesce((SELECT ordinal FROM sync_site WHERE id = e.of_site), -1) END";
 
 /// A row whose kind this program does not know is of a newer site; it is left out.
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<AnimalEvent>> {
-    let Ok(body) = serde_json::from_str(&sql::text(row, 9)?) else {
+    let Ok(mut body) = serde_json::from_str(&sql::text(row, 9)?) else {
         return Ok(None);
     };
+    if let EventBody::Void { of } = &mut body {
+        of.site = row.get(10)?;
+    }
     Ok(Some(AnimalEvent {
         id: FactId {
             site: row.get(0)?,

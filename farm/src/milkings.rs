@@ -1,11 +1,12 @@
 //! Milking visits: facts that are recorded, assigned, corrected and voided by later facts, and what they add up to.
 //!
-//! The table `milking` holds what was said and when; `visit`, `animal_day` and `herd_day` hold what is true now.
+//! The table `milking` holds what was said and when, at this site and at others; `visit`, `animal_day` and `herd_day` hold what is true now.
 //! Invariants: a visit is stored once, whatever is told twice; a day's sums are those of its visits that stand; milk of a
 //! held animal is not in the tank's account, whoever recorded it.
 
 mod commands;
 mod engine;
+mod facts;
 mod list;
 mod project;
 mod record;
@@ -18,7 +19,6 @@ use farm_model::{
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
-pub(crate) use self::project::move_animal;
 pub use self::{
     commands::{Correction, What, Word, assign, correct, history, undo, void},
     engine::{Usual, in_session, usual},
@@ -29,6 +29,7 @@ pub use self::{
     project::rebuild,
     record::{RecordMilk, Repeat, Told, record, record_by_hand, record_told},
 };
+pub(crate) use self::{facts::Handles, project::move_animal};
 use crate::{
     sql,
     store::{StoreError, store_error},

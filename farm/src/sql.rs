@@ -56,6 +56,19 @@ pub(crate) fn date_opt(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<
         .and_then(|t| t.parse().ok()))
 }
 
+/// The identity of a fact's site as a column keeps it: none for this very one.
+pub(crate) fn foreign_site(
+    conn: &rusqlite::Connection,
+    ordinal: i64,
+) -> rusqlite::Result<Option<[u8; 16]>> {
+    if ordinal == 0 {
+        return Ok(None);
+    }
+    conn.prepare_cached("SELECT id FROM sync_site WHERE ordinal = ?1")?
+        .query_row([ordinal], |row| row.get(0))
+        .map(Some)
+}
+
 /// `value` as the JSON text of a column.
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("the farm's types have no keys that JSON refuses")

@@ -7,6 +7,7 @@ mod error;
 mod events;
 mod open;
 mod readers;
+mod replicated;
 mod tx;
 mod writer;
 
@@ -28,7 +29,7 @@ pub(crate) use self::{
     error::store_error,
     open::{known_version, look, own_alone},
     readers::Readers,
-    tx::After,
+    tx::{After, Log},
     writer::Job,
 };
 pub use self::{
@@ -75,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) boot: u32,
     pub(crate) events: Arc<EventLog>,
     pub(crate) live: Live,
+    pub(crate) schema: sync::Replicated,
     pub(crate) commits: AtomicU64,
 }
 
@@ -240,6 +242,11 @@ impl Farm {
     /// How many times this file has been opened, this time included.
     pub fn boot(&self) -> u32 {
         self.inner.shared.boot
+    }
+
+    /// What of the farm is replicated.
+    pub fn replicated(&self) -> &sync::Replicated {
+        &self.inner.shared.schema
     }
 
     /// Where the file is.

@@ -109,8 +109,9 @@ pub(super) fn of_family(
     let mut statement = conn.prepare_cached(&format!(
         "WITH RECURSIVE family (id) AS (
             VALUES (?1) UNION SELECT a.id FROM animal a JOIN family f ON a.merged_into = f.id)
-         SELECT {COLUMNS} FROM animal_event WHERE animal IN (SELECT id FROM family)
-         ORDER BY happened_at, site, seq"
+         SELECT {COLUMNS} FROM animal_event e JOIN sync_site s ON s.ordinal = e.site
+         WHERE e.animal IN (SELECT id FROM family)
+         ORDER BY e.happened_at, s.id, e.seq"
     ))?;
     let rows = statement.query_map([animal.as_bytes()], read)?;
     let mut events: Vec<AnimalEvent> = sql::known(rows)?;

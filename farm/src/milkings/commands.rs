@@ -5,8 +5,10 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use super::{
-    MOST_ML, MilkError, VisitRow, get,
-    project::{Fact, append, facts_of, project},
+    MOST_ML, MilkError, VisitRow,
+    facts::{Fact, append, facts_of},
+    get,
+    project::project,
     record::other_visit,
 };
 use crate::{

@@ -1,119 +1,19 @@
 //! What is true now of visits and days, kept in step with the facts; and rebuilt from them.
 
+use std::collections::HashSet;
+
 use farm_model::{AnimalId, Destination, Identity, Visit, VisitId};
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::{Deserialize, Serialize};
 
-use super::{MOST_ML, VisitRow, bits_of, get, stored};
+use super::{
+    MOST_ML, VisitRow, bits_of,
+    facts::{self, Fact, Kept, facts_of},
+    get,
+};
 use crate::{
     sql,
     store::{Change, FactId, StoreError, Tx},
 };
-
-/// What a fact says of a visit. Stored as JSON in `milking.body`; a kind this program does not know is left out.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "fact")]
-pub(super) enum Fact {
-    /// It happened.
-    Recorded {
-        /// As it was told, after the holds that this site knew.
-        #[serde(with = "stored")]
-        visit: Box<Visit>,
-    },
-    /// It was this animal's.
-    Assigned {
-        animal: AnimalId,
-        /// Where the milk went, given that animal's holds at the time.
-        destination: Destination,
-    },
-    /// Its figures are these.
-    Corrected {
-        yield_ml: i64,
-        destination: Destination,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-    },
-    /// It did not happen.
-    Voided {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-    },
-    /// An assignment, correction or voiding was a mistake.
-    Undone { of: FactId },
-}
-
-impl Fact {
-    fn code(&self) -> i64 {
-        match self {
-            Self::Recorded { .. } => 0,
-            Self::Assigned { .. } => 1,
-            Self::Corrected { .. } => 2,
-            Self::Voided { .. } => 3,
-            Self::Undone { .. } => 4,
-        }
-    }
-}
-
-/// A fact with its identity.
-#[derive(Clone, Debug)]
-pub(super) struct Kept {
-    pub(super) id: FactId,
-    pub(super) at: i64,
-    pub(super) actor: String,
-    pub(super) fact: Fact,
-}
-
-/// Appends a fact.
-pub(super) fn append(tx: &mut Tx<'_>, visit: VisitId, fact: &Fact) -> Result<FactId, StoreError> {
-    let id = tx.next_fact();
-    let now = tx.now();
-    tx.conn()
-        .prepare_cached(
-            "INSERT INTO milking (site, seq, kind, visit, at, clock, boot, mono, actor, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?
-        .execute(params![
-            id.site,
-            id.seq,
-            fact.code(),
-            visit.as_bytes(),
-            now.wall.0,
-            now.clock as u8,
-            now.boot,
-            now.mono as i64,
-            tx.actor().to_string(),
-            sql::to_json(fact)
-        ])?;
-    Ok(id)
-}
-
-/// Every fact of a visit, in the order in which they count.
-pub(super) fn facts_of(conn: &Connection, visit: VisitId) -> Result<Vec<Kept>, StoreError> {
-    let mut statement = conn.prepare_cached(
-        "SELECT site, seq, at, actor, body FROM milking WHERE visit = ?1 ORDER BY at, site, seq",
-    )?;
-    let rows = statement.query_map([visit.as_bytes()], |row| {
-        let mut fact = serde_json::from_str(&sql::text(row, 4)?).ok();
-        if let Some(Fact::Recorded { visit: told }) = &mut fact {
-            told.id = visit;
-        }
-        let id = FactId {
-            site: row.get(0)?,
-            seq: row.get(1)?,
-        };
-        let (at, actor) = (row.get(2)?, row.get(3)?);
-        Ok(fact.map(|fact| Kept {
-            id,
-            at,
-            actor,
-            fact,
-        }))
-    })?;
-    let mut facts: Vec<Kept> = sql::known(rows)?;
-    // A site's own facts keep their order even where its clock stepped back between them.
-    facts.sort_by_key(|k| (k.fact.code() != 0, k.id.site, k.id.seq));
-    Ok(facts)
-}
 
 /// Brings the projections of a visit in step with its facts.
 pub(super) fn project(tx: &mut Tx<'_>, id: VisitId) -> Result<(), StoreError> {
@@ -393,15 +293,23 @@ pub(crate) fn move_animal(
 /// # Errors
 /// When the database fails.
 pub fn rebuild(tx: &mut Tx<'_>) -> Result<usize, StoreError> {
-    tx.conn()
-        .execute_batch("DELETE FROM visit; DELETE FROM animal_day; DELETE FROM herd_day;")?;
-    let mut statement = tx
+    tx.conn().execute_batch(
+        "DELETE FROM visit; DELETE FROM animal_day; DELETE FROM herd_day; DELETE FROM milking_of; DELETE FROM milking_who;
+         DELETE FROM milking_place;",
+    )?;
+    let mut seen = HashSet::new();
+    let sites: Vec<i64> = tx
         .conn()
-        .prepare("SELECT visit FROM milking GROUP BY visit ORDER BY min(seq)")?;
-    let rows = statement.query_map([], |row| sql::id::<VisitId>(row, 0))?;
-    let ids: Vec<VisitId> = rows.collect::<Result<_, _>>()?;
-    for id in &ids {
+        .prepare("SELECT ordinal FROM sync_site ORDER BY ordinal")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut visits = Vec::new();
+    for site in sites {
+        visits.extend(facts::note(tx.conn(), site, 0, i64::MAX)?);
+    }
+    visits.retain(|id| seen.insert(*id));
+    for id in &visits {
         project(tx, *id)?;
     }
-    Ok(ids.len())
+    Ok(visits.len())
 }

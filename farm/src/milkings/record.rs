@@ -8,7 +8,8 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{
     MOST_ML, MilkError,
-    project::{Fact, append, project_new},
+    facts::{append_recorded, known},
+    project::project_new,
 };
 use crate::{
     alerts::{self, AlertKind, Subject},
@@ -35,14 +36,15 @@ impl Told {
     }
 }
 
-/// Writes a finished visit down, once, whatever is told twice; checks holds, and raises what a person must know.
+/// Writes a finished visit down, once, whatever is told twice; checks holds, and raises what a person must know. A visit that a
+/// meter measured gets its identity here: what the meter calls it only tells whether it is known.
 ///
 /// # Errors
 /// When its yield is less than nothing, or the database fails. More than a cow gives is written down as it was told, counts
 /// nothing, and waits for a person.
 pub fn record(tx: &mut Tx<'_>, visit: Visit) -> Result<Told, MilkError> {
-    if is_known(tx, visit.id)? {
-        return Ok(Told::Known(visit.id));
+    if let Some(id) = known(tx, visit.id)? {
+        return Ok(Told::Known(id));
     }
     let mut visit = visit;
     if visit.yield_ml < 0 {
@@ -67,13 +69,7 @@ pub fn record(tx: &mut Tx<'_>, visit: Visit) -> Result<Told, MilkError> {
     if !visit.start.clock.is_trusted() && !visit.end.clock.is_trusted() {
         find(&mut visit, Finding::ClockUnknown);
     }
-    let fact = append(
-        tx,
-        visit.id,
-        &Fact::Recorded {
-            visit: Box::new(visit.clone()),
-        },
-    )?;
+    let fact = append_recorded(tx, &mut visit)?;
     project_new(tx, &visit, fact)?;
     raise(tx, &visit)?;
     if let Some(animal) = visit.identity.animal()
@@ -121,7 +117,7 @@ pub struct RecordMilk {
 /// session and [`Repeat::Confirmed`] was not said.
 pub fn record_by_hand(tx: &mut Tx<'_>, cmd: &RecordMilk) -> Result<Told, MilkError> {
     let id = VisitId::derive("hand", &cmd.key);
-    if is_known(tx, id)? {
+    if let Some(id) = known(tx, id)? {
         return Ok(Told::Known(id));
     }
     let animal = animals::get(tx.conn(), cmd.animal)?.ok_or(MilkError::UnknownAnimal)?;
@@ -259,13 +255,6 @@ fn moment_in(tx: &Tx<'_>, session: SessionKey, current: SessionKey) -> Result<St
         farm_model::UnixMillis(z.timestamp().as_millisecond())
     });
     Ok(Stamp { wall, ..now })
-}
-
-fn is_known(tx: &Tx<'_>, id: VisitId) -> Result<bool, StoreError> {
-    Ok(tx
-        .conn()
-        .prepare_cached("SELECT 1 FROM visit WHERE id = ?1")?
-        .exists([id.as_bytes()])?)
 }
 
 /// A merged duplicate is the animal that stayed; an animal that is not registered is no identity.

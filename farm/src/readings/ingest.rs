@@ -301,8 +301,8 @@ fn append(
     reading: &Reading,
 ) -> Result<(), StoreError> {
     let series = series(tx, observation.device, quantity)?;
-    let seq = tx.memory.next_reading;
-    tx.memory.next_reading += 1;
+    let seq = tx.memory.next.reading;
+    tx.memory.next.reading += 1;
     let raw = &observation.raw[..observation.raw.len().min(MAX_RAW)];
     tx.conn()
         .prepare_cached(

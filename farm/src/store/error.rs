@@ -33,6 +33,9 @@ pub enum StoreError {
         /// What it is.
         value: String,
     },
+    /// What other sites sent, or hold, does not fit this file.
+    #[error("the farm's file does not fit what other places hold of it")]
+    Replication(#[source] Arc<sync::Error>),
     /// SQLite undid a whole group of commands because one of them met a full or failing disk.
     #[error("another command met a full or failing disk and the group was undone: try again")]
     Undone,
@@ -107,12 +110,27 @@ pub enum OpenError {
         /// Why.
         source: std::io::Error,
     },
+    /// The extension that records need is not at work.
+    #[error(transparent)]
+    Extension(#[from] crsqlite::LoadError),
+    /// The tables could not be made ready for replication; the file is as it was.
+    #[error("making the database ready for other places failed, and the file is as it was")]
+    Replication(#[source] Box<sync::schema::SchemaError>),
     /// A thread could not be started.
     #[error("the writer thread cannot be started")]
     Thread(#[source] std::io::Error),
     /// Something about the file itself.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<sync::Error> for StoreError {
+    fn from(error: sync::Error) -> Self {
+        match error {
+            sync::Error::Store(error) => error.into(),
+            other => Self::Replication(Arc::new(other)),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for OpenError {

@@ -1,4 +1,4 @@
-//! Opening the file: its version is looked at before anything is written; then migrations, boot number, next fact.
+//! Opening the file: its version is looked at before anything is written; then cr-sqlite, migrations, boot number, next facts.
 
 use std::{
     path::Path,
@@ -7,14 +7,13 @@ use std::{
 };
 
 use farm_model::UnixMillis;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::{
-    EventLog, OpenError, Options, Shared, StoreError,
-    tx::Memory,
+    EventLog, OpenError, Options, Shared, StoreError, replicated,
+    tx::{Log, Memory},
     writer::{Job, Writer},
 };
 use crate::{
@@ -37,6 +36,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v8.sql"),
     include_str!("../schema/v9.sql"),
     include_str!("../schema/v10.sql"),
+    include_str!("../schema/v11.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =
@@ -66,7 +66,45 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         path: path.to_owned(),
         source,
     })?;
-    let mut conn = Connection::open(path)?;
+    let mut conn = connect(path)?;
+    if replicated::is_copy(&conn)? {
+        replicated::forsake(&mut conn)?;
+        crsqlite::finalize(&conn)?;
+        drop(conn);
+        conn = connect(path)?;
+    }
+    let before: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    MIGRATIONS
+        .to_latest(&mut conn)
+        .map_err(|e| OpenError::Migration(Box::new(e)))?;
+    let schema = replicated::describe(&conn)?;
+    replicated::prepare(&mut conn, &schema, before < known_version())?;
+    let (boot, last_seen) = start(&mut conn, options.clock.now().wall)?;
+    let memory = Memory::load(&conn)?;
+    let live = Live::load(&conn)?;
+    let shared = Arc::new(Shared {
+        path: path.to_owned(),
+        clock: Arc::new(FarmClock::new(Arc::clone(&options.clock), boot, last_seen)),
+        boot,
+        events: Arc::new(EventLog::new(rand::random())),
+        live,
+        schema,
+        commits: AtomicU64::new(0),
+    });
+    Ok(Opened {
+        writer: Writer {
+            conn,
+            memory,
+            shared: Arc::clone(&shared),
+            saved_clock: last_seen.wall.0,
+        },
+        shared,
+    })
+}
+
+/// A connection that may write: with cr-sqlite, without which no record can be changed.
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let conn = Connection::open(path)?;
     conn.busy_timeout(Duration::from_secs(5))?;
     conn.set_prepared_statement_cache_capacity(256);
     conn.execute_batch(
@@ -80,35 +118,8 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
          PRAGMA cache_size = -8192;",
     )?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-    MIGRATIONS
-        .to_latest(&mut conn)
-        .map_err(|e| OpenError::Migration(Box::new(e)))?;
-    let (boot, last_seen) = start(&mut conn, options.clock.now().wall)?;
-    let next_seq = next_seq(&conn)?;
-    let next_reading = crate::readings::next_seq(&conn)?;
-    let live = Live::load(&conn)?;
-    let shared = Arc::new(Shared {
-        path: path.to_owned(),
-        clock: Arc::new(FarmClock::new(Arc::clone(&options.clock), boot, last_seen)),
-        boot,
-        events: Arc::new(EventLog::new(rand::random())),
-        live,
-        commits: AtomicU64::new(0),
-    });
-    let memory = Memory {
-        next_seq,
-        next_reading,
-        ..Memory::default()
-    };
-    Ok(Opened {
-        writer: Writer {
-            conn,
-            memory,
-            shared: Arc::clone(&shared),
-            saved_clock: last_seen.wall.0,
-        },
-        shared,
-    })
+    crsqlite::load(&conn)?;
+    Ok(conn)
 }
 
 /// The schema version that this program writes.
@@ -166,21 +177,18 @@ fn start(conn: &mut Connection, now: UnixMillis) -> Result<(u32, LastSeen), Stor
             "INSERT INTO local (one, boot, last_wall, created_at) VALUES (1, 0, ?1, ?1)",
             [now.0],
         )?;
-        tx.execute(
-            "INSERT INTO site (ordinal, id) VALUES (0, ?1)",
-            params![Uuid::now_v7().as_bytes()],
-        )?;
     }
     let (boot, ran): (i64, i64) = tx.query_row(
         "UPDATE local SET boot = boot + 1 RETURNING boot, ran",
         [],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
+    let newest = Log::ALL.map(|log| {
+        let table = log.table();
+        format!("SELECT (SELECT at FROM {table} WHERE site = 0 ORDER BY seq DESC LIMIT 1) AS at")
+    });
     let newest_fact: Option<i64> = tx.query_row(
-        "SELECT max(at) FROM (
-            SELECT at FROM (SELECT at FROM milking WHERE site = 0 ORDER BY seq DESC LIMIT 1)
-            UNION ALL SELECT at FROM (SELECT at FROM audit WHERE site = 0 ORDER BY seq DESC LIMIT 1)
-            UNION ALL SELECT at FROM (SELECT at FROM animal_event WHERE site = 0 ORDER BY seq DESC LIMIT 1))",
+        &format!("SELECT max(at) FROM ({})", newest.join(" UNION ALL ")),
         [],
         |row| row.get(0),
     )?;
@@ -190,16 +198,4 @@ fn start(conn: &mut Connection, now: UnixMillis) -> Result<(u32, LastSeen), Stor
         ran,
     };
     Ok((u32::try_from(boot).unwrap_or(u32::MAX), last))
-}
-
-fn next_seq(conn: &Connection) -> Result<i64, StoreError> {
-    let newest: i64 = conn.query_row(
-        "SELECT max(
-            coalesce((SELECT max(seq) FROM milking WHERE site = 0), 0),
-            coalesce((SELECT max(seq) FROM animal_event WHERE site = 0), 0),
-            coalesce((SELECT max(seq) FROM audit WHERE site = 0), 0))",
-        [],
-        |row| row.get(0),
-    )?;
-    Ok(newest + 1)
 }

@@ -4,12 +4,14 @@ use std::{collections::HashMap, fmt};
 
 use farm_model::{Clock, DeviceId, Quantity, StaffId, Stamp, UnixMillis};
 use rusqlite::{Connection, params};
+use sync::Site;
 
 use super::{StoreError, events::Change};
 use crate::{
     FarmClock, Moment,
     hearing::Word,
     live::{Live, LiveValue},
+    milkings::Handles,
 };
 
 /// Who is responsible for a change; written into facts and the audit.
@@ -70,9 +72,9 @@ impl Actor {
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
 )]
 pub struct FactId {
-    /// Ordinal of the site in the table `site`.
+    /// Ordinal of the site in this file: another file counts its sites otherwise.
     pub site: i64,
-    /// Number of the fact, increasing per site.
+    /// Number of the fact in its log, counted from 1 without a hole.
     pub seq: i64,
 }
 
@@ -99,18 +101,65 @@ impl std::str::FromStr for FactId {
 #[error("a fact is named by two numbers with a dash between them, such as 0-42")]
 pub struct NotAFactId;
 
+/// A log of facts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Log {
+    Milking,
+    Event,
+    Audit,
+}
+
+impl Log {
+    pub(crate) const ALL: [Self; 3] = [Self::Milking, Self::Event, Self::Audit];
+
+    /// Its table.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Milking => "milking",
+            Self::Event => "animal_event",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// The numbers that come next: of this site's facts in each log, and of its readings. A rollback gives them back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
+    facts: [i64; Log::ALL.len()],
+    pub(crate) reading: i64,
+}
+
 /// What the writer remembers between commands; whatever a rollback could make untrue is dropped by one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Memory {
-    pub(crate) next_seq: i64,
-    pub(crate) next_reading: i64,
+    pub(crate) site: Site,
+    pub(crate) next: Numbers,
     pub(crate) series: HashMap<(DeviceId, Quantity), i64>,
+    pub(crate) handles: Handles,
 }
 
 impl Memory {
-    /// The numbers that a rollback gives back.
-    pub(crate) fn numbers(&self) -> (i64, i64) {
-        (self.next_seq, self.next_reading)
+    pub(crate) fn load(conn: &Connection) -> Result<Self, StoreError> {
+        let mut facts = [0; Log::ALL.len()];
+        for (next, log) in facts.iter_mut().zip(Log::ALL) {
+            let sql = format!("SELECT max(seq) FROM {} WHERE site = 0", log.table());
+            let newest: Option<i64> = conn.query_row(&sql, [], |row| row.get(0))?;
+            *next = newest.unwrap_or(0) + 1;
+        }
+        let reading = crate::readings::next_seq(conn)?;
+        Ok(Self {
+            site: sync::site::own(conn)?,
+            next: Numbers { facts, reading },
+            series: HashMap::new(),
+            handles: Handles::default(),
+        })
+    }
+
+    /// Forgets what a rollback to where these numbers came next made untrue.
+    pub(crate) fn forget(&mut self, next: Numbers) {
+        self.next = next;
+        self.series.clear();
+        self.handles = Handles::default();
     }
 }
 
@@ -169,10 +218,11 @@ impl<'a> Tx<'a> {
         &self.actor
     }
 
-    /// The identity of the next fact.
-    pub fn next_fact(&mut self) -> FactId {
-        let seq = self.memory.next_seq;
-        self.memory.next_seq += 1;
+    /// The identity of the next fact of a log.
+    pub(crate) fn next_fact(&mut self, log: Log) -> FactId {
+        let next = &mut self.memory.next.facts[log as usize];
+        let seq = *next;
+        *next += 1;
         FactId { site: 0, seq }
     }
 
@@ -196,7 +246,7 @@ impl<'a> Tx<'a> {
         subject: &str,
         detail: Option<&serde_json::Value>,
     ) -> Result<FactId, StoreError> {
-        let id = self.next_fact();
+        let id = self.next_fact(Log::Audit);
         self.conn
             .prepare_cached(
                 "INSERT INTO audit (site, seq, at, clock, actor, action, subject, detail)

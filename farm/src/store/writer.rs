@@ -89,11 +89,15 @@ impl Writer {
         {
             tracing::warn!(%error, "the last checkpoint failed; the next start will do it");
         }
+        self.conn.flush_prepared_statement_cache();
+        if let Err(error) = crsqlite::finalize(&self.conn) {
+            tracing::warn!(%error, "cr-sqlite did not let go of the file");
+        }
     }
 
     fn group(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>) {
         let started = Instant::now();
-        let before = self.memory.numbers();
+        let before = self.memory.next;
         let mut group = Group::default();
         if let Err(error) = self.conn.execute_batch("BEGIN IMMEDIATE") {
             let (_, resolve) = (first.run)(Err(error.into()));
@@ -118,7 +122,7 @@ impl Writer {
             {
                 tracing::error!(%error, "rolling back failed");
             }
-            self.forget(before);
+            self.memory.forget(before);
             group.after.clear();
         }
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
@@ -129,7 +133,7 @@ impl Writer {
     }
 
     fn member(&mut self, job: Job, group: &mut Group) {
-        let before = self.memory.numbers();
+        let before = self.memory.next;
         let kept = group.after.len();
         if let Err(error) = self.conn.execute_batch("SAVEPOINT command") {
             group.fail(job, error.into());
@@ -155,7 +159,7 @@ impl Writer {
         let end = if keep {
             "RELEASE command"
         } else {
-            self.forget(before);
+            self.memory.forget(before);
             group.after.truncate(kept);
             "ROLLBACK TO command; RELEASE command"
         };
@@ -187,13 +191,6 @@ impl Writer {
             )?
             .execute([now.wall.0, moment.wall.unwrap_or(0), moment.ran])?;
         Ok(())
-    }
-
-    /// Forgets what a rollback made untrue.
-    fn forget(&mut self, (next_seq, next_reading): (i64, i64)) {
-        self.memory.next_seq = next_seq;
-        self.memory.next_reading = next_reading;
-        self.memory.series.clear();
     }
 }
 

@@ -15,6 +15,7 @@ mod joins;
 mod milk;
 mod mqtt;
 mod plans;
+mod replica;
 mod retention;
 mod silence;
 mod store;

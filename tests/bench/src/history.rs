@@ -311,19 +311,18 @@ fn set_indexes_aside(conn: &Connection, tables: &[&str]) -> anyhow::Result<Vec<S
 
 fn copy_milkings(path: &Path) -> anyhow::Result<()> {
     let conn = bulk(path)?;
-    let again = set_indexes_aside(&conn, &["milking", "visit"])?;
+    let again = set_indexes_aside(&conn, &["visit"])?;
     conn.execute_batch(&format!(
         "BEGIN;
          CREATE TEMP TABLE pattern AS
-            SELECT row_number() OVER (ORDER BY v.session, v.n) AS k, v.*, m.boot, m.mono, m.actor, m.body,
+            SELECT row_number() OVER (ORDER BY v.session, v.n) AS k, v.*, m.boot, m.boot_at, m.actor, m.who, m.place,
                    {CYCLE_DAYS} * 4 - {YEARS_DAYS} - 1
                    + (row_number() OVER (PARTITION BY v.session ORDER BY v.n) - 1) * 7 % {CYCLE_DAYS} AS cycle
             FROM visit v JOIN milking m ON m.site = v.site AND m.seq = v.seq ORDER BY k;
          CREATE INDEX temp.pattern_k ON pattern (k);
          CREATE TEMP TABLE days AS WITH RECURSIVE day (d) AS (SELECT 1 UNION ALL SELECT d + 1 FROM day WHERE d <= {YEARS_DAYS})
             SELECT d FROM day;
-         CREATE TEMP TABLE base AS SELECT max(seq) AS seq FROM (SELECT seq FROM milking UNION ALL SELECT seq FROM audit
-            UNION ALL SELECT seq FROM animal_event);
+         CREATE TEMP TABLE base AS SELECT max(seq) AS seq FROM milking;
 
          INSERT INTO visit (id, site, seq, animal, start, ended, day, session, stall, yield_ml, avg_flow, peak_flow,
             conductivity, fat, snf, destination, findings, tag, clock, meter, staff, voided)
@@ -336,11 +335,14 @@ fn copy_milkings(path: &Path) -> anyhow::Result<()> {
          FROM days CROSS JOIN base CROSS JOIN pattern p
          WHERE (p.cycle + d) % {CYCLE_DAYS} < {MILKED_DAYS} AND p.start + d * {DAY_MS} < {NOW_MS};
 
-         INSERT INTO milking (site, seq, kind, visit, at, clock, boot, mono, actor, body)
-         SELECT 0, v.seq, 0, v.id, v.ended, v.clock, p.boot, p.mono, p.actor,
-            json_set(p.body, '$.visit.start[0]', v.start, '$.visit.end[0]', v.ended, '$.visit.day', v.day, '$.visit.ml', v.yield_ml)
+         INSERT INTO milking (site, seq, kind, visit, at, clock, boot, boot_at, actor, ended_ago, lasted, start_shift, end_shift,
+            day, session, who, place, staff, yield_ml, avg_flow, peak_flow, conductivity, fat, snf, destination, findings)
+         SELECT 0, v.seq, 0, v.id, v.ended, v.clock, p.boot, p.boot_at, p.actor, 0, v.ended - v.start, 0, 0,
+            v.day, v.session, p.who, p.place, v.staff, v.yield_ml, v.avg_flow, v.peak_flow, v.conductivity, v.fat, v.snf,
+            v.destination, v.findings
          FROM base CROSS JOIN visit v CROSS JOIN pattern p
          WHERE v.seq > base.seq AND p.k = (v.seq - base.seq) % 10000;
+         INSERT INTO milking_of (visit, site, seq) SELECT v.id, 0, v.seq FROM base CROSS JOIN visit v WHERE v.seq > base.seq ORDER BY 1;
 
          DELETE FROM animal_day;
          INSERT INTO animal_day (animal, day, n, yield_ml) SELECT animal, day, count(*), sum(yield_ml) FROM visit GROUP BY 1, 2;
