@@ -8,5 +8,5 @@ mod hub;
 mod pace;
 
 pub use edge::{ClockHint, Command, Edge, Input, Lane, LineFault, Manner, Status, Trouble};
-pub use hub::{Doorkeeper, Next, PROTOCOLS, Served, Serving, refuse};
+pub use hub::{Doorkeeper, Next, PROTOCOLS, Served, Serving, other_protocol, refuse};
 pub use pace::Pace;

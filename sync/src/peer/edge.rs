@@ -269,7 +269,22 @@ impl Edge {
         self.rest_until_ms = self.now_ms;
     }
 
-    /// The public half of the key that signs.
+    /// Seals the wish to sign with `next` from now on, to be sent to the hub.
+    pub fn seal_rotation(&mut self, now_ms: i64, next: &SecretKey) -> Vec<u8> {
+        self.now_ms = self.now_ms.max(now_ms);
+        let rotation = next.follow(self.key.public());
+        let message = wire::encode(&rotation, &[]).expect("a key and a signature are small");
+        self.seal(Purpose::Rotate, &message)
+    }
+
+    /// No two requests of a key have the same time.
+    fn seal(&mut self, purpose: Purpose, message: &[u8]) -> Vec<u8> {
+        let hub_ms = self.now_ms.saturating_add(self.offset_ms);
+        self.signed_ms = hub_ms.max(self.signed_ms.saturating_add(1));
+        self.key.seal(purpose, self.signed_ms, message)
+    }
+
+    /// The key that signs.
     pub fn key(&self) -> &SecretKey {
         &self.key
     }
@@ -459,8 +474,7 @@ impl Edge {
                 self.close(stream, Refused::TooLarge);
             }
         }
-        self.signed_ms = (self.now_ms + self.offset_ms).max(self.signed_ms + 1);
-        let body = self.key.seal(Purpose::Exchange, self.signed_ms, &message);
+        let body = self.seal(Purpose::Exchange, &message);
         let bytes = body.len() + usize::try_from(room).unwrap_or(0) / 2;
         let slowest = Duration::from_secs((bytes / SLOWEST) as u64);
         let wait = Duration::from_secs(u64::from(request.wait_s));

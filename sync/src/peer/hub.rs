@@ -212,6 +212,11 @@ impl Serving {
         Ok((serving, turn))
     }
 
+    /// Waits no longer: the next turn is the last.
+    pub fn hurry(&mut self) {
+        self.until_ms = i64::MIN;
+    }
+
     /// What to do with the farm's file when there were news, or the wait is over.
     pub fn again(&self) -> Turn {
         let room = usize::try_from(self.request.room).unwrap_or(Pace::MOST);
@@ -300,7 +305,8 @@ fn protocol_of(message: &[u8]) -> Option<Refusal> {
     (!PROTOCOLS.contains(&protocol)).then(other_protocol)
 }
 
-fn other_protocol() -> Refusal {
+/// What a side of another protocol is told.
+pub fn other_protocol() -> Refusal {
     Refusal::Protocol {
         least: *PROTOCOLS.start(),
         most: *PROTOCOLS.end(),

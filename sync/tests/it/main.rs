@@ -1,5 +1,6 @@
 //! Replicas with the real extension, and SQLite in memory in real files' stead; and a simulation of all of it in virtual time.
 
+mod acts;
 mod dice;
 mod exchange;
 mod facts;
