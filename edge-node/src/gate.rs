@@ -212,8 +212,12 @@ impl Gate for FarmGate {
     }
 
     fn entered(&self, entrant: &Entrant<'_>) -> Stay {
-        let Some(Ok(Who::Device(device))) = entrant.user.map(str::parse) else {
-            return Box::new(());
+        let device = match entrant.user.map(str::parse) {
+            Some(Ok(Who::Device(device))) => device,
+            Some(Ok(Who::Joining { address, .. })) => {
+                return Box::new(self.keeper.joiners.enter(address));
+            }
+            _ => return Box::new(()),
         };
         let login = Login {
             at: self.farm.clock().now().wall,

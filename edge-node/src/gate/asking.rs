@@ -1,5 +1,5 @@
-//! How often may be asked to join: of one address, and of all together. Nobody who asks has shown anything, and each request
-//! costs a commit and may send an older one away.
+//! How often may be asked to join, and how many may be inside to ask: of one address, and of all together. Nobody who asks has shown
+//! anything, each request costs a commit and may send an older one away, and each connection takes a device's place.
 //!
 //! Each has a store of requests that fills up by one at a time. What is kept of it is the moment at which it will be full.
 //! Invariant: only who was heard is remembered, and only until then, so that the number of addresses is bounded by the rate.
@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -57,6 +58,53 @@ impl Askers {
     }
 }
 
+/// Connections of those who ask, of one address and in all.
+const INSIDE_OF_ONE: usize = 16;
+const INSIDE: usize = 64;
+
+/// How many are inside to ask, by address.
+#[derive(Debug, Default)]
+pub(super) struct Joiners(Mutex<HashMap<IpAddr, usize>>);
+
+/// One of them; it is inside until this is dropped.
+pub(super) struct Joiner {
+    all: Arc<Joiners>,
+    address: IpAddr,
+}
+
+impl Joiners {
+    /// Whether one more from `address` may come in.
+    pub(super) fn has_room(&self, address: IpAddr) -> bool {
+        let inside = self.lock();
+        let own = inside.get(&network(address)).copied().unwrap_or(0);
+        own < INSIDE_OF_ONE && inside.values().sum::<usize>() < INSIDE
+    }
+
+    /// Counts one who came in.
+    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Joiner {
+        let address = network(address);
+        *self.lock().entry(address).or_default() += 1;
+        let all = Arc::clone(self);
+        Joiner { all, address }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Joiner {
+    fn drop(&mut self) {
+        let mut inside = self.all.lock();
+        if let Some(count) = inside.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                inside.remove(&self.address);
+            }
+        }
+    }
+}
+
 /// Whoever has one address of IPv6 has all of its network.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -99,6 +147,23 @@ mod tests {
         assert_eq!(askers.each.len(), 8);
         let later = start + Duration::from_secs(5);
         assert_eq!(heard(&mut askers, address(200), later), 5);
+    }
+
+    #[test]
+    fn those_inside_are_bounded_by_address_and_in_all_and_make_room_when_they_go() {
+        let joiners = Arc::new(Joiners::default());
+        let come = |n: u8| {
+            let room = joiners.has_room(address(n));
+            room.then(|| joiners.enter(address(n)))
+        };
+        let ones: Vec<_> = (0..100).filter_map(|_| come(1)).collect();
+        assert_eq!(ones.len(), 16);
+        let others: Vec<_> = (2..200).filter_map(come).collect();
+        assert_eq!(others.len(), 48, "64 in all");
+        drop(ones);
+        assert!(come(1).is_some());
+        drop(others);
+        assert!(joiners.lock().is_empty(), "who has gone is forgotten");
     }
 
     #[test]

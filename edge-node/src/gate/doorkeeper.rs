@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use edge_broker::{Denied, Login, Permit};
@@ -21,7 +21,7 @@ use farm::{
 use farm_model::{Clock as _, DeviceId};
 use sha2::{Digest as _, Sha256};
 
-use super::{joining, permits, who::Who};
+use super::{asking::Joiners, joining, permits, who::Who};
 
 /// Who may ask to join.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +38,7 @@ pub(crate) struct Doorkeeper {
     anonymous_from: Vec<IpAddr>,
     joining: Joining,
     inside: Mutex<HashMap<Who, Right>>,
+    pub(super) joiners: Arc<Joiners>,
 }
 
 /// What somebody's right to be inside follows from.
@@ -84,6 +85,7 @@ impl Doorkeeper {
             anonymous_from,
             joining,
             inside: Mutex::default(),
+            joiners: Arc::default(),
         }
     }
 
@@ -170,6 +172,10 @@ impl Doorkeeper {
             let serial = login.client_id.to_string();
             if self.joining == Joining::Closed || !joining::is_serial(&serial) {
                 return Err(Denied::NotAuthorized);
+            }
+            if !self.joiners.has_room(address) {
+                metrics::counter!("mqtt_joins_refused_total").increment(1);
+                return Err(Denied::Unavailable);
             }
             let who = Who::Joining {
                 address,

@@ -10,6 +10,7 @@ mod client;
 mod coap;
 mod credentials;
 mod doctor;
+mod door;
 mod faults;
 mod inputs;
 mod machine;
