@@ -61,6 +61,7 @@ pub(crate) fn run(config: Config, until: Until) -> anyhow::Result<()> {
         // From now on a signal is an order to end, not an end without order.
         let asked = Asked::listen(until)?;
         let metrics = farm_web::install_metrics()?;
+        crate::figures::describe();
         let appliance = Appliance::start(config, Some(metrics)).await?;
         run_until(appliance, asked.wait()).await
     });

@@ -28,9 +28,24 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     let seconds = [
         0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
     ];
-    PrometheusBuilder::new()
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds)?
-        .install_recorder()
+        .install_recorder()?;
+    metrics::describe_counter!(
+        "http_requests_total",
+        "Requests answered, by route and status."
+    );
+    metrics::describe_histogram!(
+        "http_request_duration_seconds",
+        "Seconds to the answer of a request, by route."
+    );
+    metrics::describe_gauge!(
+        "farm_writer_queue",
+        "Commands that wait for the writer of the database."
+    );
+    metrics::describe_counter!("farm_commits_total", "Commits of the database.");
+    metrics::describe_gauge!("live_subscribers", "Pages that follow the farm live.");
+    Ok(handle)
 }
 
 /// Counts and times a request by its route, never by its path, so that the number of series is bounded.

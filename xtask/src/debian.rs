@@ -71,6 +71,10 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         package: "python3-paho-mqtt",
     },
     Need {
+        file: "/usr/lib/python3/dist-packages/prometheus_client",
+        package: "python3-prometheus-client",
+    },
+    Need {
         file: "/usr/lib/python3/dist-packages/serial",
         package: "python3-serial",
     },

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io::Write as _,
     process::{Command, Output, Stdio},
     time::Duration,
 };
@@ -131,6 +132,37 @@ async fn what_makes_no_sense_is_kept_and_shown() {
     );
     let metrics = owner.page("/metrics").await;
     assert!(metrics.contains("not_json"), "{metrics}");
+    a_scraper_understands(&metrics);
+}
+
+/// Reads `/metrics` with the Prometheus project's own parser: each figure has a type, words and a name as the conventions want it.
+fn a_scraper_understands(metrics: &str) {
+    let script = r"
+import sys
+from prometheus_client.parser import text_string_to_metric_families
+families = list(text_string_to_metric_families(sys.stdin.read()))
+assert len(families) >= 8, len(families)
+for family in families:
+    assert family.type != 'unknown', family.name + ' has no type'
+    assert family.documentation, family.name + ' has no words'
+    totals = [sample.name.endswith('_total') for sample in family.samples]
+    assert all(totals) == (family.type == 'counter'), family.name + ' is misnamed'
+";
+    let mut child = Command::new("/usr/bin/python3")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Debian's python3 starts");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(metrics.as_bytes())
+        .expect("python reads it all");
+    let output = child.wait_with_output().expect("python ends");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}\n{metrics}");
 }
 
 #[test]
