@@ -9,5 +9,6 @@ mod keys;
 mod merging;
 mod pace;
 mod records;
+mod renew;
 mod sim;
 mod wire;
