@@ -21,6 +21,7 @@ use crate::{
     app::Web,
     auth::{Caller, Shown},
     error::{Error, Reason},
+    mount::Hands,
 };
 
 /// What a request must show to use a route.
@@ -49,10 +50,10 @@ impl Needs {
         let allowed = match (self, caller) {
             (Self::Nothing, _) | (Self::Figures, Caller::Local) => true,
             (_, Caller::Nobody | Caller::Local) => return Err(Reason::NotLoggedIn.into()),
-            (Self::Role(role), Caller::Staff(me)) => me.role >= role,
+            (Self::Role(role), Caller::Person(me)) => me.role >= role,
             (Self::Role(_), Caller::Program(_)) => false,
             (Self::Read, _) | (Self::Figures, Caller::Program(_)) => true,
-            (Self::Figures | Self::Observe | Self::Manage, Caller::Staff(me)) => {
+            (Self::Figures | Self::Observe | Self::Manage, Caller::Person(me)) => {
                 me.role >= Role::Manager
             }
             (Self::Observe, Caller::Program(token)) => token.scope >= Scope::Observe,
@@ -75,6 +76,17 @@ pub struct RouteEntry {
     pub path: &'static str,
     /// Who may.
     pub needs: Needs,
+    /// Where it is served.
+    pub served: Served,
+}
+
+/// Where a route is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Served {
+    /// Wherever the farm is shown.
+    Everywhere,
+    /// By the farm's own appliance alone: it is about log-ins, ports, keys or parts of that machine.
+    Appliance,
 }
 
 /// Routes and their needs, gathered module by module.
@@ -125,6 +137,7 @@ impl Routes {
             method: Method::POST,
             path,
             needs,
+            served: Served::Everywhere,
         });
         let method = MethodRouter::new().on(MethodFilter::POST, handler);
         self.router = self
@@ -149,6 +162,7 @@ impl Routes {
             method,
             path,
             needs,
+            served: Served::Everywhere,
         });
         self.router = self
             .router
@@ -161,6 +175,16 @@ impl Routes {
         self.router = self.router.merge(router);
         self.table.extend(entries);
         self
+    }
+
+    /// Adds routes that the farm's own appliance serves alone.
+    pub(crate) fn at_the_farm(self, add: impl FnOnce(Self) -> Self) -> Self {
+        let before = self.table.len();
+        let mut routes = add(self);
+        for entry in &mut routes.table[before..] {
+            entry.served = Served::Appliance;
+        }
+        routes
     }
 
     pub(crate) fn into_parts(self) -> (Router<Web>, Vec<RouteEntry>) {
@@ -177,7 +201,7 @@ impl Table {
         Self(entries.into())
     }
 
-    fn needs(&self, method: &Method, path: &str) -> Result<Needs, Error> {
+    fn entry(&self, method: &Method, path: &str) -> Result<&RouteEntry, Error> {
         let method = if method == Method::HEAD {
             &Method::GET
         } else {
@@ -186,11 +210,28 @@ impl Table {
         let mut reason = Reason::Forbidden;
         for entry in self.0.iter().filter(|e| e.path == path) {
             if entry.method == *method {
-                return Ok(entry.needs);
+                return Ok(entry);
             }
             reason = Reason::MethodNotAllowed;
         }
         Err(reason.into())
+    }
+}
+
+/// What a request is out for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Look,
+    Change,
+}
+
+impl Deed {
+    fn of(method: &Method) -> Self {
+        if method.is_safe() {
+            Self::Look
+        } else {
+            Self::Change
+        }
     }
 }
 
@@ -221,15 +262,25 @@ fn admit<'a>(
     path: &MatchedPath,
     request: &Request,
 ) -> impl Future<Output = Result<Caller, Error>> + Send + use<'a> {
-    let needs = table.needs(request.method(), path.as_str());
+    let entry = table.entry(request.method(), path.as_str());
+    let asked = entry.map(|entry| (entry.needs, entry.served));
+    let deed = Deed::of(request.method());
     let shown = Shown::by(request);
     async move {
-        let needs = needs?;
+        let (needs, served) = asked?;
+        if served == Served::Appliance && web.mount().is_some() {
+            return Err(Reason::AtTheFarm.into());
+        }
         if needs == Needs::Nothing {
             return Ok(Caller::Nobody);
         }
         let caller = Caller::of(web, shown).await?;
         needs.check(&caller)?;
-        Ok(caller)
+        match (&caller, deed) {
+            (Caller::Person(me), Deed::Change) if me.hands() == Hands::Tied => {
+                Err(Reason::ReadOnly.into())
+            }
+            _ => Ok(caller),
+        }
     }
 }

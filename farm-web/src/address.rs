@@ -57,7 +57,7 @@ impl Base {
     }
 
     /// Runs `work`, whose addresses begin with this base.
-    pub async fn serves<F: Future>(self, work: F) -> F::Output {
+    pub(crate) async fn serves<F: Future>(self, work: F) -> F::Output {
         BASE.scope(self, work).await
     }
 

@@ -16,7 +16,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    access::{Needs, RouteEntry},
+    access::{Needs, RouteEntry, Served},
     app::Web,
 };
 
@@ -71,6 +71,7 @@ pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
         method,
         path,
         needs,
+        served: served(path),
     };
     let get = |path| entry(Method::GET, path, Needs::Read);
     let post = |path| entry(Method::POST, path, Needs::Manage);
@@ -104,6 +105,22 @@ pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
         entry(Method::POST, "/api/v1/observations", Needs::Observe),
     ];
     (router, table)
+}
+
+/// Keys, joins, nodes and what devices tell concern the farm's own appliance.
+fn served(path: &str) -> Served {
+    let own = [
+        "/devices/{device}/",
+        "/authority",
+        "/firmware",
+        "/joins",
+        "/observations",
+    ];
+    if own.iter().any(|part| path.contains(part)) {
+        Served::Appliance
+    } else {
+        Served::Everywhere
+    }
 }
 
 fn documented() -> (Router<Web>, utoipa::openapi::OpenApi) {

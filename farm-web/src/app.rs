@@ -4,13 +4,14 @@ use std::{ops::Deref, sync::Arc};
 
 use farm::{Farm, firmware::Shelf};
 use farm_firmware::Rules;
-use farm_model::StaffId;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::broadcast;
 
 use crate::{
+    auth::Who,
     border::{Authority, Hardware, Ingest},
     live::{Artist, Hub},
+    mount::Mount,
 };
 
 /// The parts that the program gives to [`router`](crate::router()).
@@ -107,8 +108,9 @@ pub(crate) struct Shared {
     pub(crate) hardware: Arc<dyn Hardware>,
     pub(crate) ingest: Arc<dyn Ingest>,
     pub(crate) options: Options,
+    mount: Option<Mount>,
     hub: Arc<Hub>,
-    revoked: broadcast::Sender<StaffId>,
+    revoked: broadcast::Sender<Who>,
 }
 
 impl Deref for Web {
@@ -120,20 +122,27 @@ impl Deref for Web {
 }
 
 impl Web {
-    pub(crate) fn new(app: App) -> Self {
+    /// What the handlers of one router share; `mount` is where it stands, if that is not its own appliance.
+    pub(crate) fn new(app: App, mount: Option<Mount>) -> Self {
         let App {
             farm,
             hardware,
             ingest,
             options,
         } = app;
-        let artist = Artist::new(farm.clone(), Arc::clone(&hardware), options.rules());
+        let artist = Artist::new(
+            farm.clone(),
+            Arc::clone(&hardware),
+            options.rules(),
+            mount.clone(),
+        );
         Self(Arc::new(Shared {
             hub: Arc::new(Hub::new(u64::from(farm.boot()) << 32, Arc::new(artist))),
             farm,
             hardware,
             ingest,
             options,
+            mount,
             revoked: broadcast::channel(64).0,
         }))
     }
@@ -143,14 +152,19 @@ impl Web {
         &self.hub
     }
 
+    /// The host that the farm is shown at, if it is not its own appliance.
+    pub(crate) fn mount(&self) -> Option<&Mount> {
+        self.mount.as_ref()
+    }
+
     /// Follows whose sessions end.
-    pub(crate) fn revocations(&self) -> broadcast::Receiver<StaffId> {
+    pub(crate) fn revocations(&self) -> broadcast::Receiver<Who> {
         self.revoked.subscribe()
     }
 
-    /// Tells open streams that sessions of `staff` ended.
-    pub(crate) fn revoke(&self, staff: StaffId) {
+    /// Tells open streams that sessions of `who` ended.
+    pub(crate) fn revoke(&self, who: Who) {
         // Fails only when no stream is open.
-        let _ = self.revoked.send(staff);
+        let _ = self.revoked.send(who);
     }
 }

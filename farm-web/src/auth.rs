@@ -1,20 +1,22 @@
-//! Who calls: a member of staff with a session cookie, the holder of an API token, or nobody.
+//! Who calls: a member of staff with a session cookie, the holder of an API token, a host's visitor, or nobody.
 //!
-//! The cookie and the token are random values of which the farm stores only hashes. Invariant: a session or token that is
-//! revoked, or whose owner left, is refused from the next request on.
+//! The cookie and the token are random values of which the farm stores only hashes; at a host neither is looked at. Invariant: a
+//! session or token that is revoked, or whose owner left, is refused from the next request on.
 
 use axum::{
     extract::{FromRequestParts, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, header, request::Parts},
 };
 use axum_extra::extract::CookieJar;
 use farm::{Actor, auth};
 use farm_model::{Clock as _, StaffId, staff::Role};
+use ui::Lang;
 
 use crate::{
     app::{Cookies, Web},
     error::{Error, Reason},
-    status,
+    mount::{Hands, Visitor},
+    status, words,
 };
 
 /// Name of the session cookie.
@@ -31,26 +33,44 @@ pub(crate) enum Caller {
     Nobody,
     /// A program on this machine that shows nothing.
     Local,
-    /// Someone who logged in.
-    Staff(Me),
+    /// Someone who logged in, here or at the host.
+    Person(Me),
     /// A program with a token.
     Program(auth::ApiToken),
 }
 
-/// A member of staff, logged in.
+/// A person, logged in.
 #[derive(Clone, Debug)]
 pub(crate) struct Me {
-    pub(crate) staff: StaffId,
     pub(crate) name: String,
+    /// What they may see, and do with free [`Hands`].
     pub(crate) role: Role,
-    /// The session's secret, as the cookie holds it.
-    secret: String,
+    session: Session,
+}
+
+/// What lets a person in.
+#[derive(Clone, Debug)]
+enum Session {
+    /// A session of this farm's, by its secret as the cookie holds it.
+    Own { staff: StaffId, secret: String },
+    /// The host's word.
+    Visit(Visitor),
+}
+
+/// A person, whatever their session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Who {
+    /// A member of staff.
+    Staff(StaffId),
+    /// An account of the host's.
+    Account(String),
 }
 
 /// What a request shows of its caller.
 pub(crate) struct Shown {
     token: Option<String>,
     cookie: Option<String>,
+    visitor: Option<Visitor>,
     local: bool,
 }
 
@@ -58,15 +78,16 @@ impl Shown {
     pub(crate) fn by(request: &Request) -> Self {
         Self {
             local: status::is_local(request),
-            ..Self::of(request.headers())
+            ..Self::of(request.headers(), request.extensions())
         }
     }
 
-    /// What headers show, wherever they came from.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    /// What headers show, and a host's word beside them, wherever they came from.
+    pub(crate) fn of(headers: &HeaderMap, beside: &Extensions) -> Self {
         Self {
             token: bearer(headers),
             cookie: cookie(headers),
+            visitor: beside.get().cloned(),
             local: false,
         }
     }
@@ -78,6 +99,11 @@ impl Caller {
     /// # Errors
     /// [`Reason::NotLoggedIn`] for a token that is not valid: whoever shows one must hear that it is refused.
     pub(crate) async fn of(web: &Web, shown: Shown) -> Result<Self, Error> {
+        if web.mount().is_some() {
+            return Ok(shown
+                .visitor
+                .map_or(Self::Nobody, |visitor| Self::Person(visitor.into())));
+        }
         if let Some(secret) = shown.token {
             let token = web
                 .farm
@@ -90,7 +116,7 @@ impl Caller {
         if let Some(secret) = shown.cookie
             && let Some(me) = Me::of(web, secret).await?
         {
-            return Ok(Self::Staff(me));
+            return Ok(Self::Person(me));
         }
         Ok(if shown.local {
             Self::Local
@@ -102,7 +128,7 @@ impl Caller {
     /// Who is responsible for what the caller changes.
     pub(crate) fn actor(&self) -> Actor {
         match self {
-            Self::Staff(me) => me.actor(),
+            Self::Person(me) => me.actor(),
             Self::Program(token) => Actor::Token(token.name.clone()),
             Self::Nobody | Self::Local => Actor::System,
         }
@@ -134,31 +160,82 @@ impl Me {
                 .write(Actor::System, move |tx| auth::touch(tx, &key))
                 .await?;
         }
+        let staff = session.staff.id;
         Ok(Some(Self {
-            staff: session.staff.id,
             name: session.staff.name,
             role: session.staff.role,
-            secret,
+            session: Session::Own { staff, secret },
         }))
     }
 
     /// Whether the session still stands.
     pub(crate) async fn is_valid(&self, web: &Web) -> bool {
-        matches!(Self::of(web, self.secret.clone()).await, Ok(Some(_)))
+        match (&self.session, web.mount()) {
+            (Session::Own { secret, .. }, None) => {
+                matches!(Self::of(web, secret.clone()).await, Ok(Some(_)))
+            }
+            (Session::Visit(visitor), Some(mount)) => mount.host.stands(visitor).await,
+            (Session::Own { .. }, Some(_)) | (Session::Visit(_), None) => false,
+        }
+    }
+
+    pub(crate) fn who(&self) -> Who {
+        match &self.session {
+            Session::Own { staff, .. } => Who::Staff(*staff),
+            Session::Visit(visitor) => Who::Account(visitor.account.clone()),
+        }
     }
 
     pub(crate) fn actor(&self) -> Actor {
-        Actor::Staff(self.staff)
+        match &self.session {
+            Session::Own { staff, .. } => Actor::Staff(*staff),
+            Session::Visit(visitor) => Actor::Account {
+                id: visitor.account.clone(),
+                name: visitor.name.clone(),
+            },
+        }
+    }
+
+    /// Whether they may do what `role` may.
+    pub(crate) fn may(&self, role: Role) -> bool {
+        self.role >= role && self.hands() == Hands::Free
+    }
+
+    pub(crate) fn hands(&self) -> Hands {
+        match &self.session {
+            Session::Own { .. } => Hands::Free,
+            Session::Visit(visitor) => visitor.part.hands(),
+        }
+    }
+
+    /// What they are here, in words.
+    pub(crate) fn title(&self, lang: Lang) -> &'static str {
+        match &self.session {
+            Session::Own { .. } => words::role(lang, self.role),
+            Session::Visit(visitor) => words::part(lang, visitor.part),
+        }
     }
 
     /// Ends this session.
     pub(crate) async fn log_out(self, web: &Web) -> Result<(), Error> {
-        let Self { staff, secret, .. } = self;
-        web.farm
-            .write(Actor::Staff(staff), move |tx| auth::logout(tx, &secret))
-            .await?;
-        web.revoke(staff);
+        let who = self.who();
+        if let Session::Own { staff, secret } = self.session {
+            web.farm
+                .write(Actor::Staff(staff), move |tx| auth::logout(tx, &secret))
+                .await?;
+        }
+        web.revoke(who);
         Ok(())
+    }
+}
+
+impl From<Visitor> for Me {
+    fn from(visitor: Visitor) -> Self {
+        Self {
+            name: visitor.name.clone(),
+            role: visitor.part.role(),
+            session: Session::Visit(visitor),
+        }
     }
 }
 
@@ -167,7 +244,7 @@ impl<S: Sync> FromRequestParts<S> for Me {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         match parts.extensions.get() {
-            Some(Caller::Staff(me)) => Ok(me.clone()),
+            Some(Caller::Person(me)) => Ok(me.clone()),
             _ => Err(Reason::NotLoggedIn.into()),
         }
     }

@@ -41,6 +41,10 @@ reasons! {
     NotLoggedIn = UNAUTHORIZED, "not-logged-in";
     /// The one who is logged in may not do this.
     Forbidden = FORBIDDEN, "forbidden";
+    /// The one who is logged in may look, and change nothing.
+    ReadOnly = FORBIDDEN, "read-only";
+    /// Only the farm's own appliance does this.
+    AtTheFarm = FORBIDDEN, "at-the-farm";
     /// The request came from another site.
     CrossSite = FORBIDDEN, "cross-site";
     /// There is no such page or thing.

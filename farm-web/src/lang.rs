@@ -15,7 +15,7 @@ use farm::settings::{self, Settings};
 use serde::Deserialize;
 use ui::{Lang, shell::Theme};
 
-use crate::{address::own, app::Web};
+use crate::{address::own, app::Web, mount::Visitor};
 
 /// Name of the cookie.
 pub(crate) const COOKIE: &str = "lang";
@@ -26,19 +26,27 @@ pub(crate) struct Speak(pub(crate) Lang);
 
 impl Speak {
     /// For who has the farm's settings at hand.
-    pub(crate) fn with(headers: &HeaderMap, settings: &Settings) -> Self {
+    pub(crate) fn with(parts: &Parts, settings: &Settings) -> Self {
         let usual = || Lang::from_tag(&settings.language).unwrap_or_default();
-        Self(chosen(headers).unwrap_or_else(usual))
+        Self(said(parts).unwrap_or_else(usual))
     }
 
     /// Reads the farm's settings if this device has not chosen.
-    pub(crate) async fn of(headers: &HeaderMap, web: &Web) -> Self {
-        if let Some(lang) = chosen(headers) {
+    pub(crate) async fn of(parts: &Parts, web: &Web) -> Self {
+        if let Some(lang) = said(parts) {
             return Self(lang);
         }
         // A page that says what is wrong must come even when the settings cannot be read.
         let settings = web.farm.read(settings::load).await.unwrap_or_default();
-        Self::with(headers, &settings)
+        Self::with(parts, &settings)
+    }
+}
+
+/// The language that the host says, or that was chosen at this device.
+fn said(parts: &Parts) -> Option<Lang> {
+    match parts.extensions.get::<Visitor>() {
+        Some(visitor) => Some(visitor.lang),
+        None => chosen(&parts.headers),
     }
 }
 
@@ -53,12 +61,20 @@ impl FromRequestParts<Web> for Speak {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers, web).await)
+        Ok(Self::of(parts, web).await)
     }
 }
 
 /// Name of the cookie that holds the theme.
 const THEME: &str = "theme";
+
+/// The theme that the host says, or that was chosen at this device.
+pub(crate) fn theme_for(parts: &Parts) -> Theme {
+    match parts.extensions.get::<Visitor>() {
+        Some(visitor) => visitor.theme,
+        None => theme_of(&parts.headers),
+    }
+}
 
 /// The theme that was chosen at this device.
 pub fn theme_of(headers: &HeaderMap) -> Theme {

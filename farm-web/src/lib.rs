@@ -1,7 +1,8 @@
 //! The farm's pages, live events and JSON API, as an axum router over a [`farm::Farm`].
 //!
-//! The same router serves the farm's own appliance and the hub's replica of it; what only the appliance has (ports, the
-//! ingest pipeline, the authority over certificates) is behind the borders [`Hardware`], [`Ingest`] and [`Authority`]. Invariants: every route states who may use it; a
+//! The same pages are served by the farm's own appliance ([`router()`]) and, under a path of its own, by a host that has a replica
+//! of the farm ([`mounted`]). What only the appliance has (ports, the ingest pipeline, the authority over certificates) is
+//! behind the borders [`Hardware`], [`Ingest`] and [`Authority`], who looks behind [`Host`]. Invariants: every route states who may use it; a
 //! page is a function of data, works without JavaScript and asks for nothing outside its own origin; a 2xx is sent only
 //! when what it confirms is on disk.
 
@@ -16,13 +17,14 @@ mod csrf;
 mod error;
 mod lang;
 mod live;
+mod mount;
 mod pages;
 mod present;
 mod router;
 mod status;
 pub mod words;
 
-pub use access::{Needs, RouteEntry};
+pub use access::{Needs, RouteEntry, Served};
 pub use address::{Base, BaseError};
 pub use app::{App, Cookies, Firmware, MqttPorts, Options};
 pub use border::{
@@ -30,5 +32,6 @@ pub use border::{
     NoHardware, Preset, Probe, Refused, Report, SerialPort, StoreIngest, Words,
 };
 pub use error::{Error, Reason};
+pub use mount::{Host, HostLinks, Mount, Mounted, Part, Visitor, mounted};
 pub use router::{route_table, router};
 pub use status::install_metrics;

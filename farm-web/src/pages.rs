@@ -13,6 +13,7 @@ mod csv;
 pub(crate) mod devices;
 pub(crate) mod firmware;
 pub(crate) mod health;
+pub(crate) mod heard;
 pub(crate) mod herd;
 pub(crate) mod home;
 pub(crate) mod inbox;
@@ -33,19 +34,20 @@ pub(crate) use context::Ctx;
 
 /// Adds every page's routes.
 pub(crate) fn routes(routes: Routes) -> Routes {
+    let routes = routes
+        .at_the_farm(firmware::routes)
+        .at_the_farm(login::routes)
+        .at_the_farm(parlour::routes);
     [
         about::routes,
         alerts::routes,
         animal::routes,
         devices::routes,
-        firmware::routes,
         health::routes,
         herd::routes,
         home::routes,
         inbox::routes,
-        login::routes,
         milk::routes,
-        parlour::routes,
         record::routes,
         search::routes,
         sensors::routes,

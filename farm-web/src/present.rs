@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
@@ -14,7 +14,7 @@ use crate::{
     address::{own, to},
     app::Web,
     error::{Error, Problem, Reason},
-    lang::{Speak, theme_of},
+    lang::{Speak, theme_for},
     pages::Ctx,
     router::body_limit,
     words::{self, t},
@@ -22,32 +22,31 @@ use crate::{
 
 /// Replaces an error by a page or by problem JSON, and logs it.
 pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    let uri = request.uri().clone();
-    let headers = request.headers().clone();
-    let mut response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let asked = parts.clone();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
     let Some(mut error) = error_of(&mut response) else {
         return response;
     };
     if error.reason == Reason::TooLarge && error.detail.is_none() {
-        let limit = body_limit(uri.path());
+        let limit = body_limit(asked.uri.path());
         error = error.detail(format!(
             "a body has at most {limit} bytes: send it in parts"
         ));
     }
-    error.log(method.as_str(), uri.path());
-    let mut answer = if wants_json(uri.path(), &headers) {
+    error.log(asked.method.as_str(), asked.uri.path());
+    let mut answer = if wants_json(asked.uri.path(), &asked.headers) {
         problem(&error)
     } else if error.reason == Reason::NotLoggedIn {
-        let here = to!("{}", uri.path_and_query().map_or("", |p| p.as_str()));
-        let next = if method == Method::GET {
+        let here = to!("{}", asked.uri.path_and_query().map_or("", |p| p.as_str()));
+        let next = if asked.method == Method::GET {
             here
         } else {
-            form_of(&headers).unwrap_or_else(|| to!("/"))
+            form_of(&asked.headers).unwrap_or_else(|| to!("/"))
         };
         Redirect::to(&to!("/login?next={}", encode(&next))).into_response()
     } else {
-        page(&error, &method, &uri, &headers, &web).await
+        page(&error, asked, &web).await
     };
     if error.reason == Reason::Busy {
         answer
@@ -119,29 +118,21 @@ fn problem(error: &Error) -> Response {
 }
 
 /// A page that says what is wrong: in the product's frame for who is logged in, so that the way on is where it always is.
-async fn page(
-    error: &Error,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    web: &Web,
-) -> Response {
-    // Where the answer to a form was shown there may be no page to come back to.
-    let path = if method == Method::GET {
-        uri.clone()
-    } else {
-        Uri::from_static("/")
-    };
-    let page = match Ctx::again(web, headers, path).await {
+async fn page(error: &Error, mut asked: Parts, web: &Web) -> Response {
+    if asked.method != Method::GET {
+        // Where the answer to a form was shown there may be no page to come back to.
+        asked.uri = Uri::from_static("/");
+    }
+    let page = match Ctx::again(web, &mut asked).await {
         Ok(ctx) if !error.reason.status().is_server_error() => {
             let lang = ctx.lang;
             ctx.page(t::product(lang), &[])
                 .body(sorry(lang, error.reason))
         }
         _ => {
-            let Speak(lang) = Speak::of(headers, web).await;
+            let Speak(lang) = Speak::of(&asked, web).await;
             shell::Page::new(lang, t::product(lang))
-                .theme(theme_of(headers))
+                .theme(theme_for(&asked))
                 .body(sorry(lang, error.reason))
         }
     };

@@ -46,8 +46,12 @@ pub(crate) fn body_limit(path: &str) -> usize {
 /// Must be called inside a tokio runtime, because the live pages follow the farm from then on; they stop when the last clone
 /// of the router is dropped.
 pub fn router(app: App) -> Router {
-    let web = Web::new(app);
-    live::follow(&web);
+    over(&Web::new(app, None))
+}
+
+/// The router of what `web` shares.
+pub(crate) fn over(web: &Web) -> Router {
+    live::follow(web);
     let (routes, table) = routes().into_parts();
     let table = Table::new(table);
     routes
@@ -63,7 +67,7 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(web.clone(), present::present))
         .layer(from_fn(headers))
         .layer(from_fn(status::measure))
-        .with_state(web)
+        .with_state(web.clone())
 }
 
 /// Every route with what it needs; for the test that compares it with the intended table.
@@ -74,23 +78,29 @@ pub fn route_table() -> Vec<RouteEntry> {
 fn routes() -> Routes {
     let routes = Routes::new()
         .get(Needs::Nothing, "/assets/{name}", assets)
-        .post(Needs::Nothing, "/preferences", lang::choose)
         .get(
             Needs::Role(farm_model::staff::Role::Worker),
             "/live",
             live::stream::live,
         )
-        .get(Needs::Nothing, "/healthz", status::healthz)
-        .get(Needs::Nothing, "/readyz", status::readyz)
-        .get(Needs::Figures, "/metrics", status::metrics);
-    let routes = if cfg!(debug_assertions) {
-        routes.get(Needs::Nothing, "/styleguide", styleguide)
-    } else {
-        routes
-    };
+        .at_the_farm(own);
     let routes = pages::routes(routes);
     let (router, entries) = api::routes();
     routes.merge(router, entries)
+}
+
+/// What concerns the machine and the browser in front of it, which is a host's own business.
+fn own(routes: Routes) -> Routes {
+    let routes = routes
+        .post(Needs::Nothing, "/preferences", lang::choose)
+        .get(Needs::Nothing, "/healthz", status::healthz)
+        .get(Needs::Nothing, "/readyz", status::readyz)
+        .get(Needs::Figures, "/metrics", status::metrics);
+    if cfg!(debug_assertions) {
+        routes.get(Needs::Nothing, "/styleguide", styleguide)
+    } else {
+        routes
+    }
 }
 
 /// Every part of the design system on one page, for whoever works on it: only in debug builds.

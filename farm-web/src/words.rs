@@ -12,7 +12,7 @@ use farm_model::{
 use ui::{Lang, fmt};
 
 pub(crate) use self::refusals::refusal;
-use crate::error::Reason;
+use crate::{error::Reason, mount::Part};
 
 /// The texts.
 pub mod t {
@@ -121,6 +121,8 @@ pub mod t {
         sex_female = "Female" / "স্ত্রী";
         sex_male = "Male" / "পুরুষ";
 
+        part_reader = "Read only" / "শুধু দেখা";
+        part_vet = "Vet" / "পশু চিকিৎসক";
         role_worker = "Worker" / "কর্মী";
         role_manager = "Manager" / "ব্যবস্থাপক";
         role_owner = "Owner" / "মালিক";
@@ -175,6 +177,8 @@ pub mod t {
 
         reason_not_logged_in = "You are not logged in. Log in and try again." / "আপনি ঢোকেননি। ঢুকে আবার চেষ্টা করুন।";
         reason_forbidden = "You may not do this. Ask a manager or the owner." / "এ কাজের অনুমতি আপনার নেই। ব্যবস্থাপক বা মালিককে বলুন।";
+        reason_read_only = "You may look at this farm, not change it. Ask its owner for a part in it." / "এই খামার আপনি শুধু দেখতে পারেন। বদলাতে হলে মালিকের কাছে দায়িত্ব চান।";
+        reason_at_the_farm = "This is only done at the farm. Open the page on the farm's own appliance." / "এই কাজ শুধু খামারেই হয়। খামারের যন্ত্রে পাতাটি খুলুন।";
         reason_cross_site = "The request came from another site and was refused. Open the page here and try again." / "অনুরোধটি অন্য সাইট থেকে এসেছে, তাই নেওয়া হয়নি। এখানে পাতাটি খুলে আবার চেষ্টা করুন।";
         reason_not_found = "There is no such page. Go back to the start." / "এমন কোনো পাতা নেই। শুরুতে ফিরে যান।";
         reason_method_not_allowed = "This page cannot do that. Go back and try again." / "এই পাতায় এটি করা যায় না। ফিরে গিয়ে আবার চেষ্টা করুন।";
@@ -200,6 +204,8 @@ pub fn reason(lang: Lang, reason: Reason) -> &'static str {
     match reason {
         Reason::NotLoggedIn => t::reason_not_logged_in(lang),
         Reason::Forbidden => t::reason_forbidden(lang),
+        Reason::ReadOnly => t::reason_read_only(lang),
+        Reason::AtTheFarm => t::reason_at_the_farm(lang),
         Reason::CrossSite => t::reason_cross_site(lang),
         Reason::NotFound => t::reason_not_found(lang),
         Reason::MethodNotAllowed => t::reason_method_not_allowed(lang),
@@ -367,6 +373,15 @@ pub fn role(lang: Lang, role: Role) -> &'static str {
         Role::Worker => t::role_worker(lang),
         Role::Manager => t::role_manager(lang),
         Role::Owner => t::role_owner(lang),
+    }
+}
+
+/// The name of an account's part on a farm.
+pub fn part(lang: Lang, part: Part) -> &'static str {
+    match part {
+        Part::Reader => t::part_reader(lang),
+        Part::Vet => t::part_vet(lang),
+        Part::Worker | Part::Manager | Part::Owner => role(lang, part.role()),
     }
 }
 

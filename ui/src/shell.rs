@@ -77,6 +77,21 @@ pub struct PageClock {
     pub zone: String,
 }
 
+/// The line of a host.
+#[derive(Clone, Debug)]
+struct Host {
+    back: String,
+    href: String,
+    notice: Markup,
+}
+
+/// Whether who looks may change anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hands {
+    Free,
+    Tied,
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Width {
     Narrow,
@@ -106,6 +121,9 @@ pub struct Page {
     preferences: Option<String>,
     nav: Vec<NavItem>,
     user: Option<User>,
+    account: Option<String>,
+    host: Option<Host>,
+    hands: Hands,
     alerts: Option<(u32, String)>,
     search: Option<String>,
     live: Option<Live>,
@@ -129,6 +147,9 @@ impl Page {
             preferences: None,
             nav: Vec::new(),
             user: None,
+            account: None,
+            host: None,
+            hands: Hands::Free,
             alerts: None,
             search: None,
             live: None,
@@ -186,6 +207,33 @@ impl Page {
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
         self.user = Some(user);
+        self
+    }
+
+    /// The page of the account of who is logged in.
+    #[must_use]
+    pub fn account(mut self, href: impl Into<String>) -> Self {
+        self.account = Some(href.into());
+        self
+    }
+
+    /// The line of a host that shows this farm among others: the way back to them, and what it has to say of this one.
+    #[must_use]
+    pub fn host(
+        mut self,
+        back: impl Into<String>,
+        href: impl Into<String>,
+        notice: Markup,
+    ) -> Self {
+        let (back, href) = (back.into(), href.into());
+        self.host = Some(Host { back, href, notice });
+        self
+    }
+
+    /// Takes the forms that change something off the page, for somebody who may only look.
+    #[must_use]
+    pub fn only_to_read(mut self) -> Self {
+        self.hands = Hands::Tied;
         self
     }
 
@@ -265,13 +313,14 @@ impl Page {
                 data-now=[self.clock.as_ref().map(|c| c.now_ms)] data-rate=[self.clock.as_ref().map(|c| c.rate)]
                 data-zone=[self.clock.as_ref().map(|c| &c.zone)] {
                 (self.head())
-                body.bare[self.nav.is_empty()].focus[self.focus] data-live=[self.live.as_ref().map(|l| &l.url)]
+                body.bare[self.nav.is_empty()].focus[self.focus].only-read[self.hands == Hands::Tied] data-live=[self.live.as_ref().map(|l| &l.url)]
                     data-live-from=[self.live.as_ref().map(|l| l.from)]
                     data-search=[self.search.as_deref()] data-fail-text=(t::not_sent(lang)) {
                     a.skip href="#main" { (t::skip_to_content(lang)) }
                     (self.header())
                     @if !self.nav.is_empty() { (self.menu()) }
                     main #main class=[self.width.class()] tabindex="-1" {
+                        @if let Some(host) = &self.host { (host_line(host)) }
                         div #flash { @if let Some(flash) = &self.flash { (flash_bar(flash)) } }
                         (self.body)
                     }
@@ -364,6 +413,9 @@ impl Page {
                 div.menu-card {
                     p { strong { (user.name) } br; (user.role) }
                     (self.switches())
+                    @if let Some(href) = &self.account {
+                        a.button.secondary href=(href) { (Icon::Person) (t::account(lang)) }
+                    }
                     form method="post" action=(user.log_out) {
                         button.button.secondary { (Icon::LogOut) (t::log_out(lang)) }
                     }
@@ -425,6 +477,15 @@ impl Page {
     }
 }
 
+fn host_line(host: &Host) -> Markup {
+    html! {
+        div.host-line {
+            a href=(host.href) { (Icon::Previous) (host.back) }
+            (host.notice)
+        }
+    }
+}
+
 /// Entries that fit the bar of a phone beside "More".
 const IN_BAR: usize = 4;
 
@@ -478,6 +539,20 @@ mod tests {
                 .collect();
             assert_eq!(found, Vec::from_iter(current), "{path}");
         }
+    }
+
+    #[test]
+    fn a_start_page_under_a_path_covers_only_itself() {
+        let current = |path: &str| {
+            let page = Page::new(Lang::En, "Herd").path(path).nav(vec![
+                NavItem::new("/farms/a/", "Today", Icon::Clock),
+                NavItem::new("/farms/a/herd", "Herd", Icon::Herd),
+            ]);
+            page.nav.iter().position(|item| page.is_current(item))
+        };
+        assert_eq!(current("/farms/a/"), Some(0));
+        assert_eq!(current("/farms/a/herd/7"), Some(1));
+        assert_eq!(current("/farms/a/search?q=7"), None);
     }
 
     #[test]

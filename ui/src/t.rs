@@ -26,6 +26,7 @@ crate::texts! {
     theme_light = "Light" / "আলো";
     theme_dark = "Dark" / "আঁধার";
     theme_auto = "Automatic" / "স্বয়ংক্রিয়";
+    account = "My account" / "আমার অ্যাকাউন্ট";
     log_out = "Log out" / "বেরিয়ে যান";
     alerts(n) = "{n} alert" | "{n} alerts" / "{n}টি সতর্কতা";
     no_alerts = "No alerts" / "সতর্কতা নেই";

@@ -8,21 +8,28 @@ use futures_util::future::BoxFuture;
 use ui::Lang;
 
 use super::{Draw, Fragment, Topic};
-use crate::{border::Hardware, error::Error, pages};
+use crate::{border::Hardware, error::Error, mount::Mount, pages};
 
 /// Draws from the farm as it is now.
 pub(crate) struct Artist {
     farm: Farm,
     hardware: Arc<dyn Hardware>,
     rules: Rules,
+    mount: Option<Mount>,
 }
 
 impl Artist {
-    pub(crate) fn new(farm: Farm, hardware: Arc<dyn Hardware>, rules: Rules) -> Self {
+    pub(crate) fn new(
+        farm: Farm,
+        hardware: Arc<dyn Hardware>,
+        rules: Rules,
+        mount: Option<Mount>,
+    ) -> Self {
         Self {
             farm,
             hardware,
             rules,
+            mount,
         }
     }
 
@@ -40,6 +47,7 @@ impl Artist {
             Topic::Device(device) => {
                 pages::devices::fragments_of(farm, &self.hardware, lang, device).await
             }
+            Topic::Heard => Ok(pages::heard::fragments(farm, self.mount.as_ref(), lang)),
             Topic::Firmware => pages::firmware::fragments(farm, self.rules, lang).await,
         }
     }
@@ -48,7 +56,9 @@ impl Artist {
 impl Draw for Artist {
     fn draw(&self, topic: Topic, lang: Lang) -> BoxFuture<'_, Option<Vec<Fragment>>> {
         Box::pin(async move {
-            match self.fragments(topic, lang).await {
+            let base = self.mount.as_ref().map(|m| m.base.clone());
+            let drawn = base.unwrap_or_default().serves(self.fragments(topic, lang));
+            match drawn.await {
                 Ok(fragments) => Some(fragments),
                 Err(error) => {
                     error.log("LIVE", &topic.key());

@@ -116,7 +116,7 @@ async fn feed(web: Web, me: Me, lang: Lang, subscription: Subscription, out: mps
             () = out.closed() => return,
             item = revoked.recv() => {
                 // A lagged receiver has missed a revocation that may be its own: look the session up.
-                let concerned = item.map_or_else(|e| e != broadcast::error::RecvError::Closed, |staff| staff == me.staff);
+                let concerned = item.map_or_else(|e| e != broadcast::error::RecvError::Closed, |who| who == me.who());
                 if concerned && !me.is_valid(&web).await { return }
                 Ok(())
             }

@@ -45,11 +45,9 @@ pub(crate) mod t {
 }
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.get(Needs::Role(Role::Worker), "/about", page).post(
-        Needs::Role(Role::Manager),
-        "/about/time",
-        set_time,
-    )
+    routes
+        .get(Needs::Role(Role::Worker), "/about", page)
+        .at_the_farm(|routes| routes.post(Needs::Role(Role::Manager), "/about/time", set_time))
 }
 
 async fn page(ctx: Ctx) -> Result<Response, Error> {
@@ -85,7 +83,7 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
     let body = html! {
         h1 { (w::about(lang)) }
         (facts(&items))
-        @if ctx.me.role >= Role::Manager && ctx.now.clock < ClockQuality::Synced {
+        @if ctx.at_the_farm() && ctx.me.role >= Role::Manager && ctx.now.clock < ClockQuality::Synced {
             section.section {
                 h2 { (t::set_time(lang)) }
                 p { (t::set_time_text(lang)) }

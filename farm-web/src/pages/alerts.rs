@@ -306,9 +306,12 @@ fn past(lang: Lang, alert: &Alert, view: &View) -> Markup {
 
 /// The name of who acted, from the form in which it is stored.
 pub(crate) fn who_is(lang: Lang, actor: &str, staff: &[Staff]) -> String {
-    let id = farm::Actor::from_stored(actor).staff();
-    id.and_then(|id| staff.iter().find(|s| s.id == id))
-        .map_or_else(|| w::product(lang).to_owned(), |s| s.name.clone())
+    let known = match farm::Actor::from_stored(actor) {
+        farm::Actor::Staff(id) => staff.iter().find(|s| s.id == id).map(|s| s.name.clone()),
+        farm::Actor::Account { name, .. } => Some(name),
+        _ => None,
+    };
+    known.unwrap_or_else(|| w::product(lang).to_owned())
 }
 
 async fn seen(State(web): State<Web>, me: Me, Path(id): Path<AlertId>) -> Result<Response, Error> {

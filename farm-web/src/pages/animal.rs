@@ -201,7 +201,7 @@ fn head(ctx: &Ctx, view: &View) -> Markup {
                 @if animal.status == AnimalStatus::Lactating {
                     (Button::secondary(w::record_milk(lang)).icon(Icon::Bucket).href(to!("/record/{}", animal.id)))
                 }
-                @if ctx.me.role >= Role::Manager {
+                @if ctx.me.may(Role::Manager) {
                     (Button::secondary(ui::t::edit(lang)).icon(Icon::Edit).href(to!("/herd/{}/edit", animal.id)))
                     (Button::secondary(t::retag(lang)).icon(Icon::Tag).href(to!("/herd/{}/tags", animal.id)))
                 }
@@ -363,7 +363,7 @@ fn about(ctx: &Ctx, view: &View) -> Markup {
     ));
     html! {
         (facts(&items))
-        @if ctx.me.role >= Role::Manager {
+        @if ctx.me.may(Role::Manager) {
             p { a href=(to!("/herd/{}/join", animal.id)) { (t::join(lang)) } }
         }
     }

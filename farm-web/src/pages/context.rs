@@ -2,7 +2,7 @@
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, Request, Uri, request::Parts},
+    http::request::Parts,
     response::{IntoResponse, Redirect, Response},
 };
 use farm::{
@@ -11,6 +11,7 @@ use farm::{
 };
 use farm_model::{Clock as _, Stamp, UnixMillis, VisitId, staff::Role};
 use jiff::{Zoned, tz::TimeZone};
+use maud::html;
 use ui::{
     Lang,
     icons::Icon,
@@ -22,9 +23,11 @@ use crate::{
     app::Web,
     auth::{Caller, Me, Shown},
     error::Error,
-    lang::{Speak, theme_of},
+    lang::{Speak, theme_for},
     live::Topic,
-    words::{self, t},
+    mount::{Hands, Mount},
+    pages::heard,
+    words::t,
 };
 
 /// What every page knows.
@@ -53,7 +56,7 @@ impl FromRequestParts<Web> for Ctx {
             .farm
             .read(|conn| Ok::<_, farm::StoreError>((settings::load(conn)?, alerts::open(conn)?)))
             .await?;
-        let Speak(lang) = Speak::with(&parts.headers, &settings);
+        let Speak(lang) = Speak::with(parts, &settings);
         let path = parts.uri.path_and_query().map_or("", |p| p.as_str());
         Ok(Self {
             web: web.clone(),
@@ -61,7 +64,7 @@ impl FromRequestParts<Web> for Ctx {
             lang,
             now: web.farm.clock().now(),
             settings,
-            theme: theme_of(&parts.headers),
+            theme: theme_for(parts),
             path: to!("{path}"),
             done: Done::of_query(parts.uri.query().unwrap_or("")),
             from,
@@ -72,17 +75,14 @@ impl FromRequestParts<Web> for Ctx {
 }
 
 impl Ctx {
-    /// What a page knows that is shown in another's place: the same person, at `path`.
+    /// What a page knows that is shown in another's place, whose guard may not have let the request in.
     ///
     /// # Errors
     /// When nobody is logged in, or the farm cannot be read.
-    pub(crate) async fn again(web: &Web, headers: &HeaderMap, path: Uri) -> Result<Self, Error> {
-        let (mut parts, ()) = Request::new(()).into_parts();
-        parts.uri = path;
-        parts.headers = headers.clone();
-        let caller = Caller::of(web, Shown::of(headers)).await?;
+    pub(crate) async fn again(web: &Web, parts: &mut Parts) -> Result<Self, Error> {
+        let caller = Caller::of(web, Shown::of(&parts.headers, &parts.extensions)).await?;
         parts.extensions.insert(caller);
-        Self::from_request_parts(&mut parts, web).await
+        Self::from_request_parts(parts, web).await
     }
 }
 
@@ -92,6 +92,11 @@ pub(crate) fn waits(kind: AlertKind) -> bool {
 }
 
 impl Ctx {
+    /// Whether the page is the farm's own appliance's, which has ports, keys and a parlour, and not a host's.
+    pub(crate) fn at_the_farm(&self) -> bool {
+        self.web.mount().is_none()
+    }
+
     /// The farm's time zone.
     pub(crate) fn tz(&self) -> TimeZone {
         self.settings.tz()
@@ -112,11 +117,14 @@ impl Ctx {
         let lang = self.lang;
         let mut keys = vec![Topic::Alerts.key()];
         keys.extend(topics.iter().map(|t| t.key()));
+        if !self.at_the_farm() {
+            keys.push(Topic::Heard.key());
+        }
         let brand = match self.settings.name.as_str() {
             "" => t::product(lang),
             name => name,
         };
-        Page::new(lang, title)
+        let page = Page::new(lang, title)
             .brand(brand)
             .home(to!("/"))
             .theme(self.theme)
@@ -125,7 +133,7 @@ impl Ctx {
             .nav(self.menu())
             .user(User {
                 name: self.me.name.clone(),
-                role: words::role(lang, self.me.role).to_owned(),
+                role: self.me.title(lang).to_owned(),
                 log_out: to!("/logout"),
             })
             .alerts(self.open_alerts, to!("/alerts"))
@@ -136,17 +144,48 @@ impl Ctx {
                 self.web.farm.clock().rate(),
                 &self.settings.timezone,
             )
-            .flash(self.done.as_ref().map(|done| done.flash(lang)))
+            .flash(self.done.as_ref().map(|done| done.flash(lang)));
+        match self.web.mount() {
+            Some(mount) => self.at_host(page, mount),
+            None => page,
+        }
+    }
+
+    /// The page in the frame of a host: the way back, how fresh it is, and the host's own forms.
+    fn at_host(&self, page: Page, mount: &Mount) -> Page {
+        let (lang, links) = (self.lang, &mount.links);
+        let notice = html! {
+            (heard::line(lang, mount.host.heard(), self.now.wall))
+            @if self.me.hands() == Hands::Tied { p { (heard::t::only_look(lang)) } }
+        };
+        let page = page
+            .preferences(&links.preferences)
+            .user(User {
+                name: self.me.name.clone(),
+                role: self.me.title(lang).to_owned(),
+                log_out: links.log_out.clone(),
+            })
+            .account(&links.account)
+            .host(heard::t::all_farms(lang), &links.farms, notice);
+        match self.me.hands() {
+            Hands::Free => page,
+            Hands::Tied => page.only_to_read(),
+        }
     }
 
     /// The pages that the one who looks may open, most used first.
     pub(crate) fn menu(&self) -> Vec<NavItem> {
         let lang = self.lang;
         let manager = self.me.role >= Role::Manager;
-        let mut items = vec![
-            NavItem::new(to!("/"), t::home(lang), Icon::Chart),
-            NavItem::new(to!("/parlour"), t::parlour(lang), Icon::Parlour),
-        ];
+        let records = self.me.hands() == Hands::Free;
+        let mut items = vec![NavItem::new(to!("/"), t::home(lang), Icon::Chart)];
+        if self.at_the_farm() {
+            items.push(NavItem::new(
+                to!("/parlour"),
+                t::parlour(lang),
+                Icon::Parlour,
+            ));
+        }
         if manager {
             items
                 .push(NavItem::new(to!("/inbox"), t::inbox(lang), Icon::Inbox).badge(self.waiting));
@@ -158,18 +197,20 @@ impl Ctx {
             ));
         }
         items.push(NavItem::new(to!("/herd"), t::herd(lang), Icon::Herd));
-        if manager {
+        if manager && records {
             items.push(NavItem::new(
                 to!("/record"),
                 t::record_milk(lang),
                 Icon::Bucket,
             ));
         }
-        items.push(NavItem::new(
-            to!("/health"),
-            t::health_event(lang),
-            Icon::Syringe,
-        ));
+        if records {
+            items.push(NavItem::new(
+                to!("/health"),
+                t::health_event(lang),
+                Icon::Syringe,
+            ));
+        }
         items.push(NavItem::new(
             to!("/milkings"),
             t::milkings(lang),

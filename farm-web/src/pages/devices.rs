@@ -52,12 +52,14 @@ pub(crate) mod t {
 const MANAGER: Needs = Needs::Role(Role::Manager);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    let routes =
-        routes
-            .get(MANAGER, "/devices", list::page)
-            .get(MANAGER, "/devices/refused", refused::page);
+    let routes = routes.get(MANAGER, "/devices", list::page);
+    device::routes(routes).at_the_farm(own)
+}
+
+/// What concerns ports and keys of the machine that hears the devices.
+fn own(routes: Routes) -> Routes {
+    let routes = routes.get(MANAGER, "/devices/refused", refused::page);
     [
-        device::routes,
         credentials::routes,
         node::routes,
         joins::routes,

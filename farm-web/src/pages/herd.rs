@@ -167,7 +167,7 @@ async fn view(ctx: &Ctx, wanted: &Wanted) -> Result<View, Error> {
 async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error> {
     let lang = ctx.lang;
     let view = view(&ctx, &wanted).await?;
-    let is_manager = ctx.me.role >= Role::Manager;
+    let is_manager = ctx.me.may(Role::Manager);
     let register = if is_manager {
         html! { (Button::primary(t::register(lang)).icon(Icon::Plus).href(to!("/herd/new"))) }
     } else {

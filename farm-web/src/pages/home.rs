@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use farm_model::staff::Role;
 use maud::{Markup, html};
-use ui::{Lang, icons::Icon};
+use ui::icons::Icon;
 
 use super::{Ctx, today};
 use crate::{
@@ -34,12 +34,13 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
     let lang = ctx.lang;
     let page = ctx
         .page(w::home(lang), &[Topic::Parlour])
-        .body(worker(lang, &ctx.me.name));
+        .body(worker(&ctx));
     Ok(page.render().into_response())
 }
 
-fn worker(lang: Lang, name: &str) -> Markup {
-    let actions = [
+fn worker(ctx: &Ctx) -> Markup {
+    let lang = ctx.lang;
+    let mut actions = vec![
         (
             to!("/record"),
             Icon::Bucket,
@@ -52,15 +53,17 @@ fn worker(lang: Lang, name: &str) -> Markup {
             w::health_event(lang),
             t::health_hint(lang),
         ),
-        (
+    ];
+    if ctx.at_the_farm() {
+        actions.push((
             to!("/parlour"),
             Icon::Parlour,
             w::parlour(lang),
             t::parlour_hint(lang),
-        ),
-    ];
+        ));
+    }
     html! {
-        h1 { (t::hello(lang, name)) }
+        h1 { (t::hello(lang, &ctx.me.name)) }
         ul.actions-big {
             @for (href, icon, label, hint) in actions {
                 li { a.tile.parlour href=(href) { (icon) span.tile-text { strong { (label) } small { (hint) } } } }

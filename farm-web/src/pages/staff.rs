@@ -27,7 +27,7 @@ use crate::{
     access::{Needs, Routes},
     address::to,
     app::Web,
-    auth::Me,
+    auth::{Me, Who},
     error::{Error, Reason},
     words::{self, t as w},
 };
@@ -71,8 +71,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .post(owner, "/staff/{id}/pin", set_pin)
         .post(owner, "/staff/{id}/deactivate", deactivate)
         .post(owner, "/staff/{id}/reactivate", reactivate)
-        .post(owner, "/tokens", make_token)
-        .post(owner, "/tokens/{id}/revoke", revoke)
+        .at_the_farm(|routes| {
+            routes
+                .post(owner, "/tokens", make_token)
+                .post(owner, "/tokens/{id}/revoke", revoke)
+        })
 }
 
 async fn page(ctx: Ctx) -> Result<Response, Error> {
@@ -105,11 +108,13 @@ async fn draw(ctx: &Ctx, person: &Typed, token: &Typed) -> Result<Response, Erro
                 div.actions { (Button::primary(w::add(lang)).icon(Icon::Plus)) }
             }
         }
-        section.section {
-            h2 { (t::tokens(lang)) }
-            p { (t::tokens_text(lang)) }
-            ul.readings { @for token in &tokens { (token_row(lang, token, now)) } }
-            (token_form(lang, token))
+        @if ctx.at_the_farm() {
+            section.section {
+                h2 { (t::tokens(lang)) }
+                p { (t::tokens_text(lang)) }
+                ul.readings { @for token in &tokens { (token_row(lang, token, now)) } }
+                (token_form(lang, token))
+            }
         }
     };
     let page = ctx.page(w::staff(lang), &[]).path(to!("/staff")).body(body);
@@ -330,7 +335,7 @@ async fn set_pin(ctx: Ctx, Path(id): Path<StaffId>, mut typed: Typed) -> Result<
         .farm
         .write(ctx.me.actor(), move |tx| staff::set_pin(tx, id, &hash))
         .await?;
-    ctx.web.revoke(id);
+    ctx.web.revoke(Who::Staff(id));
     Ok(Done::Saved.then(to!("/staff")))
 }
 
@@ -342,7 +347,7 @@ async fn deactivate(ctx: Ctx, Path(id): Path<StaffId>) -> Result<Response, Error
         .await;
     match ended {
         Ok(()) => {
-            ctx.web.revoke(id);
+            ctx.web.revoke(Who::Staff(id));
             Ok(Done::Saved.then(to!("/staff")))
         }
         Err(error) => {

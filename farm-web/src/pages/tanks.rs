@@ -214,7 +214,7 @@ fn element(tank: PlaceId) -> String {
 async fn page(ctx: Ctx) -> Result<Response, Error> {
     let lang = ctx.lang;
     let view = view(&ctx.web.farm).await?;
-    let is_manager = ctx.me.role >= Role::Manager;
+    let is_manager = ctx.me.may(Role::Manager);
     let add = html! {
         @if is_manager { (Button::secondary(t::add(lang)).icon(Icon::Plus).href(to!("/tanks/new"))) }
     };

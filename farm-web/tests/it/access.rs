@@ -31,7 +31,8 @@ const OPEN: &[(&str, &str)] = &[
 const MANAGERS: &[&str] = &["/inbox", "/devices", "/settings", "/herd/new"];
 const OWNERS: &[&str] = &["/staff", "/tokens"];
 
-fn path_of(pattern: &str, seeded: &Seeded) -> String {
+/// An address that fits a route.
+pub(crate) fn path_of(pattern: &str, seeded: &Seeded) -> String {
     let cow = seeded.cow.to_string();
     let visit = seeded.unidentified.to_string();
     let (probe, index) = (seeded.probe.to_string(), "0".to_owned());

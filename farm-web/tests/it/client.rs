@@ -46,6 +46,26 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer to its end.
+    pub(crate) async fn of(response: Response) -> Self {
+        let text = |name| {
+            let value = response.headers().get(name);
+            value.map_or(String::new(), |v| v.to_str().unwrap().to_owned())
+        };
+        let (status, location, cookie) = (
+            response.status(),
+            text(header::LOCATION),
+            text(header::SET_COOKIE),
+        );
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        Self {
+            status,
+            location,
+            cookie,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.text).unwrap()
     }
@@ -106,25 +126,8 @@ impl Site {
         if !kind.is_empty() {
             request = request.header(header::CONTENT_TYPE, kind);
         }
-        let response = self
-            .raw(request.body(Body::from(body.to_owned())).unwrap())
-            .await;
-        let text = |name| {
-            let value = response.headers().get(name);
-            value.map_or(String::new(), |v| v.to_str().unwrap().to_owned())
-        };
-        let (status, location, cookie) = (
-            response.status(),
-            text(header::LOCATION),
-            text(header::SET_COOKIE),
-        );
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        Answer {
-            status,
-            location,
-            cookie,
-            text: String::from_utf8_lossy(&bytes).into_owned(),
-        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        Answer::of(self.raw(request).await).await
     }
 
     pub(crate) async fn get(&self, path: &str, who: As<'_>) -> Answer {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{
     body::Body,
     http::{Request, StatusCode},
+    response::Response,
 };
 use farm::logins::{Carrier, Login, Proof};
 use farm_model::live::Phase;
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// A stream that is read event by event.
-struct Stream {
+pub(crate) struct Stream {
     body: Body,
     text: String,
 }
@@ -27,7 +28,10 @@ impl Stream {
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
-        let response = site.raw(request.body(Body::empty()).unwrap()).await;
+        Self::of(site.raw(request.body(Body::empty()).unwrap()).await)
+    }
+
+    pub(crate) fn of(response: Response) -> Self {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self {
@@ -37,7 +41,7 @@ impl Stream {
     }
 
     /// Reads until an event has `wanted` in it, and returns that event.
-    async fn until(&mut self, wanted: &str) -> String {
+    pub(crate) async fn until(&mut self, wanted: &str) -> String {
         tokio::time::timeout(Duration::from_secs(20), async {
             loop {
                 while let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -62,7 +66,7 @@ impl Stream {
     }
 
     /// Reads until the end.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         tokio::time::timeout(Duration::from_secs(20), async {
             while self.body.frame().await.is_some() {}
         })

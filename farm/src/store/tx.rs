@@ -27,9 +27,25 @@ pub enum Actor {
     Token(String),
     /// Someone at the command line.
     CommandLine,
+    /// Someone with an account at the hub. The name is kept beside the identity, because the farm does not know the hub's
+    /// accounts.
+    Account {
+        /// The account's identity at the hub, without blanks.
+        id: String,
+        /// What the person was called then.
+        name: String,
+    },
 }
 
 impl Actor {
+    /// Whether both are the same one, whatever an account is called by now.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Account { id, .. }, Self::Account { id: other, .. }) => id == other,
+            _ => self == other,
+        }
+    }
+
     /// The member of staff, if it is one.
     pub fn staff(&self) -> Option<StaffId> {
         match self {
@@ -40,7 +56,7 @@ impl Actor {
 }
 
 impl fmt::Display for Actor {
-    /// The form that is stored: `staff:` and an identity, `token:` and a name, `system`, …
+    /// The form that is stored: `staff:` and an identity, `token:` and a name, `hub:`, an identity, a blank and a name, …
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System => f.write_str("system"),
@@ -48,6 +64,7 @@ impl fmt::Display for Actor {
             Self::Device(id) => write!(f, "device:{id}"),
             Self::Token(name) => write!(f, "token:{name}"),
             Self::CommandLine => f.write_str("command-line"),
+            Self::Account { id, name } => write!(f, "hub:{id} {name}"),
         }
     }
 }
@@ -62,6 +79,13 @@ impl Actor {
             Some(("staff", id)) => id.parse().map_or(Self::System, Self::Staff),
             Some(("device", id)) => id.parse().map_or(Self::System, Self::Device),
             Some(("token", name)) => Self::Token(name.to_owned()),
+            Some(("hub", account)) => {
+                let (id, name) = account.split_once(' ').unwrap_or((account, account));
+                Self::Account {
+                    id: id.to_owned(),
+                    name: name.to_owned(),
+                }
+            }
             _ => Self::System,
         }
     }
@@ -272,5 +296,30 @@ impl fmt::Debug for Tx<'_> {
             .field("now", &self.now)
             .field("actor", &self.actor)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_read_as_it_was_stored() {
+        let account = |id: &str, name: &str| Actor::Account {
+            id: id.to_owned(),
+            name: name.to_owned(),
+        };
+        for (actor, stored) in [
+            (Actor::System, "system"),
+            (Actor::Token("till: 2".into()), "token:till: 2"),
+            (Actor::CommandLine, "command-line"),
+            (account("7f", "করিম উদ্দিন"), "hub:7f করিম উদ্দিন"),
+            (account("7f", ""), "hub:7f "),
+        ] {
+            assert_eq!(actor.to_string(), stored);
+            assert_eq!(Actor::from_stored(stored), actor);
+        }
+        assert!(account("7f", "Karim").is(&account("7f", "Karim Uddin")));
+        assert!(!account("7f", "Karim").is(&account("80", "Karim")));
     }
 }

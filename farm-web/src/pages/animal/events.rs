@@ -203,7 +203,7 @@ fn entry(ctx: &Ctx, animal: AnimalId, event: &AnimalEvent, staff: &[Staff]) -> E
             }
             @if event.voided {
                 p.hint { (t::struck_out(lang)) }
-            } @else if ctx.me.role >= Role::Manager {
+            } @else if ctx.me.may(Role::Manager) {
                 a.hint href=(to!("/herd/{animal}/strike?event={}", event.id)) { (t::mistake(lang)) }
             }
         }),

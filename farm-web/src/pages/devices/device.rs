@@ -83,18 +83,20 @@ async fn page(ctx: Ctx, Path(id): Path<DeviceId>) -> Result<Response, Error> {
         div.page-head {
             div { h1 { (device.name) } }
             div.actions {
-                (edit.href(to!("/devices/{id}/edit")))
+                @if ctx.at_the_farm() { (edit.href(to!("/devices/{id}/edit"))) }
                 (switch(lang, device))
             }
         }
         (condition(lang, row, &view))
         div.split {
             div.flow {
-                (credentials.section(&ctx, device, view.place(row)))
+                @if ctx.at_the_farm() { (credentials.section(&ctx, device, view.place(row))) }
                 (values(lang, &ctx.web.farm, device, &tag, view.now))
-                @if let Some(node) = &node { (node.section(&ctx, device)) }
-                @if let Some(map) = map_of(&device.link) { (registers::section(lang, device, map)) }
-                (refused.section(lang, view.now))
+                @if ctx.at_the_farm() {
+                    @if let Some(node) = &node { (node.section(&ctx, device)) }
+                    @if let Some(map) = map_of(&device.link) { (registers::section(lang, device, map)) }
+                    (refused.section(lang, view.now))
+                }
             }
             (Card::new(t::about(lang), about(lang, row, &view)))
         }
@@ -210,7 +212,7 @@ impl TagRead {
                 t::last_tag(lang),
                 html! {
                     @match animal {
-                        Some(animal) => a href={ "/herd/" (animal.id) } { (animal_name(lang, animal)) },
+                        Some(animal) => a href=(to!("/herd/{}", animal.id)) { (animal_name(lang, animal)) },
                         None => (t::unknown_tag(lang)),
                     }
                     br; code { (last.tag) }

@@ -198,17 +198,19 @@ pub(super) async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Respo
     let body = html! {
         div.page-head {
             div { h1 { (w::devices(lang)) } }
-            div.actions {
-                (Button::primary(super::t::add(lang)).icon(Icon::Plus).href(to!("/devices/new")))
-                (crate::pages::firmware::link(lang))
+            @if ctx.at_the_farm() {
+                div.actions {
+                    (Button::primary(super::t::add(lang)).icon(Icon::Plus).href(to!("/devices/new")))
+                    (crate::pages::firmware::link(lang))
+                }
             }
         }
-        (joins::above_list(&ctx).await?)
+        @if ctx.at_the_farm() { (joins::above_list(&ctx).await?) }
         @if view.rows.len() > FOLD || !wanted.is_plain() { (filters(lang, &wanted)) }
         div #devices {
             @if wanted.is_plain() { (everything(lang, &view)) } @else { (found(lang, &wanted, &view)) }
         }
-        (refused.sources(lang, view.now))
+        @if ctx.at_the_farm() { (refused.sources(lang, view.now)) }
     };
     let page = ctx
         .page(w::devices(lang), &[Topic::Devices])

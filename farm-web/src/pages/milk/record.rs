@@ -5,6 +5,7 @@
 
 use axum::{extract::Path, response::Response};
 use farm::{
+    Actor,
     animals::{self, Animal},
     devices,
     milkings::{self, Correction, MilkError, VisitRow, What, Word},
@@ -110,9 +111,12 @@ async fn view(ctx: &Ctx, id: VisitId) -> Result<View, Error> {
         .ok_or_else(|| Reason::NotFound.into())
 }
 
-/// Whether `me` may change this record.
-fn may(me: &Me, visit: &VisitRow) -> bool {
-    me.role >= Role::Manager || visit.recorded_by == Some(me.staff)
+/// Whether `me` may change the record of which `words` were said: a manager may, and who wrote it.
+fn may(me: &Me, words: &[Word]) -> bool {
+    let wrote = |word: &Word| {
+        word.what == What::Recorded && Actor::from_stored(&word.actor).is(&me.actor())
+    };
+    me.may(Role::Manager) || me.may(Role::Worker) && words.iter().any(wrote)
 }
 
 async fn page(ctx: Ctx, Path(id): Path<VisitId>) -> Result<Response, Error> {
@@ -136,26 +140,26 @@ fn draw(ctx: &Ctx, view: &View, typed: &Typed) -> Response {
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: w::milkings(lang).into(), href: to!("/milkings") }]))
         (page_head(&title, &when, &super::marks(lang, visit)))
-        @if visit.voided { (struck(ctx, visit)) }
+        @if visit.voided { (struck(ctx, view)) }
         div.split {
             div.flow {
                 (figures(ctx, view))
                 (section(t::history(lang), &history(ctx, view)))
             }
-            @if !visit.voided && may(&ctx.me, visit) { (section(t::correct(lang), &form(ctx, view, typed))) }
+            @if !visit.voided && may(&ctx.me, &view.words) { (section(t::correct(lang), &form(ctx, view, typed))) }
         }
-        @if !visit.voided && may(&ctx.me, visit) { (confirm(ctx, visit.id)) }
+        @if !visit.voided && may(&ctx.me, &view.words) { (confirm(ctx, visit.id)) }
     };
     typed.answer(ctx.page(&title, &[]).body(body).render())
 }
 
-fn struck(ctx: &Ctx, visit: &VisitRow) -> Markup {
+fn struck(ctx: &Ctx, view: &View) -> Markup {
     let lang = ctx.lang;
     html! {
         div.flash.warn {
             (Icon::Cross) p { (t::struck(lang)) }
-            @if may(&ctx.me, visit) {
-                form method="post" action=(to!("/milkings/{}/restore", visit.id)) {
+            @if may(&ctx.me, &view.words) {
+                form method="post" action=(to!("/milkings/{}/restore", view.visit.id)) {
                     (Button::secondary(t::bring_back(lang)).icon(Icon::Undo))
                 }
             }
@@ -332,7 +336,7 @@ fn destination_of(key: &str) -> Option<Destination> {
 async fn correct(ctx: Ctx, Path(id): Path<VisitId>, mut typed: Typed) -> Result<Response, Error> {
     let lang = ctx.lang;
     let view = view(&ctx, id).await?;
-    if !may(&ctx.me, &view.visit) {
+    if !may(&ctx.me, &view.words) {
         return Err(Reason::Forbidden.into());
     }
     let yield_ml = typed.number(lang, "litres", 3);
@@ -367,13 +371,8 @@ async fn correct(ctx: Ctx, Path(id): Path<VisitId>, mut typed: Typed) -> Result<
 }
 
 async fn allowed(ctx: &Ctx, id: VisitId) -> Result<VisitRow, Error> {
-    let visit = ctx
-        .web
-        .farm
-        .read(move |conn| milkings::get(conn, id))
-        .await?;
-    let visit = visit.ok_or(Reason::NotFound)?;
-    if may(&ctx.me, &visit) {
+    let View { visit, words, .. } = view(ctx, id).await?;
+    if may(&ctx.me, &words) {
         Ok(visit)
     } else {
         Err(Reason::Forbidden.into())

@@ -126,7 +126,7 @@ async fn page(
         .filter(|p| p.kind == PlaceKind::Tank)
         .ok_or(Reason::NotFound)?;
     let edit = html! {
-        @if ctx.me.role >= Role::Manager {
+        @if ctx.me.may(Role::Manager) {
             (Button::secondary(t::edit(lang)).icon(Icon::Settings).href(to!("/tanks/{id}/edit")))
         }
     };
