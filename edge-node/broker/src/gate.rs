@@ -109,6 +109,8 @@ pub struct Login {
     pub password: Option<Bytes>,
     /// Address it comes from.
     pub peer: SocketAddr,
+    /// What carries its connection. Over WebSocket it may be a page of any origin in a browser at that address.
+    pub carrier: Carrier,
     /// The client certificate it came with over TLS, as DER: signed by an authority that the door's
     /// [`DoorConfig::tls_config`](crate::DoorConfig::tls_config) accepts, and its key proven.
     pub certificate: Option<Bytes>,
@@ -121,6 +123,7 @@ impl fmt::Debug for Login {
             .field("user", &self.user)
             .field("password", &self.password.as_ref().map(|_| "…"))
             .field("peer", &self.peer)
+            .field("carrier", &self.carrier)
             .field("certificate", &self.certificate.as_ref().map(|_| "…"))
             .finish()
     }

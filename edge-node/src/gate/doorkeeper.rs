@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use edge_broker::{Denied, Login, Permit};
+use edge_broker::{Carrier, Denied, Login, Permit};
 use farm::{
     Actor, Change, Farm, StoreError,
     auth::{self, ApiToken},
@@ -183,11 +183,9 @@ impl Doorkeeper {
             };
             return Ok(permits::of_joining(&who, &serial));
         }
-        if self
-            .anonymous_from
-            .iter()
-            .any(|a| a.to_canonical() == address)
-        {
+        let mut trusted = self.anonymous_from.iter();
+        // A browser at a trusted address opens a WebSocket for any page that it shows.
+        if login.carrier != Carrier::WebSocket && trusted.any(|a| a.to_canonical() == address) {
             return Ok(permits::of_scope(
                 &Who::Address(address),
                 auth::Scope::Observe,

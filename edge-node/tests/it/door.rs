@@ -2,13 +2,16 @@
 //! and a client identifier is its device's own, through a restart too.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
+use serde_json::json;
+
 use crate::{
-    client::secret_in,
+    client::{Client as Paho, secret_in},
     machine::{Machine, Running},
 };
 
@@ -203,4 +206,19 @@ fn a_device_neither_finds_nor_ends_the_session_of_another_of_its_name() {
         running.end();
         running = machine.start();
     }
+}
+
+#[test]
+fn who_is_trusted_by_address_is_not_so_through_a_browser() {
+    let machine = Machine::new();
+    let path = machine.path("khamar.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let trusts = config.replace("[mqtt]\n", "[mqtt]\nanonymous_from = [\"127.0.0.1\"]\n");
+    fs::write(&path, trusts).unwrap();
+    let running = machine.start();
+    let tcp = json!({ "port": running.mqtt.port(), "client": "c" });
+    assert_eq!(Paho::tries(&tcp), "in");
+    let port = running.mqtt_websocket.port();
+    let browser = json!({ "port": port, "client": "c", "transport": "websockets" });
+    assert_eq!(Paho::tries(&browser), "refused 5");
 }

@@ -324,6 +324,7 @@ async fn ask_gate(
         user: connect.user.clone(),
         password: connect.password.clone(),
         peer: peer.address,
+        carrier: peer.carrier,
         certificate: peer.certificate.clone(),
     };
     let answer = timeout(shared.config.login_timeout, shared.gate.authenticate(login)).await;
