@@ -209,14 +209,15 @@ async fn check_file(farm: Farm, unsound: Arc<Unsound>) -> anyhow::Result<()> {
 }
 
 async fn tell_unsound(farm: &Farm, unsound: &Unsound) -> Result<(), StoreError> {
-    let wrong = unsound.file.load(Ordering::Relaxed) || unsound.copy.load(Ordering::Relaxed);
-    tell(farm, AlertKind::Database, wrong).await
+    let is_unsound = unsound.file.load(Ordering::Relaxed) || unsound.copy.load(Ordering::Relaxed);
+    tell(farm, AlertKind::Database, Found::of(is_unsound)).await
 }
 
 async fn watch_disk(farm: Farm, folder: PathBuf) -> anyhow::Result<()> {
     let stat = rustix::fs::statvfs(&folder)?;
     let free_mb = stat.f_bavail * stat.f_frsize / 1_000_000;
-    tell(&farm, AlertKind::DiskFull, free_mb < LOW_DISK_MB).await?;
+    let found = Found::of(free_mb < LOW_DISK_MB);
+    tell(&farm, AlertKind::DiskFull, found).await?;
     Ok(())
 }
 
@@ -225,18 +226,30 @@ async fn watch_farm(farm: Farm) -> anyhow::Result<()> {
     Ok(farm::watch::round(&farm).await?)
 }
 
+/// What a look at the machine found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Wrong,
+    Right,
+}
+
+impl Found {
+    fn of(is_wrong: bool) -> Self {
+        if is_wrong { Self::Wrong } else { Self::Right }
+    }
+}
+
 /// Raises or clears an alert of the farm itself; writes only when that changes something.
-async fn tell(farm: &Farm, kind: AlertKind, wrong: bool) -> Result<(), StoreError> {
+async fn tell(farm: &Farm, kind: AlertKind, found: Found) -> Result<(), StoreError> {
     let open = farm
         .read(move |conn| alerts::find_open(conn, kind, Subject::Farm))
-        .await?
-        .is_some();
-    if open == wrong {
+        .await?;
+    if Found::of(open.is_some()) == found {
         return Ok(());
     }
-    farm.write(Actor::System, move |tx| match wrong {
-        true => alerts::raise(tx, kind, Subject::Farm, &serde_json::json!({})).map(drop),
-        false => alerts::clear(tx, kind, Subject::Farm).map(drop),
+    farm.write(Actor::System, move |tx| match found {
+        Found::Wrong => alerts::raise(tx, kind, Subject::Farm, &serde_json::json!({})).map(drop),
+        Found::Right => alerts::clear(tx, kind, Subject::Farm).map(drop),
     })
     .await
 }

@@ -252,7 +252,7 @@ pub fn raise(
             tx.wall().0,
             detail.to_string()
         ])?;
-    tell(tx, id, kind, true);
+    tell(tx, id, kind, State::Open);
     Ok(id)
 }
 
@@ -281,7 +281,7 @@ pub fn acknowledge(tx: &mut Tx<'_>, id: AlertId) -> Result<(), AlertError> {
         "UPDATE alert SET acknowledged_at = ?2, acknowledged_by = ?3 WHERE id = ?1 AND acknowledged_at IS NULL",
         params![id.as_bytes(), tx.wall().0, tx.actor().to_string()],
     )?;
-    tell(tx, id, alert.kind, true);
+    tell(tx, id, alert.kind, State::Open);
     Ok(())
 }
 
@@ -420,15 +420,22 @@ fn close(
             "UPDATE alert SET closed_at = ?2, closed_by = ?3, outcome = ?4 WHERE id = ?1",
         )?
         .execute(params![id.as_bytes(), tx.wall().0, by.to_string(), outcome])?;
-    tell(tx, id, kind, false);
+    tell(tx, id, kind, State::Closed);
     Ok(())
 }
 
-fn tell(tx: &mut Tx<'_>, alert: AlertId, kind: AlertKind, open: bool) {
+/// Whether an alert waits for somebody.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+}
+
+fn tell(tx: &mut Tx<'_>, alert: AlertId, kind: AlertKind, state: State) {
     tx.tell(Change::Alert {
         alert,
         kind: kind.key(),
-        open,
+        open: state == State::Open,
     });
 }
 

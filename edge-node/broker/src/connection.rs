@@ -24,7 +24,10 @@ use tokio::{
     time::{Duration, sleep_until, timeout},
 };
 
-use self::{clocks::Clocks, session::Session};
+use self::{
+    clocks::{Clocks, Ear},
+    session::Session,
+};
 use crate::{
     acks::Settled,
     config::DoorConfig,

@@ -58,6 +58,15 @@ impl MeterReading {
     }
 }
 
+/// How well a meter was heard since the reading before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Often enough that nothing happened unseen.
+    Throughout,
+    /// After a gap: something may have happened unseen.
+    AfterGap,
+}
+
 /// What happened at a meter between two readings.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Step {
@@ -186,22 +195,26 @@ impl Meter {
         }
         let reading = &self.unless_put_away(reading);
         let elapsed_ms = since.ms.max(0);
-        let gap = !since.certain || elapsed_ms > ms(config.gap_after_s);
+        let heard = if since.certain && elapsed_ms <= ms(config.gap_after_s) {
+            Heard::Throughout
+        } else {
+            Heard::AfterGap
+        };
         let limit = most_milk(since, config);
-        let flowed = self.integrate(reading, at, gap);
-        let visits = self.visits_begun(reading, gap);
+        let flowed = self.integrate(reading, at, heard);
+        let visits = self.visits_begun(reading, heard);
         let mut step = match visits {
             1.. => self.anew(reading, visits, limit),
             _ => None,
         }
-        .unwrap_or_else(|| self.same_visit(reading, visits != 0, limit, flowed));
+        .unwrap_or_else(|| self.same_visit(reading, visits, limit, flowed));
         step.elapsed_ms = elapsed_ms;
-        step.gap = gap;
+        step.gap = heard == Heard::AfterGap;
         step.vouched = reading.visit_count.is_some() && self.count.is_some() && !step.restarted;
         self.remember(reading, &step, at);
         step.flow_ml_min = match self.flow {
             Some(flow) if span(flow.at, at).ms <= ms(config.gap_after_s) => flow.ml_min,
-            _ if gap || elapsed_ms == 0 => 0,
+            _ if step.gap || elapsed_ms == 0 => 0,
             _ => step.latest_milk() * 60_000 / elapsed_ms,
         };
         Some(step)
@@ -255,30 +268,25 @@ impl Meter {
     ///
     /// A meter without a counter shows a new visit only by its visit register going back, which after a gap means
     /// that the visit before ended unseen.
-    fn visits_begun(&self, reading: &MeterReading, gap: bool) -> i64 {
+    fn visits_begun(&self, reading: &MeterReading, heard: Heard) -> i64 {
         match (self.count, reading.visit_count) {
             (Some(before), Some(now)) => now.saturating_sub(before),
             (None, None) => match (self.visit, reading.visit_ml) {
-                (Some(before), Some(now)) if gap && now < before.raw => 1,
+                (Some(before), Some(now)) if heard == Heard::AfterGap && now < before.raw => 1,
                 _ => 0,
             },
             _ => 0,
         }
     }
 
-    /// The visit that was under way goes on; `counter_back` when the visit counter restarted.
-    fn same_visit(
-        &self,
-        reading: &MeterReading,
-        counter_back: bool,
-        limit: i64,
-        flowed: i64,
-    ) -> Step {
+    /// The visit that was under way goes on. A visit counter that moved by `visits` all the same was restarted.
+    fn same_visit(&self, reading: &MeterReading, visits: i64, limit: i64, flowed: i64) -> Step {
+        let counter_restarted = visits != 0;
         let visit = match (
             says(self.visit, reading.visit_ml, None, limit),
             reading.visit_ml,
         ) {
-            (_, Some(now)) if counter_back => Says::Restarted(now),
+            (_, Some(now)) if counter_restarted => Says::Restarted(now),
             (said, _) => said,
         };
         let total = says(self.total, reading.total_ml, reading.total_wraps_ml, limit);
@@ -301,7 +309,7 @@ impl Meter {
         };
         Step {
             milk_ml,
-            restarted: restarted || counter_back,
+            restarted: restarted || counter_restarted,
             ..Step::default()
         }
     }
@@ -358,7 +366,7 @@ impl Meter {
     }
 
     /// Milk by flow alone since the reading before, by trapezoids. Nothing is invented for a gap.
-    fn integrate(&mut self, reading: &MeterReading, at: Stamp, gap: bool) -> i64 {
+    fn integrate(&mut self, reading: &MeterReading, at: Stamp, heard: Heard) -> i64 {
         let Some(now) = reading.flow_ml_min else {
             return 0;
         };
@@ -367,7 +375,10 @@ impl Meter {
             at,
             rest: 0,
         });
-        let (Some(before), Some(flow)) = (before.filter(|_| !gap), self.flow.as_mut()) else {
+        let (Some(before), Some(flow)) = (
+            before.filter(|_| heard == Heard::Throughout),
+            self.flow.as_mut(),
+        ) else {
             return 0;
         };
         let doubled = (before.ml_min + now) * span(before.at, at).ms.max(0) + before.rest;

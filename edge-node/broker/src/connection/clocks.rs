@@ -8,6 +8,13 @@ use crate::{rules::Fault, stats::Reason};
 /// When nothing is due: far enough.
 const IDLE: Duration = Duration::from_secs(3_600);
 
+/// Whether the door reads what the client sends; while it does not, the client's silence is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ear {
+    Open,
+    Shut,
+}
+
 /// The clocks of one connection.
 #[derive(Debug)]
 pub(crate) struct Clocks {
@@ -45,9 +52,19 @@ impl Clocks {
         self.incomplete = None;
     }
 
-    /// Notes whether a packet has begun.
-    pub(super) fn incomplete(&mut self, has_begun: bool) {
-        self.incomplete = has_begun.then(|| self.incomplete.unwrap_or_else(Instant::now));
+    /// Notes that a part of a packet is there.
+    pub(super) fn begun(&mut self) {
+        self.incomplete.get_or_insert_with(Instant::now);
+    }
+
+    /// Notes that nothing is there that the client has yet to finish.
+    pub(super) fn between_packets(&mut self) {
+        self.incomplete = None;
+    }
+
+    /// Notes that bytes wait for the client.
+    pub(super) fn waits_to_write(&mut self) {
+        self.stuck.get_or_insert_with(Instant::now);
     }
 
     /// Notes that the client took bytes.
@@ -55,25 +72,22 @@ impl Clocks {
         self.stuck = None;
     }
 
-    /// When something is due next; its silence counts while the door `listens`.
-    pub(super) fn deadline(&mut self, has_output: bool, listens: bool) -> Instant {
-        let now = Instant::now();
-        if has_output {
-            self.stuck.get_or_insert(now);
-        }
+    /// When something is due next.
+    pub(super) fn deadline(&self, ear: Ear) -> Instant {
         let due = [
-            self.keep_alive_due(listens),
+            self.keep_alive_due(ear),
             self.packet_due(),
             self.write_due(),
         ];
-        due.into_iter().flatten().min().unwrap_or(now + IDLE)
+        let due = due.into_iter().flatten().min();
+        due.unwrap_or_else(|| Instant::now() + IDLE)
     }
 
     /// What is overdue, if something is.
-    pub(super) fn check(&self, listens: bool) -> Result<(), Fault> {
+    pub(super) fn check(&self, ear: Ear) -> Result<(), Fault> {
         let now = Instant::now();
         let overdue = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        if overdue(self.keep_alive_due(listens)) {
+        if overdue(self.keep_alive_due(ear)) {
             let text = "nothing was heard for one and a half times the keep-alive";
             return Err(Fault::new(Reason::KeepAlive, Code::KeepAliveTimeout, text));
         }
@@ -96,9 +110,9 @@ impl Clocks {
         Ok(())
     }
 
-    fn keep_alive_due(&self, listens: bool) -> Option<Instant> {
+    fn keep_alive_due(&self, ear: Ear) -> Option<Instant> {
         self.keep_alive
-            .filter(|_| listens)
+            .filter(|_| ear == Ear::Open)
             .map(|allowed| self.heard + allowed)
     }
 

@@ -123,8 +123,11 @@ impl Session {
             let packet = decode(self.encoder.version, &frame)?;
             self.act(packet)?;
         }
-        self.clocks
-            .incomplete(!input.is_empty() && self.held.is_none());
+        if !input.is_empty() && self.held.is_none() {
+            self.clocks.begun();
+        } else {
+            self.clocks.between_packets();
+        }
         Ok(())
     }
 
@@ -472,13 +475,23 @@ impl Session {
 
     /// When something is due next.
     pub(super) fn deadline(&mut self) -> Instant {
-        let counts = self.held.is_none();
-        self.clocks.deadline(!self.output.is_empty(), counts)
+        if !self.output.is_empty() {
+            self.clocks.waits_to_write();
+        }
+        self.clocks.deadline(self.ear())
     }
 
     /// Ends the connection if something is overdue.
     pub(super) fn check_clocks(&self) -> Result<(), Ending> {
-        Ok(self.clocks.check(self.held.is_none())?)
+        Ok(self.clocks.check(self.ear())?)
+    }
+
+    /// What is held back for a while keeps the door from reading on.
+    fn ear(&self) -> super::Ear {
+        match self.held {
+            Some(_) => super::Ear::Shut,
+            None => super::Ear::Open,
+        }
     }
 
     /// Waits for everything that waits, and writes its answer.
