@@ -31,8 +31,10 @@ mod milkings;
 mod nodes;
 mod observations;
 mod places;
+mod query;
 mod readings;
 mod sessions;
+mod when;
 
 /// Largest body, in bytes: a season's history in one request.
 pub(crate) const BODY_LIMIT: usize = 32 * 1024 * 1024;

@@ -3,7 +3,8 @@
 //! Invariant: a hold ends only by a trusted clock. While the clock is not trusted every hold stays that was not already
 //! past at the latest moment a trusted clock has shown. A treatment written down while the clock was not known has no
 //! known beginning: its hold stays until a trusted clock can date it, by the monotonic clock of the same boot, or else
-//! from that very moment on. Several holds are a union: the strictest counts.
+//! from that very moment on. Several holds are a union: the strictest counts. Milk whose time is only somebody's word was
+//! given at some moment between that time and the hearing of it: every hold between the two counts.
 
 use std::collections::HashMap;
 
@@ -116,26 +117,55 @@ pub fn milk_is_held(conn: &Connection, animal: AnimalId, now: &Stamp) -> Result<
         .any(|h| h.product == Product::Milk))
 }
 
-/// Whether milk given in a visit from `start` to `end` must be kept out of the tank.
+/// When milk was given, as far as that is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Given {
+    /// Between these moments.
+    Between(UnixMillis, UnixMillis),
+    /// No clock that is trusted says when.
+    Unknown,
+}
+
+impl Given {
+    /// What a visit from `start` to `end` of which this appliance heard at `heard` says: what a trusted clock has measured is
+    /// so; what a person or a program told may have been any time from then until it was heard.
+    pub fn of(start: &Stamp, end: &Stamp, heard: &Stamp) -> Self {
+        let is_word = start.clock.min(end.clock) >= ClockQuality::Told;
+        match (start.clock.is_trusted(), end.clock.is_trusted()) {
+            (true, true) => Self::Between(start.wall, end.wall),
+            (true, false) => Self::Between(start.wall, UnixMillis(i64::MAX)),
+            _ if is_word && heard.clock.is_trusted() => {
+                Self::Between(start.wall.min(heard.wall), end.wall.max(heard.wall))
+            }
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Whether milk given then must be kept out of the tank.
 ///
 /// # Errors
 /// When the database fails.
 pub fn milk_was_held(
     conn: &Connection,
     animal: AnimalId,
-    start: &Stamp,
-    end: &Stamp,
+    given: Given,
 ) -> Result<bool, StoreError> {
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM hold WHERE animal = ?1 AND product = 'milk'"
     ))?;
     let rows = statement.query_map([animal.as_bytes()], read)?;
-    let certain = certain(conn, start)?;
+    let certain = certain(conn, &Stamp::default())?;
     for hold in rows {
         let hold = hold?;
-        // A hold that begins after the visit does not reach back; one whose beginning is not known does.
-        let dated = hold.clock.is_trusted() && start.clock.is_trusted() && end.clock.is_trusted();
-        if hold.stands(certain) && !(dated && hold.from > end.wall) {
+        let held = match given {
+            // A hold that begins after the visit does not reach back; one whose beginning is not known does.
+            Given::Between(start, end) => {
+                hold.stands(start) && !(hold.clock.is_trusted() && hold.from > end)
+            }
+            Given::Unknown => hold.stands(certain),
+        };
+        if held {
             return Ok(true);
         }
     }

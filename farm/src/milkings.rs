@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
 pub use self::{
-    commands::{Correction, What, Word, assign, correct, history, undo, void},
+    commands::{Correction, What, Word, assign, correct, history, stays_out, undo, void},
     engine::{Usual, in_session, usual},
     list::{
         Page, Record, Unidentified, VisitCursor, VisitFilter, VisitSort, Voided, each, list,

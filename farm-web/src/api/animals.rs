@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::{
     Items,
     batch::{Batch, BatchResult, Outcome, each},
+    when::Day,
 };
 use crate::{app::Web, auth::Caller, error::Error};
 
@@ -68,14 +69,14 @@ pub(crate) struct AnimalItem {
     #[schema(value_type = String)]
     sex: Sex,
     #[schema(value_type = Option<String>)]
-    birth_date: Option<Date>,
+    birth_date: Option<Day>,
     /// `calf`, `heifer`, `lactating`, `dry`, `bull`, `sold` or `dead`.
     #[schema(value_type = String)]
     status: AnimalStatus,
     group: Option<String>,
     /// Day of the last calving; used when the animal is new.
     #[schema(value_type = Option<String>)]
-    calved_on: Option<Date>,
+    calved_on: Option<Day>,
     /// Number of the lactation that began then.
     parity: Option<u8>,
     /// Tags that it wears: fifteen digits, `epc:` and hexadecimal, `em:` and a number.
@@ -177,7 +178,7 @@ fn form_of(item: &AnimalItem) -> Result<AnimalForm, String> {
         name: name("name", &item.name)?,
         sex: item.sex,
         breed: name("breed", &item.breed)?,
-        birth_date: item.birth_date,
+        birth_date: item.birth_date.map(|day| day.0),
         group: name("group", &item.group)?,
         name_en: name("name_en", &item.name_en)?,
         ..AnimalForm::new(number, item.status)
@@ -188,7 +189,7 @@ fn store(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<(Outcome, String), Anim
     let Prepared { item, form, old } = prepared;
     let (id, mut outcome) = match old {
         None => {
-            let calved = item.calved_on.map(|date| (date, item.parity.unwrap_or(1)));
+            let calved = item.calved_on.map(|day| (day.0, item.parity.unwrap_or(1)));
             let id = animals::register(tx, form, item.tags.first(), calved)?;
             (id, Outcome::Created)
         }

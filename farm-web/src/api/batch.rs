@@ -41,9 +41,20 @@ impl<T: DeserializeOwned> Batch<T> {
         Ok(Self(
             body.items
                 .into_iter()
-                .map(|item| T::deserialize(item).map_err(|e| e.to_string()))
+                .map(|item| serde_path_to_error::deserialize(item).map_err(|e| by_name(&e)))
                 .collect(),
         ))
+    }
+}
+
+/// What is wrong with an item, beginning with the field it is wrong with. An error about the fields there are names them itself.
+fn by_name(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let (path, why) = (error.path().to_string(), error.inner().to_string());
+    let names_it = ["unknown field", "missing field", "duplicate field"];
+    if path == "." || names_it.iter().any(|beginning| why.starts_with(beginning)) {
+        why
+    } else {
+        format!("{path}: {why}")
     }
 }
 

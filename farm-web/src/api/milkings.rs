@@ -1,29 +1,28 @@
 //! Milking visits: read by cursor, imported once however often they are sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use farm::{
-    Tx, animals,
+    StoreError, Tx, animals,
     milkings::{self, MilkError, Told, VisitCursor, VisitFilter, VisitSort},
-    plan,
+    places, plan,
     text::fold,
 };
 use farm_model::{
     AnimalId, Clock as _, Destination, Identity, Milli, Quantity, SessionKey, Stall, Stamp, Tag,
-    Visit, VisitId, time::ClockQuality,
+    UnixMillis, Visit, VisitId, time::ClockQuality,
 };
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::tz::TimeZone;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Page,
     batch::{Batch, BatchResult, Outcome, each},
-    observations::Moment,
+    query::Asked,
+    when::{Day, Moment},
 };
 use crate::{app::Web, auth::Caller, error::Error};
 
@@ -31,6 +30,10 @@ use crate::{app::Web, auth::Caller, error::Error};
 const MOST: usize = 1000;
 /// Longest that a visit may have lasted.
 const LONGEST_MS: i64 = 86_400_000;
+/// What a sender's clock dates further back is more likely a wrong clock than a late message.
+const LATE_MS: i64 = 86_400_000;
+/// Stalls of a parlour that is not entered yet.
+const MOST_STALLS: u16 = 999;
 
 /// A session: the local date it began on and its number that day.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -38,7 +41,7 @@ const LONGEST_MS: i64 = 86_400_000;
 pub(crate) struct SessionRef {
     /// Local date.
     #[schema(value_type = String)]
-    date: Date,
+    date: Day,
     /// From 1.
     number: u8,
 }
@@ -49,10 +52,10 @@ pub(crate) struct SessionRef {
 pub(crate) struct Wanted {
     /// First day.
     #[param(value_type = Option<String>)]
-    from: Option<Date>,
+    from: Option<Day>,
     /// Last day.
     #[param(value_type = Option<String>)]
-    to: Option<Date>,
+    to: Option<Day>,
     /// One animal's.
     #[param(value_type = Option<String>)]
     animal: Option<AnimalId>,
@@ -106,7 +109,8 @@ pub(crate) struct MilkingItem {
     #[schema(value_type = String)]
     end: Moment,
     yield_ml: i64,
-    stall: Option<u16>,
+    /// One of the parlour's stalls.
+    stall: Option<i64>,
     avg_flow_ml_min: Option<i64>,
     peak_flow_ml_min: Option<i64>,
     /// mS/cm.
@@ -127,7 +131,7 @@ pub(crate) struct MilkingsBody {
 #[utoipa::path(get, path = "/api/v1/milkings", tag = "milkings", params(Wanted), responses((status = OK, body = Page<MilkingJson>)))]
 pub(crate) async fn list(
     State(web): State<Web>,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page<MilkingJson>>, Error> {
     let after: Option<VisitCursor> = wanted
         .cursor
@@ -137,8 +141,8 @@ pub(crate) async fn list(
         .map_err(|_| Error::invalid("cursor: not one that was given"))?;
     let limit = wanted.limit.unwrap_or(200).clamp(1, MOST);
     let filter = VisitFilter {
-        from: wanted.from,
-        to: wanted.to,
+        from: wanted.from.map(|day| day.0),
+        to: wanted.to.map(|day| day.0),
         animal: wanted.animal,
         ..VisitFilter::default()
     };
@@ -157,7 +161,7 @@ pub(crate) async fn list(
                 animal_id: v.animal.map(|a| a.to_string()),
                 tag: v.tag.map(|t| t.to_string()),
                 session: SessionRef {
-                    date: v.session.date,
+                    date: Day(v.session.date),
                     number: v.session.number,
                 },
                 stall: v.stall.map(|s| s.0),
@@ -180,45 +184,133 @@ pub(crate) async fn list(
     }))
 }
 
+/// How the times of visits are known.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Times {
+    /// By the sender's clock.
+    #[default]
+    Told,
+    /// From a record that somebody vouches for.
+    Certain,
+}
+
+/// What is said of all visits of a request.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Said {
+    /// `told` (when absent): the times are of the sender's clock, so a cow's milk is kept out of the tank if she was on hold at
+    /// any time from then to now, and what is more than a day old is refused. `certain`: somebody vouches for the times, as
+    /// of a history; a hold then counts at the time of the visit alone.
+    #[param(value_type = Option<String>)]
+    #[serde(default)]
+    times: Times,
+}
+
 /// Stores visits of the past, each once.
-#[utoipa::path(post, path = "/api/v1/milkings", tag = "milkings", request_body = MilkingsBody,
+#[utoipa::path(post, path = "/api/v1/milkings", tag = "milkings", params(Said), request_body = MilkingsBody,
     responses((status = OK, body = BatchResult)))]
 pub(crate) async fn save(
     State(web): State<Web>,
     caller: Caller,
+    Asked(said): Asked<Said>,
     batch: Batch<MilkingItem>,
 ) -> Result<BatchResult, Error> {
-    let herd = web
-        .farm
-        .read(|conn| Ok::<_, farm::StoreError>((animals::list(conn)?, animals::worn_tags(conn)?)))
-        .await?;
-    let numbers: HashMap<String, AnimalId> =
-        herd.0.iter().map(|a| (fold(&a.number), a.id)).collect();
-    let tags: HashMap<Tag, AnimalId> = herd.1.into_iter().collect();
-    let known = (numbers, tags);
+    let site = web.farm.read(Site::load).await?;
     let now = web.farm.clock().now();
     let batch = Batch(
         batch
             .0
             .into_iter()
-            .map(|item| item.and_then(|item| visit(&known, now, &item)))
+            .map(|item| item.and_then(|item| visit(&site, now, said.times, &item)))
             .collect(),
     );
     Ok(each(&web.farm, &caller.actor(), batch, store).await)
 }
 
-fn visit(
-    (numbers, tags): &(HashMap<String, AnimalId>, HashMap<Tag, AnimalId>),
-    now: Stamp,
-    item: &MilkingItem,
-) -> Result<Visit, String> {
-    let tag = item.animal.parse::<Tag>().ok();
-    let animal = tag
-        .as_ref()
-        .and_then(|tag| tags.get(tag))
-        .or_else(|| numbers.get(&fold(&item.animal)))
-        .copied()
-        .ok_or_else(|| format!("animal: none is called “{}”", item.animal))?;
+/// What items name: animals and stalls.
+struct Site {
+    numbers: HashMap<String, AnimalId>,
+    tags: HashMap<Tag, AnimalId>,
+    stalls: BTreeSet<Stall>,
+}
+
+impl Site {
+    fn load(conn: &Connection) -> Result<Self, StoreError> {
+        let herd = animals::list(conn)?;
+        Ok(Self {
+            numbers: herd.iter().map(|a| (fold(&a.number), a.id)).collect(),
+            tags: animals::worn_tags(conn)?.into_iter().collect(),
+            stalls: places::list(conn)?
+                .iter()
+                .filter_map(|place| place.stall())
+                .collect(),
+        })
+    }
+
+    fn animal(&self, called: &str) -> Result<(AnimalId, Option<Tag>), String> {
+        let tag = called.parse::<Tag>().ok();
+        let animal = tag
+            .as_ref()
+            .and_then(|tag| self.tags.get(tag))
+            .or_else(|| self.numbers.get(&fold(called)))
+            .copied()
+            .ok_or_else(|| format!("animal: none is called “{called}”"))?;
+        Ok((animal, tag))
+    }
+
+    /// One of the parlour's stalls; any number from 1 while none is entered.
+    fn stall(&self, number: i64) -> Result<Stall, String> {
+        let stall = u16::try_from(number).ok().map(Stall);
+        stall
+            .filter(|stall| match self.stalls.is_empty() {
+                true => (1..=MOST_STALLS).contains(&stall.0),
+                false => self.stalls.contains(stall),
+            })
+            .ok_or_else(|| match (self.stalls.first(), self.stalls.last()) {
+                (Some(first), Some(last)) => {
+                    format!("stall: the parlour has no {number}, its stalls are {first} to {last}")
+                }
+                _ => format!("stall: {number} is none, write a number from 1 to {MOST_STALLS}"),
+            })
+    }
+}
+
+fn visit(site: &Site, now: Stamp, times: Times, item: &MilkingItem) -> Result<Visit, String> {
+    let (animal, tag) = site.animal(&item.animal)?;
+    let (start, end) = span(now, times, item)?;
+    let session = session(start, item.session)?;
+    let stamp = |wall| Stamp {
+        wall,
+        clock: match times {
+            Times::Told => ClockQuality::Told,
+            Times::Certain => ClockQuality::Synced,
+        },
+        ..Stamp::default()
+    };
+    let key = format!("{animal}/{}/{}/{}", session.date, session.number, start.0);
+    Ok(Visit {
+        id: VisitId::derive("api", &key),
+        start: stamp(start),
+        end: stamp(end),
+        session,
+        stall: item.stall.map(|n| site.stall(n)).transpose()?,
+        identity: Identity::Animal { animal, tag },
+        yield_ml: item.yield_ml,
+        avg_flow_ml_min: flow("avg_flow_ml_min", item.avg_flow_ml_min)?,
+        peak_flow_ml_min: flow("peak_flow_ml_min", item.peak_flow_ml_min)?,
+        conductivity: milli(Quantity::Conductivity, item.conductivity)?,
+        fat: milli(Quantity::Fat, item.fat)?,
+        snf: milli(Quantity::Snf, item.snf)?,
+        destination: Destination::Tank,
+        findings: Vec::new(),
+        meter: None,
+        recorded_by: None,
+    })
+}
+
+/// Beginning and end, if they can be true.
+fn span(now: Stamp, times: Times, item: &MilkingItem) -> Result<(UnixMillis, UnixMillis), String> {
     let start = item.start.of_this_century();
     let start = start.map_err(|e| format!("start: {e}"))?;
     let end = item.end.of_this_century();
@@ -232,56 +324,47 @@ fn visit(
     if now.told(end).wall != end {
         return Err("end: in the future".into());
     }
-    let milli = |quantity: Quantity, value: Option<f64>| match value {
-        None => Ok(None),
-        Some(v) => Milli::from_f64(v)
-            .filter(|v| quantity.allows(*v))
-            .map(Some)
-            .ok_or_else(|| format!("{}: more or less than can be true", quantity.key())),
-    };
-    let flow = |field: &str, value: Option<i64>| match value {
-        Some(ml) if !Quantity::MilkFlow.allows(Milli(ml)) => {
-            Err(format!("{field}: more or less than can be true"))
-        }
-        value => Ok(value),
-    };
-    let SessionRef { date, number } = item.session;
+    if times == Times::Told && now.clock.is_trusted() && now.wall.since(end) > LATE_MS {
+        return Err(
+            "end: more than a day ago; look at the sender's clock, or send what you know to be right with ?times=certain"
+                .into(),
+        );
+    }
+    Ok((start, end))
+}
+
+fn session(start: UnixMillis, told: SessionRef) -> Result<SessionKey, String> {
+    let SessionRef {
+        date: Day(date),
+        number,
+    } = told;
     if !(1..=plan::MOST_SESSIONS as u8).contains(&number) {
         return Err(format!("session: a day has up to {}", plan::MOST_SESSIONS));
     }
     // A session may run past midnight, and days begin at different hours around the world.
     let day = start.timestamp().to_zoned(TimeZone::UTC).date();
-    if day
-        .since(date)
-        .map_or(i32::MAX, |span| span.get_days().abs())
-        > 1
-    {
+    let apart = day.since(date).map(|span| span.get_days().abs());
+    if apart.unwrap_or(i32::MAX) > 1 {
         return Err("session: of another day than start".into());
     }
-    let stamp = |wall| Stamp {
-        wall,
-        clock: ClockQuality::Synced,
-        boot: 0,
-        mono: 0,
-    };
-    Ok(Visit {
-        id: VisitId::derive("api", &format!("{animal}/{date}/{number}/{}", start.0)),
-        start: stamp(start),
-        end: stamp(end),
-        session: SessionKey { date, number },
-        stall: item.stall.map(Stall),
-        identity: Identity::Animal { animal, tag },
-        yield_ml: item.yield_ml,
-        avg_flow_ml_min: flow("avg_flow_ml_min", item.avg_flow_ml_min)?,
-        peak_flow_ml_min: flow("peak_flow_ml_min", item.peak_flow_ml_min)?,
-        conductivity: milli(Quantity::Conductivity, item.conductivity)?,
-        fat: milli(Quantity::Fat, item.fat)?,
-        snf: milli(Quantity::Snf, item.snf)?,
-        destination: Destination::Tank,
-        findings: Vec::new(),
-        meter: None,
-        recorded_by: None,
-    })
+    Ok(SessionKey { date, number })
+}
+
+fn milli(quantity: Quantity, value: Option<f64>) -> Result<Option<Milli>, String> {
+    let Some(value) = value else { return Ok(None) };
+    Milli::from_f64(value)
+        .filter(|milli| quantity.allows(*milli))
+        .map(Some)
+        .ok_or_else(|| format!("{}: more or less than can be true", quantity.key()))
+}
+
+fn flow(field: &str, value: Option<i64>) -> Result<Option<i64>, String> {
+    match value {
+        Some(ml) if !Quantity::MilkFlow.allows(Milli(ml)) => {
+            Err(format!("{field}: more or less than can be true"))
+        }
+        value => Ok(value),
+    }
 }
 
 fn store(tx: &mut Tx<'_>, visit: &Visit) -> Result<(Outcome, String), MilkError> {

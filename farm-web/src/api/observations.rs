@@ -1,77 +1,21 @@
 //! `POST /api/v1/observations`: the same values that devices send over MQTT, through the same pipeline.
 
-use std::{collections::HashMap, str::FromStr};
+use std::collections::HashMap;
 
 use axum::extract::State;
 use farm::devices;
 use farm_model::{
-    Body, Clock as _, Device, Milli, Observation, Quantity, Stamp, Tag, UnixMillis,
-    observation::MAX_RAW, time::ClockQuality,
+    Body, Clock as _, Device, Milli, Observation, Quantity, Stamp, Tag, observation::MAX_RAW,
+    time::ClockQuality,
 };
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::batch::{Batch, ItemResult, sort_out};
+use super::{
+    batch::{Batch, ItemResult, sort_out},
+    when::Moment,
+};
 use crate::{app::Web, error::Error};
-
-/// A moment: RFC 3339 text, or milliseconds since 1970.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment(pub(crate) UnixMillis);
-
-impl Moment {
-    /// The moment, for something that happened then.
-    ///
-    /// # Errors
-    /// When it can only come from a clock that was never set.
-    pub(crate) fn of_this_century(self) -> Result<UnixMillis, &'static str> {
-        Some(self.0)
-            .filter(|at| at.is_of_this_century())
-            .ok_or("not of this century: look at the sender's clock")
-    }
-}
-
-impl FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(millis) = text.parse() {
-            return Ok(Self(UnixMillis(millis)));
-        }
-        text.parse::<jiff::Timestamp>()
-            .map(|t| Self(UnixMillis(t.as_millisecond())))
-            .map_err(|e| format!("expected RFC 3339 or milliseconds: {e}"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Moment {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl de::Visitor<'_> for Visitor {
-            type Value = Moment;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("RFC 3339 text or milliseconds since 1970")
-            }
-
-            fn visit_i64<E: de::Error>(self, millis: i64) -> Result<Moment, E> {
-                Ok(Moment(UnixMillis(millis)))
-            }
-
-            fn visit_u64<E: de::Error>(self, millis: u64) -> Result<Moment, E> {
-                i64::try_from(millis)
-                    .map(|millis| Moment(UnixMillis(millis)))
-                    .map_err(E::custom)
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Moment, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_any(Visitor)
-    }
-}
 
 /// Something a device measured or read.
 #[derive(Deserialize, ToSchema)]
@@ -180,24 +124,4 @@ fn observation(
         raw: Vec::new(),
         key: item.id,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_read_in_both_forms() {
-        for (text, millis) in [
-            ("1763600000000", 1_763_600_000_000),
-            ("\"2025-11-20T01:00:00Z\"", 1_763_600_400_000),
-            ("\"2025-11-20T07:00:00+06:00\"", 1_763_600_400_000),
-        ] {
-            let moment: Moment = serde_json::from_str(text).unwrap();
-            assert_eq!(moment.0, UnixMillis(millis), "{text}");
-        }
-        for text in ["\"yesterday\"", "1.5", "null", "18446744073709551615"] {
-            assert!(serde_json::from_str::<Moment>(text).is_err(), "{text}");
-        }
-    }
 }

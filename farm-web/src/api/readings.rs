@@ -1,9 +1,6 @@
 //! What devices measured, over time.
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use farm::{
     devices,
     readings::{self, Resolution},
@@ -12,7 +9,7 @@ use farm_model::{Clock as _, Quantity};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::observations::Moment;
+use super::{query::Asked, when::Moment};
 use crate::{
     app::Web,
     error::{Error, Reason},
@@ -75,7 +72,7 @@ pub(crate) struct PointJson {
 #[utoipa::path(get, path = "/api/v1/readings", tag = "readings", params(Wanted), responses((status = OK, body = SeriesJson)))]
 pub(crate) async fn list(
     State(web): State<Web>,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<SeriesJson>, Error> {
     let to = wanted
         .to

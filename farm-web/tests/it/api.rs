@@ -1,6 +1,7 @@
 //! The JSON API.
 
 use axum::http::StatusCode;
+use farm_model::Clock as _;
 use serde_json::json;
 
 use crate::client::{As, Site};
@@ -54,12 +55,12 @@ async fn history_is_taken_in_once_and_read_by_cursor() {
         .collect();
     let body = json!({ "items": items });
     let first = site
-        .post_json("/api/v1/milkings", token, &body)
+        .post_json("/api/v1/milkings?times=certain", token, &body)
         .await
         .json();
     assert_eq!(first["created"], 28, "{first}");
     let again = site
-        .post_json("/api/v1/milkings", token, &body)
+        .post_json("/api/v1/milkings?times=certain", token, &body)
         .await
         .json();
     assert_eq!(
@@ -211,6 +212,12 @@ async fn what_can_not_be_true_is_refused_by_name() {
         ("session", json!({ "date": "9999-12-31", "number": 1 })),
         ("fat", json!(42)),
         ("peak_flow_ml_min", json!(-1)),
+        ("stall", json!(0)),
+        ("stall", json!(65_535)),
+        ("stall", json!(70_000)),
+        ("session", json!({ "date": "5 January", "number": 1 })),
+        ("start", json!("yesterday")),
+        ("end", json!([2026])),
     ] {
         let mut item = good.clone();
         item[field] = value;
@@ -222,7 +229,9 @@ async fn what_can_not_be_true_is_refused_by_name() {
     }
     items.push(good);
     let body = json!({ "items": items });
-    let result = site.post_json("/api/v1/milkings", token, &body).await;
+    let result = site
+        .post_json("/api/v1/milkings?times=certain", token, &body)
+        .await;
     let result = result.json();
     let said: Vec<_> = result["results"]
         .as_array()
@@ -239,8 +248,105 @@ async fn what_can_not_be_true_is_refused_by_name() {
     session: of another day than start
     fat: more or less than can be true
     peak_flow_ml_min: more or less than can be true
+    stall: the parlour has no 0, its stalls are 1 to 8
+    stall: the parlour has no 65535, its stalls are 1 to 8
+    stall: the parlour has no 70000, its stalls are 1 to 8
+    session.date: “5 January” is no day: write a day such as 2026-11-20
+    start: “yesterday” is no moment: write a moment such as 2026-11-20T05:12:00+06:00, or milliseconds since 1970
+    end: invalid type: sequence, expected a moment such as 2026-11-20T05:12:00+06:00, or milliseconds since 1970
     stored
     ");
+}
+
+#[tokio::test]
+async fn a_day_or_moment_that_cannot_be_read_is_named_in_our_own_words() {
+    let (site, seeded) = Site::full().await;
+    let token = As::Token(&seeded.manage);
+    let cow = |field: &str, value: &str| {
+        let mut cow = json!({ "number": "901", "sex": "female", "status": "dry" });
+        cow[field] = json!(value);
+        cow
+    };
+    let body =
+        json!({ "items": [cow("birth_date", "14/03/2021"), cow("calved_on", "2026-02-30")] });
+    let result = site.post_json("/api/v1/animals", token, &body).await.json();
+    let said = |i: usize| result["results"][i]["detail"].as_str().unwrap().to_owned();
+    insta::assert_snapshot!(said(0), @"birth_date: “14/03/2021” is no day: write a day such as 2026-11-20");
+    insta::assert_snapshot!(said(1), @"calved_on: “2026-02-30” is no day: write a day such as 2026-11-20");
+    for (path, field) in [
+        ("/api/v1/milkings?from=yesterday", "from"),
+        ("/api/v1/milkings?to=2026-13-01", "to"),
+        (
+            "/api/v1/readings?device=tank-1-probe&quantity=temperature&from=noon",
+            "from",
+        ),
+    ] {
+        let answer = site.get(path, token).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(&format!("{field}: “")), "{detail}");
+        assert!(detail.contains("write a "), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn milk_that_a_clock_dates_back_is_kept_out_or_asked_about() {
+    let (site, seeded) = Site::full().await;
+    let token = As::Token(&seeded.manage);
+    let cow = json!({ "items": [{ "number": "901", "sex": "female", "status": "lactating" }] });
+    site.post_json("/api/v1/animals", token, &cow).await;
+    let animals = site.get("/api/v1/animals", token).await.json();
+    let animals = animals["items"].as_array().unwrap();
+    let id = animals.iter().find(|a| a["number"] == "901").unwrap()["id"].clone();
+    let treatment = "medicine=x&milk_hold=4&meat_hold=28";
+    let path = format!("/herd/{}/events/treatment", id.as_str().unwrap());
+    let treated = site
+        .post(&path, As::Session(&seeded.worker), treatment)
+        .await;
+    assert_eq!(treated.status, StatusCode::SEE_OTHER, "{}", treated.text);
+
+    let milk = |hours: i64| {
+        let end = site.farm.clock().now().wall.plus(-hours * 3_600_000);
+        let date = end.timestamp().to_zoned(jiff::tz::TimeZone::UTC).date();
+        json!({ "items": [{ "animal": "901", "session": { "date": date.to_string(), "number": 1 },
+            "start": end.0 - 300_000, "end": end.0, "yield_ml": 7_000 }] })
+    };
+    let told = site.post_json("/api/v1/milkings", token, &milk(3)).await;
+    assert_eq!(told.json()["created"], 1, "{}", told.text);
+    let old = site.post_json("/api/v1/milkings", token, &milk(40)).await;
+    assert!(
+        old.json()["results"][0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("?times=certain"),
+        "{}",
+        old.text
+    );
+    let sure = "/api/v1/milkings?times=certain";
+    let certain = site.post_json(sure, token, &milk(40)).await;
+    assert_eq!(certain.json()["created"], 1, "{}", certain.text);
+
+    let path = format!("/api/v1/milkings?animal={}", id.as_str().unwrap());
+    let milkings = site.get(&path, token).await.json();
+    let went: Vec<_> = milkings["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["destination"].as_str().unwrap())
+        .collect();
+    assert_eq!(went, ["withheld", "tank"], "three hours ago, and two days");
+    // Who vouches for the time may release it: not the worker, the manager.
+    let id = milkings["items"][0]["id"].as_str().unwrap();
+    let release = "litres=7&destination=tank";
+    let path = format!("/milkings/{id}");
+    let refused = site.post(&path, As::Session(&seeded.worker), release).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let released = site.post(&path, As::Session(&seeded.owner), release).await;
+    assert_eq!(released.status, StatusCode::SEE_OTHER, "{}", released.text);
+    let milkings = site.get("/api/v1/milkings", token).await.json();
+    let milkings = milkings["items"].as_array().unwrap();
+    let freed = milkings.iter().find(|m| m["id"] == id).unwrap();
+    assert_eq!(freed["destination"], "tank");
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Later words about a visit: whose it was, what it gave, that it never was, and taking such a word back.
 
-use farm_model::{AnimalId, Destination, UnixMillis, VisitId, milking::Finding};
-use rusqlite::Connection;
+use farm_model::{
+    AnimalId, ClockQuality, Destination, Stamp, UnixMillis, VisitId, milking::Finding,
+};
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
 use super::{
@@ -13,7 +15,8 @@ use super::{
 };
 use crate::{
     alerts::{self, AlertKind, Subject},
-    animals, holds,
+    animals,
+    holds::{self, Given},
     store::{FactId, StoreError, Tx},
     text::Note,
 };
@@ -76,10 +79,7 @@ pub fn correct(tx: &mut Tx<'_>, id: VisitId, correction: &Correction) -> Result<
         return Err(MilkError::Yield);
     }
     let mut destination = correction.destination;
-    if destination == Destination::Tank
-        && let Some(animal) = visit.animal
-        && is_held(tx, &visit, animal)?
-    {
+    if destination == Destination::Tank && stays_out(tx.conn(), &visit)? {
         destination = Destination::Withheld;
     }
     let is_open = alerts::find_open(tx.conn(), AlertKind::TooMuch, Subject::Visit(id))?.is_some();
@@ -226,7 +226,9 @@ fn assigned(tx: &Tx<'_>, visit: &VisitRow, animal: AnimalId) -> Result<Fact, Sto
         Destination::Discarded => Destination::Discarded,
         // To confirm what was believed moves no milk.
         destination if visit.animal == Some(animal) => destination,
-        _ if is_held(tx, visit, animal)? => Destination::Withheld,
+        _ if holds::milk_was_held(tx.conn(), animal, given(tx.conn(), visit)?)? => {
+            Destination::Withheld
+        }
         _ => Destination::Tank,
     };
     Ok(Fact::Assigned {
@@ -235,13 +237,42 @@ fn assigned(tx: &Tx<'_>, visit: &VisitRow, animal: AnimalId) -> Result<Fact, Sto
     })
 }
 
-fn is_held(tx: &Tx<'_>, visit: &VisitRow, animal: AnimalId) -> Result<bool, StoreError> {
-    let stamp = |wall| farm_model::Stamp {
-        wall,
-        clock: visit.clock,
-        ..farm_model::Stamp::default()
+/// Whether a visit's milk stays out of the tank, whatever a person says: its cow was on hold when it was given. Milk that is
+/// kept out only because its time was somebody's word may be released, because a person now vouches for that time.
+///
+/// # Errors
+/// When the database fails.
+pub fn stays_out(conn: &Connection, visit: &VisitRow) -> Result<bool, StoreError> {
+    let Some(animal) = visit.animal else {
+        return Ok(false);
     };
-    holds::milk_was_held(tx.conn(), animal, &stamp(visit.start), &stamp(visit.end))
+    let given = match given(conn, visit)? {
+        Given::Between(..) => Given::Between(visit.start, visit.end),
+        Given::Unknown => Given::Unknown,
+    };
+    holds::milk_was_held(conn, animal, given)
+}
+
+/// When a visit's milk was given, as far as that was known when it was written down.
+fn given(conn: &Connection, visit: &VisitRow) -> Result<Given, StoreError> {
+    let stamp = |wall, clock| Stamp {
+        wall,
+        clock,
+        ..Stamp::default()
+    };
+    let heard = conn
+        .prepare_cached("SELECT at, clock FROM milking WHERE visit = ?1 AND kind = 0 ORDER BY at")?
+        .query_row([visit.id.as_bytes()], |row| {
+            let clock = ClockQuality::from_code(row.get(1)?);
+            Ok(stamp(UnixMillis(row.get(0)?), clock))
+        })
+        .optional()?
+        .unwrap_or_default();
+    let (start, end) = (
+        stamp(visit.start, visit.clock),
+        stamp(visit.end, visit.clock),
+    );
+    Ok(Given::of(&start, &end, &heard))
 }
 
 /// What was open about a visit before the word that is taken back is open again.

@@ -1,8 +1,8 @@
 //! Writing visits down: as the milking engine saw them, as a device told them, or as a person typed them.
 
 use farm_model::{
-    AnimalId, Body, Destination, Identity, Milli, Observation, SessionKey, Sex, Stamp, Visit,
-    VisitId, milking::Finding,
+    AnimalId, Body, ClockQuality, Destination, Identity, Milli, Observation, SessionKey, Sex,
+    Stamp, Visit, VisitId, milking::Finding,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     alerts::{self, AlertKind, Subject},
-    animals, holds, plan, settings, sql,
+    animals,
+    holds::{self, Given},
+    plan, settings, sql,
     store::{StoreError, Tx},
     yields,
 };
@@ -39,6 +41,8 @@ impl Told {
 /// Writes a finished visit down, once, whatever is told twice; checks holds, and raises what a person must know. A visit that a
 /// meter measured gets its identity here: what the meter calls it only tells whether it is known.
 ///
+/// Whether its times were measured or are somebody's word, the quality of its clock says: see [`Given::of`].
+///
 /// # Errors
 /// When its yield is less than nothing, or the database fails. More than a cow gives is written down as it was told, counts
 /// nothing, and waits for a person.
@@ -59,14 +63,17 @@ pub fn record(tx: &mut Tx<'_>, visit: Visit) -> Result<Told, MilkError> {
         if visit.yield_ml > 0 && other_visit(tx, animal, visit.session, visit.id)?.is_some() {
             find(&mut visit, Finding::MilkedTwice);
         }
-        if holds::milk_was_held(tx.conn(), animal, &visit.start, &visit.end)? {
+        let given = Given::of(&visit.start, &visit.end, &tx.now());
+        if holds::milk_was_held(tx.conn(), animal, given)? {
             if visit.destination == Destination::Tank {
                 visit.destination = Destination::Withheld;
             }
             find(&mut visit, Finding::Withdrawal);
         }
     }
-    if !visit.start.clock.is_trusted() && !visit.end.clock.is_trusted() {
+    let clock = visit.start.clock.max(visit.end.clock);
+    let is_word = clock == ClockQuality::Told && tx.now().clock.is_trusted();
+    if !clock.is_trusted() && !is_word {
         find(&mut visit, Finding::ClockUnknown);
     }
     let fact = append_recorded(tx, &mut visit)?;
@@ -206,13 +213,30 @@ pub fn record_told(tx: &mut Tx<'_>, told: &Observation) -> Result<Option<Told>, 
         },
         None => tag.map_or(Identity::None, |tag| Identity::UnknownTag { tag }),
     };
+    let now = tx.now();
+    let at = if now.wall.since(told.at.wall) > PROMPT_MS {
+        word(told.at)
+    } else {
+        told.at
+    };
     let visit = Visit {
         fat: *fat,
         snf: *snf,
         meter: Some(told.device),
-        ..bare(id, told.at, session, identity, *yield_ml)
+        ..bare(id, at, session, identity, *yield_ml)
     };
     record(tx, visit).map(Some)
+}
+
+/// What is told no later than this happened when it was told.
+const PROMPT_MS: i64 = 120_000;
+
+/// A time that is somebody's word, whoever keeps the clock it was heard by.
+fn word(at: Stamp) -> Stamp {
+    Stamp {
+        clock: at.clock.min(ClockQuality::Told),
+        ..at
+    }
 }
 
 /// A visit of which only this is known.
@@ -237,7 +261,7 @@ fn bare(id: VisitId, at: Stamp, session: SessionKey, identity: Identity, yield_m
     }
 }
 
-/// Now, if the session is the present one; else its planned beginning.
+/// Now, if the session is the present one; else its planned beginning, which is the person's word.
 fn moment_in(tx: &Tx<'_>, session: SessionKey, current: SessionKey) -> Result<Stamp, MilkError> {
     let now = tx.now();
     if session == current {
@@ -254,7 +278,7 @@ fn moment_in(tx: &Tx<'_>, session: SessionKey, current: SessionKey) -> Result<St
     let wall = at.map_or(now.wall, |z| {
         farm_model::UnixMillis(z.timestamp().as_millisecond())
     });
-    Ok(Stamp { wall, ..now })
+    Ok(word(Stamp { wall, ..now }))
 }
 
 /// A merged duplicate is the animal that stayed; an animal that is not registered is no identity.

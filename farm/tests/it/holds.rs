@@ -4,9 +4,9 @@ use farm::{
     alerts::{self, AlertKind, Subject},
     events::{self, EventBody, NewEvent},
     holds::{self, Product},
-    milkings,
+    milkings::{self, RecordMilk, Repeat},
 };
-use farm_model::{AnimalId, ClockQuality, Destination, UnixMillis, milking::Finding};
+use farm_model::{AnimalId, ClockQuality, Destination, UnixMillis, VisitId, milking::Finding};
 use proptest::prelude::*;
 
 use crate::support::{DAY, Fixture, HOUR, HandClock, NOW, date, session, visit};
@@ -199,6 +199,111 @@ fn held_milk_is_kept_out_of_the_tank_and_raises_one_alarm() {
     .unwrap();
     let corrected = f.read(move |conn| milkings::get(conn, id)).unwrap();
     assert_eq!(corrected.destination, Destination::Withheld);
+}
+
+/// Milk of the cow in a session of the past, by hand; where it went.
+fn by_hand(f: &Fixture, cow: AnimalId, of: farm_model::SessionKey) -> (VisitId, Destination) {
+    let command = RecordMilk {
+        key: format!("{cow} {of:?}"),
+        animal: cow,
+        session: of,
+        yield_ml: 7_000,
+        fat: None,
+        snf: None,
+        destination: Destination::Tank,
+        repeat: Repeat::Refuse,
+    };
+    let told = f.write(move |tx| milkings::record_by_hand(tx, &command));
+    let id = told.unwrap().visit();
+    let visit = f.read(move |conn| milkings::get(conn, id)).unwrap();
+    (id, visit.destination)
+}
+
+fn put_into_tank(f: &Fixture, id: VisitId) -> Destination {
+    let correction = milkings::Correction {
+        yield_ml: 7_000,
+        destination: Destination::Tank,
+        reason: None,
+    };
+    f.write(move |tx| match milkings::correct(tx, id, &correction) {
+        Ok(_) | Err(milkings::MilkError::NoChange) => Ok(()),
+        Err(error) => Err(error),
+    })
+    .unwrap();
+    let visit = f.read(move |conn| milkings::get(conn, id)).unwrap();
+    visit.destination
+}
+
+#[test]
+fn a_time_before_the_treatment_does_not_put_milk_into_the_tank() {
+    let f = Fixture::new();
+    let (cow, free) = (f.cow("1"), f.cow("2"));
+    treat(&f, cow, 72);
+    f.clock.pass(HOUR);
+    // Yesterday evening she was not treated, if it was yesterday evening.
+    let yesterday = session("2026-11-19", 2);
+    let (id, destination) = by_hand(&f, cow, yesterday);
+    assert_eq!(destination, Destination::Withheld);
+    assert_eq!(by_hand(&f, free, yesterday).1, Destination::Tank);
+    assert!(
+        f.read(alerts::open)
+            .iter()
+            .any(|a| { a.kind == AlertKind::Withdrawal && a.subject == Subject::Animal(cow) })
+    );
+    // A person who vouches for the time may release it, and nobody milk of the hold itself.
+    let row = f.read(move |conn| milkings::get(conn, id)).unwrap();
+    assert!(!f.read(move |conn| milkings::stays_out(conn, &row)));
+    assert_eq!(put_into_tank(&f, id), Destination::Tank);
+    let (now, _) = by_hand(&f, cow, session("2026-11-20", 1));
+    assert_eq!(put_into_tank(&f, now), Destination::Withheld);
+}
+
+#[test]
+fn a_hold_that_ended_between_the_told_time_and_the_telling_counts() {
+    let f = Fixture::new();
+    let cow = f.cow("1");
+    treat(&f, cow, 12);
+    f.clock.pass(30 * HOUR);
+    assert!(!held(&f, cow), "it has ended");
+    let (id, destination) = by_hand(&f, cow, session("2026-11-19", 2));
+    assert_eq!(destination, Destination::Withheld);
+    assert_eq!(put_into_tank(&f, id), Destination::Tank);
+    assert_eq!(
+        by_hand(&f, cow, session("2026-11-21", 1)).1,
+        Destination::Tank
+    );
+}
+
+#[test]
+fn milk_that_a_device_tells_late_is_judged_by_every_hold_since() {
+    let f = Fixture::new();
+    let cow = f.cow("1");
+    treat(&f, cow, 12);
+    f.clock.pass(20 * HOUR);
+    let tell = |hours: i64, key: &str| {
+        let at = f.now().told(f.now().wall.plus(-hours * HOUR));
+        let told = farm_model::Observation {
+            device: farm_model::DeviceId::new(),
+            at,
+            body: farm_model::Body::Milked {
+                animal: "1".into(),
+                session: "1".into(),
+                yield_ml: 7_000,
+                fat: None,
+                snf: None,
+            },
+            raw: Vec::new(),
+            key: Some(key.into()),
+        };
+        let told = f.write(move |tx| milkings::record_told(tx, &told)).unwrap();
+        let id = told.unwrap().visit();
+        let row = f.read(move |conn| milkings::get(conn, id)).unwrap();
+        assert!(!row.findings.contains(&Finding::ClockUnknown));
+        row.destination
+    };
+    assert_eq!(tell(0, "now"), Destination::Tank);
+    assert_eq!(tell(30, "before she was treated"), Destination::Withheld);
+    assert_eq!(tell(15, "while she was"), Destination::Withheld);
 }
 
 proptest! {

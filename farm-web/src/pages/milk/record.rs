@@ -59,6 +59,8 @@ pub(crate) mod t {
         strike_text = "The milk no longer counts for the cow or the tank. You can bring the record back." / "এই দুধ গরু বা ট্যাংকের হিসাবে আর ধরা হবে না। চাইলে লেখাটি ফিরিয়ে আনা যাবে।";
         no_yield = "A milking gives between 0 and 80 litres. Check the figure." / "একবারে ০ থেকে ৮০ লিটার হয়। সংখ্যাটি মিলিয়ে দেখুন।";
         no_change = "Nothing is different yet. Change the litres, or go back." / "কিছুই বদলায়নি। লিটার বদলান, নয়তো ফিরে যান।";
+        doubtful = "She was on medicine between the time written down and the writing. A manager who is certain of the time may put the milk into the tank." / "লেখা সময় আর লেখার মাঝে ওষুধ চলছিল। সময়টি নিশ্চিত হলে ম্যানেজার দুধ ট্যাংকে দিতে পারেন।";
+        ask_manager = "Ask a manager: only who is certain of the time may put this milk into the tank." / "ম্যানেজারকে বলুন: সময় নিশ্চিত হলে তবেই এই দুধ ট্যাংকে দেওয়া যায়।";
         held = "She is on medicine, so her milk stays out of the tank whatever is chosen." / "ওষুধ চলছে, তাই যা-ই বাছুন দুধ ট্যাংকের বাইরে ধরা হবে।";
     }
 }
@@ -79,6 +81,8 @@ struct View {
     words: Vec<Word>,
     plan: Plan,
     staff: Vec<Staff>,
+    /// Whether its milk stays out of the tank, whatever is chosen.
+    stays_out: bool,
 }
 
 async fn view(ctx: &Ctx, id: VisitId) -> Result<View, Error> {
@@ -104,6 +108,7 @@ async fn view(ctx: &Ctx, id: VisitId) -> Result<View, Error> {
                 words: milkings::history(conn, id)?,
                 plan: plan::load(conn)?,
                 staff: staff::list(conn)?,
+                stays_out: milkings::stays_out(conn, &visit)?,
                 visit,
             }))
         })
@@ -135,7 +140,7 @@ fn draw(ctx: &Ctx, view: &View, typed: &Typed) -> Response {
         None => super::t::no_cow(lang).to_owned(),
     };
     let title = format!("{cow}: {}", fmt::litres_unit(lang, visit.yield_ml));
-    let at = fmt::date_time(lang, ctx.local(visit.start).datetime());
+    let at = fmt::date_time(lang, ctx.local(visit.start).datetime(), ctx.today());
     let when = format!("{at} · {}", session_name(lang, visit.session, &view.plan));
     let body = html! {
         (breadcrumbs(lang, &[Breadcrumb { label: w::milkings(lang).into(), href: to!("/milkings") }]))
@@ -255,7 +260,7 @@ fn history(ctx: &Ctx, view: &View) -> Markup {
         };
         Event {
             when: html! {
-                (fmt::date_time(lang, ctx.local(word.at).datetime())) " · " (who_is(lang, &word.actor, &view.staff))
+                (fmt::date_time(lang, ctx.local(word.at).datetime(), ctx.today())) " · " (who_is(lang, &word.actor, &view.staff))
             },
             icon,
             tone: if word.undone {
@@ -292,7 +297,9 @@ fn form(ctx: &Ctx, view: &View, typed: &Typed) -> Markup {
             (typed.faults(lang))
             (typed.field("litres", litres))
             (typed.tiles("destination", Tiles::new("destination", t::destination(lang), choices)))
-            @if visit.destination == Destination::Withheld { p.hint { (t::held(lang)) } }
+            @if visit.destination == Destination::Withheld {
+                p.hint { @if view.stays_out { (t::held(lang)) } @else { (t::doubtful(lang)) } }
+            }
             (typed.field("why", Field::text("why", t::why(lang))))
             div.actions {
                 (Button::primary(t::correct(lang)).icon(Icon::Check))
@@ -344,6 +351,12 @@ async fn correct(ctx: Ctx, Path(id): Path<VisitId>, mut typed: Typed) -> Result<
     let reason = typed.line(lang, "why");
     if yield_ml.is_none() {
         typed.wrong("litres", t::no_yield(lang));
+    }
+    let releases = view.visit.destination == Destination::Withheld
+        && destination == Some(Destination::Tank)
+        && !view.stays_out;
+    if releases && ctx.me.role < Role::Manager {
+        typed.wrong("destination", t::ask_manager(lang));
     }
     let (Some(yield_ml), Some(destination), true) = (yield_ml, destination, typed.is_right())
     else {

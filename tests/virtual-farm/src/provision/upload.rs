@@ -54,7 +54,8 @@ pub async fn upload(
     api.post("places", &documents.places).await?;
     api.post("animals", &documents.animals).await?;
     api.post("devices", &documents.devices).await?;
-    api.post("milkings", &history.milkings).await?;
+    api.post("milkings?times=certain", &history.milkings)
+        .await?;
     api.post("observations", &history.readings).await?;
     Ok(Report {
         animals: documents.animals.len(),
