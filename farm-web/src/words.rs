@@ -61,6 +61,7 @@ pub mod t {
         litres = "litres" / "লিটার";
         saved = "Saved." / "সংরক্ষণ হয়েছে।";
         milk_saved = "The milk is recorded." / "দুধ লেখা হয়েছে।";
+        kept_before = "This milking had arrived before, as it stands here. Correct it if the figures are wrong." / "এই দোহন আগেই পৌঁছেছে, এখানে যেমন আছে। সংখ্যা ভুল হলে সংশোধন করুন।";
         milk_voided = "The record was struck out." / "লেখাটি কেটে দেওয়া হয়েছে।";
         no_such_cow = "No cow has this number or tag. Nothing was changed: look at the number and type it again." / "এই নম্বর বা ট্যাগে কোনো গরু নেই। কিছুই বদলায়নি: নম্বর মিলিয়ে আবার লিখুন।";
         undone = "Undone." / "ফিরিয়ে নেওয়া হয়েছে।";

@@ -129,7 +129,7 @@
     };
     on("beat");
     on("toast", (html) => toast(parse(html).body.children));
-    on("reload", () => location.reload());
+    on("reload", () => { if (!halfTyped()) location.reload(); });
     on("fragment", (html) => {
       for (const el of [...parse(html).body.children]) swap(el);
       tick();
@@ -177,6 +177,59 @@
     message.textContent = body.dataset.failText;
     toast([message]);
   };
+
+  // --- forms that change something: what was typed stays on the page until the answer has come. A form with `data-once` holds
+  // its own identity, so that it may be sent until it arrives; another is sent again by whoever typed it.
+  const unsent = new Map(); // form -> timer of the next try
+  const post = async (form, submitter) => {
+    if (!form.isConnected || form.hasAttribute("aria-busy")) return;
+    clearTimeout(unsent.get(form));
+    const data = new URLSearchParams(new FormData(form, submitter));
+    const url = new URL(submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? "", location);
+    form.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(url, { method: "POST", body: data, signal: AbortSignal.timeout(15000) });
+      if (answer.status >= 500) return keep(form, submitter, "busy");
+      const page = answer.redirected || await answer.text();
+      unsent.delete(form);
+      if (answer.redirected) location.assign(answer.url);
+      else answered(parse(page), answer.url);
+    } catch {
+      keep(form, submitter, "away");
+    } finally {
+      form.removeAttribute("aria-busy");
+    }
+  };
+  const keep = (form, submitter, why) => {
+    const once = "once" in form.dataset, { dataset } = body;
+    let note = $(".unsent", form);
+    if (!note) {
+      note = $("#unsent").content.firstElementChild.cloneNode(true);
+      const button = submitter ?? $("button[type=submit]", form);
+      if (button) (button.closest(".actions") ?? button).before(note);
+      else form.prepend(note);
+      $("button", note).addEventListener("click", () => post(form, submitter));
+      note.scrollIntoView({ block: "nearest" });
+    }
+    const text = `${dataset[why + "Text"]} ${once ? dataset.onceText : dataset.lookText}`, told = $("p", note);
+    if (told.textContent !== text) told.textContent = text;
+    unsent.set(form, once && setTimeout(post, 5000, form, submitter));
+  };
+  const answered = (page, url) => {
+    const main = $("#main", page);
+    if (!main) return location.assign(url);
+    const el = document.importNode(main, true);
+    document.title = page.title;
+    body.className = page.body.className;
+    $("#main").replaceWith(el);
+    for (const old of all("script", el)) old.replaceWith(Object.assign(document.createElement("script"), { src: old.src }));
+    prepare(el);
+    alarm();
+    scrollTo(0, 0);
+    ($("[aria-invalid=true]", el) ?? el).focus();
+  };
+  // Whether somebody has typed what is not sent yet.
+  const halfTyped = () => unsent.size > 0 || all("#main form[data-typed]").length > 0;
 
   // --- files: <form data-upload="#part #part"> shows how much has been sent; what is refused comes back in those parts
   const upload = (form) => {
@@ -275,12 +328,15 @@
   });
   document.addEventListener("submit", (event) => {
     if ("upload" in event.target.dataset) { event.preventDefault(); return upload(event.target); }
-    if (!event.target.dataset.enhance || event.defaultPrevented) return;
+    if (event.defaultPrevented) return;
+    if (event.target.dataset.enhance) { event.preventDefault(); return send(event.target, event.submitter); }
+    if (event.target.getAttribute("method") !== "post" || !event.target.closest("#main")) return;
     event.preventDefault();
-    send(event.target, event.submitter);
+    post(event.target, event.submitter);
   });
   document.addEventListener("input", (event) => {
     const form = event.target.form;
+    if (form?.getAttribute("method") === "post") form.dataset.typed = "";
     if (!form || !("instant" in form.dataset)) return;
     clearTimeout(typed);
     typed = setTimeout(() => send(form), 150);
@@ -298,7 +354,8 @@
   });
   for (const gesture of ["pointerup", "keydown"]) document.addEventListener(gesture, () => { if (sign && !ready()) wake(); });
   document.addEventListener("visibilitychange", () => { if (document.hidden) stream?.close(); else { heard = Date.now(); wait = 0; listen(); } });
-  addEventListener("online", listen);
+  addEventListener("online", () => { listen(); for (const [form, timer] of unsent) if (timer) $(".unsent button", form)?.click(); });
+  addEventListener("beforeunload", (event) => { if (unsent.size) event.preventDefault(); });
   addEventListener("pagehide", () => stream?.close());
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 

@@ -71,8 +71,17 @@ pub fn date(lang: Lang, date: civil::Date) -> String {
     )
 }
 
-/// A date within this year: `20 November`.
-pub fn day_month(lang: Lang, date: civil::Date) -> String {
+/// A date as it is said `today`: `20 November`, and of another year with that year.
+pub fn day(lang: Lang, date: civil::Date, today: civil::Date) -> String {
+    if date.year() == today.year() {
+        day_month(lang, date)
+    } else {
+        self::date(lang, date)
+    }
+}
+
+/// A date without its year: `20 November`.
+fn day_month(lang: Lang, date: civil::Date) -> String {
     format!(
         "{} {}",
         digits(lang, &date.day().to_string()),
@@ -87,6 +96,16 @@ pub fn day_month_short(lang: Lang, date: civil::Date) -> String {
         Lang::En => &EN_MONTHS[month_index(date.month())][..3],
     };
     format!("{} {name}", digits(lang, &date.day().to_string()))
+}
+
+/// A short date as it is said `today`: `20 Nov`, and of another year with that year.
+pub fn day_short(lang: Lang, date: civil::Date, today: civil::Date) -> String {
+    let short = day_month_short(lang, date);
+    if date.year() == today.year() {
+        short
+    } else {
+        format!("{short} {}", digits(lang, &date.year().to_string()))
+    }
 }
 
 /// The name of a month, 1 to 12.
@@ -120,9 +139,9 @@ pub fn time(lang: Lang, time: civil::Time) -> String {
     digits(lang, &time.strftime("%H:%M").to_string())
 }
 
-/// A date and a time: `20 November, 05:12`.
-pub fn date_time(lang: Lang, at: civil::DateTime) -> String {
-    format!("{}, {}", day_month(lang, at.date()), time(lang, at.time()))
+/// A date and a time as they are said `today`: `20 November, 05:12`, and of another year with that year.
+pub fn date_time(lang: Lang, at: civil::DateTime, today: civil::Date) -> String {
+    format!("{}, {}", day(lang, at.date(), today), time(lang, at.time()))
 }
 
 /// How long ago, from seconds: `5 minutes ago`; a moment to come says so.
@@ -372,9 +391,22 @@ mod tests {
         assert_eq!(date(En, at.date()), "20 November 2026");
         assert_eq!(day_month_short(En, at.date()), "20 Nov");
         assert_eq!(time(Bn, at.time()), "০৫:১২");
-        assert_eq!(date_time(En, at), "20 November, 05:12");
+        assert_eq!(date_time(En, at, at.date()), "20 November, 05:12");
         assert_eq!(weekday(Bn, at.weekday()), "শুক্রবার");
         assert_eq!(weekday_short(Bn, at.weekday()), "শুক্র");
+    }
+
+    #[test]
+    fn a_date_of_another_year_has_its_year() {
+        let (today, before) = (civil::date(2026, 1, 1), civil::date(2025, 12, 31));
+        assert_eq!(day(En, today, today), "1 January");
+        assert_eq!(day(En, before, today), "31 December 2025");
+        assert_eq!(day(Bn, today, before), "১ জানুয়ারি ২০২৬");
+        assert_eq!(day_short(En, before, today), "31 Dec 2025");
+        assert_eq!(day_short(Bn, before, before), "৩১ ডিসে");
+        let at = before.at(18, 30, 0, 0);
+        assert_eq!(date_time(En, at, today), "31 December 2025, 18:30");
+        assert_eq!(date_time(Bn, at, before), "৩১ ডিসেম্বর, ১৮:৩০");
     }
 
     #[test]

@@ -315,7 +315,9 @@ impl Page {
                 (self.head())
                 body.bare[self.nav.is_empty()].focus[self.focus].only-read[self.hands == Hands::Tied] data-live=[self.live.as_ref().map(|l| &l.url)]
                     data-live-from=[self.live.as_ref().map(|l| l.from)]
-                    data-search=[self.search.as_deref()] data-fail-text=(t::not_sent(lang)) {
+                    data-search=[self.search.as_deref()] data-fail-text=(t::not_sent(lang))
+                    data-away-text=(t::unsent_away(lang)) data-busy-text=(t::unsent_busy(lang))
+                    data-once-text=(t::unsent_once(lang)) data-look-text=(t::unsent_look(lang)) {
                     a.skip href="#main" { (t::skip_to_content(lang)) }
                     (self.header())
                     @if !self.nav.is_empty() { (self.menu()) }
@@ -326,6 +328,7 @@ impl Page {
                     }
                     div #toasts.toasts role="status" aria-live="polite" {}
                     div #announce.quietly role="alert" {}
+                    (unsent(lang))
                     dialog #overlay.sheet aria-label=(&self.title) {}
                 }
             }
@@ -498,6 +501,19 @@ pub fn alert_bell(lang: Lang, count: u32, href: &str) -> Markup {
     html! {
         a #alert-bell.tool.bell.ringing[count > 0] href=(href) aria-label=(label) title=(label) {
             (Icon::Bell) (badge_count(lang, count))
+        }
+    }
+}
+
+/// What `live.js` puts into a form that did not arrive.
+fn unsent(lang: Lang) -> Markup {
+    html! {
+        template #unsent {
+            div.flash.warn.unsent role="alert" {
+                (Icon::Warning)
+                p {}
+                button.button.secondary type="button" { span { (t::send_again(lang)) } }
+            }
         }
     }
 }

@@ -451,8 +451,8 @@ fn lists(lang: Lang) -> Markup {
         ]))
         div.split {
             (timeline(&[
-                event(Tone::Good, Icon::Drop, &fmt::date_time(lang, date(2026, 11, 20).at(5, 12, 0, 0)), t::gave(lang)),
-                event(Tone::Warn, Icon::Syringe, &fmt::date_time(lang, date(2026, 11, 18).at(9, 40, 0, 0)), t::treated(lang)),
+                event(Tone::Good, Icon::Drop, &fmt::date_time(lang, date(2026, 11, 20).at(5, 12, 0, 0), date(2026, 11, 20)), t::gave(lang)),
+                event(Tone::Warn, Icon::Syringe, &fmt::date_time(lang, date(2026, 11, 18).at(9, 40, 0, 0), date(2026, 11, 18)), t::treated(lang)),
                 event(Tone::Info, Icon::Tag, &fmt::date(lang, date(2026, 8, 2)), t::tagged(lang)),
             ]))
             (Card::new(t::about(lang), facts(&[

@@ -65,7 +65,7 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
         (t::version(lang), html! { (ctx.web.options.version) }),
         (
             t::clock(lang),
-            html! { (fmt::date_time(lang, local.datetime())) " " (Badge::new(tone, word)) },
+            html! { (fmt::date(lang, local.date())) ", " (fmt::time(lang, local.time())) " " (Badge::new(tone, word)) },
         ),
         (
             t::database(lang),

@@ -242,7 +242,7 @@ fn hold_end(ctx: &Ctx, hold: &Hold) -> String {
     if !hold.clock.is_trusted() || !ctx.now.clock.is_trusted() {
         return t::until_clock(lang).to_owned();
     }
-    let when = fmt::date_time(lang, ctx.local(hold.until).datetime());
+    let when = fmt::date_time(lang, ctx.local(hold.until).datetime(), ctx.today());
     let left = hold.until.since(ctx.now.wall).max(0) / 1000;
     t::until(lang, when, fmt::duration(lang, left))
 }
@@ -288,7 +288,8 @@ fn figures(ctx: &Ctx, page: &AnimalPage) -> Markup {
         } else {
             (Tone::Warn, t::late(lang, -days))
         };
-        figures.push(Stat::new(t::due(lang), fmt::day_month_short(lang, due), "").note(tone, text));
+        figures
+            .push(Stat::new(t::due(lang), fmt::day_short(lang, due, today), "").note(tone, text));
     }
     html! { @if !figures.is_empty() { (stats(&figures)) } }
 }
@@ -414,9 +415,9 @@ fn visit_row(ctx: &Ctx, visit: &VisitRow, plan: &Plan) -> Row {
     .href(to!("/milkings/{}", visit.id))
 }
 
-/// A moment by the farm's clock, without the year.
+/// A moment by the farm's clock.
 fn moment(ctx: &Ctx, at: UnixMillis) -> String {
-    fmt::date_time(ctx.lang, ctx.local(at).datetime())
+    fmt::date_time(ctx.lang, ctx.local(at).datetime(), ctx.today())
 }
 
 /// Tiles for everything that can be written down of an animal.

@@ -254,6 +254,8 @@ pub(crate) enum Done {
     Milked(VisitId),
     /// A milking was voided; it can be brought back.
     Voided(VisitId),
+    /// This form was taken before, with other figures: those stand.
+    KeptBefore,
     /// Something was brought back.
     Undone,
     /// Nothing: no cow is called what was typed.
@@ -267,6 +269,7 @@ impl Done {
             .find_map(|pair| pair.strip_prefix("done="))?;
         match value.split_once('.') {
             None if value == "saved" => Some(Self::Saved),
+            None if value == "kept_before" => Some(Self::KeptBefore),
             None if value == "undone" => Some(Self::Undone),
             None if value == "no_such_cow" => Some(Self::NoSuchCow),
             Some(("milked", id)) => id.parse().ok().map(Self::Milked),
@@ -278,6 +281,7 @@ impl Done {
     fn key(&self) -> String {
         match self {
             Self::Saved => "saved".to_owned(),
+            Self::KeptBefore => "kept_before".to_owned(),
             Self::Undone => "undone".to_owned(),
             Self::NoSuchCow => "no_such_cow".to_owned(),
             Self::Milked(id) => format!("milked.{id}"),
@@ -296,6 +300,7 @@ impl Done {
         use ui::components::undo_bar;
         let (tone, text, action) = match self {
             Self::Saved => (Tone::Good, t::saved(lang), None),
+            Self::KeptBefore => (Tone::Warn, t::kept_before(lang), None),
             Self::Undone => (Tone::Info, t::undone(lang), None),
             Self::NoSuchCow => (Tone::Bad, t::no_such_cow(lang), None),
             Self::Milked(id) => (

@@ -10,6 +10,7 @@ use axum::{
 };
 use farm::animals::{self, HerdFilter, HerdRow, HerdSort, SortOrder};
 use farm_model::{AnimalStatus, staff::Role};
+use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
 use ui::{
@@ -145,6 +146,7 @@ struct View {
     rows: Vec<HerdRow>,
     groups: Vec<String>,
     conflicts: usize,
+    today: Date,
 }
 
 async fn view(ctx: &Ctx, wanted: &Wanted) -> Result<View, Error> {
@@ -158,6 +160,7 @@ async fn view(ctx: &Ctx, wanted: &Wanted) -> Result<View, Error> {
                 rows: animals::herd(conn, &filter, sort, today, &now)?,
                 groups: animals::groups(conn)?,
                 conflicts: animals::conflicts(conn)?.len(),
+                today,
             })
         })
         .await?;
@@ -210,7 +213,7 @@ fn table(lang: Lang, wanted: &Wanted, view: &View, register: &Markup) -> Markup 
     let until = (from + PAGE).min(view.rows.len());
     let rows = view.rows[from..until]
         .iter()
-        .map(|row| table_row(lang, row))
+        .map(|row| table_row(lang, row, view.today))
         .collect();
     let page = |page| wanted.href(&to!("/herd"), wanted.sort, wanted.order, page);
     let previous = (wanted.page > 0).then(|| page(wanted.page - 1));
@@ -249,7 +252,7 @@ fn filters(lang: Lang, wanted: &Wanted, groups: &[String]) -> Markup {
     }
 }
 
-fn table_row(lang: Lang, row: &HerdRow) -> Row {
+fn table_row(lang: Lang, row: &HerdRow, today: Date) -> Row {
     let litres = |ml: Option<i64>| match ml {
         Some(ml) => html! { (fmt::litres_unit(lang, ml)) },
         None => html! { "–" },
@@ -268,7 +271,7 @@ fn table_row(lang: Lang, row: &HerdRow) -> Row {
         litres(row.today_ml),
         litres(row.week_ml),
         html! { @match row.days_in_milk { Some(days) => (fmt::int(lang, days)), None => "–" } },
-        html! { @match row.state.due { Some(due) => (fmt::day_month_short(lang, due)), None => "–" } },
+        html! { @match row.state.due { Some(due) => (fmt::day_short(lang, due, today)), None => "–" } },
     ])
     .href(to!("/herd/{}", animal.id))
 }

@@ -130,7 +130,8 @@ fn entry(lang: Lang, item: &Item, view: &View) -> Markup {
                 strong { @if let Some(href) = href { a href=(href) { (about) } } @else { (about) } }
                 @if let Some(visit) = &item.visit {
                     @let at = visit.start.timestamp().to_zoned(view.tz.clone());
-                    " · " (fmt::date_time(lang, at.datetime()))
+                    @let today = view.now.timestamp().to_zoned(view.tz.clone()).date();
+                    " · " (fmt::date_time(lang, at.datetime(), today))
                 }
             }
             @if let Some(tag) = item.visit.as_ref().and_then(|v| v.tag.as_ref()) {

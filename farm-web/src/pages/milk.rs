@@ -293,7 +293,7 @@ fn row(ctx: &Ctx, record: &Record, plan: &Plan) -> Row {
     let visit = &record.visit;
     let litres = fmt::litres_unit(lang, visit.yield_ml);
     Row::new(vec![
-        html! { (fmt::date_time(lang, ctx.local(visit.start).datetime())) },
+        html! { (fmt::date_time(lang, ctx.local(visit.start).datetime(), ctx.today())) },
         html! {
             @match visit.animal {
                 Some(id) => a href=(to!("/herd/{id}")) { (fmt::digits(lang, &record.animal_number)) " " (called(lang, &record.animal_name, &record.animal_name_en)) },

@@ -14,7 +14,7 @@ use farm::{
     Farm, animals,
     animals::Animal,
     holds,
-    milkings::{self, MilkError, RecordMilk, Repeat, VisitRow},
+    milkings::{self, MilkError, RecordMilk, Repeat, Told, VisitRow},
     plan::{self, Plan},
     readings, settings,
     text::fold,
@@ -331,7 +331,7 @@ fn draw(ctx: &Ctx, cow: &Cow, typed: &Typed, trouble: Option<&Trouble>) -> Marku
             Some(Trouble::Twice(visit)) => (already(ctx, visit)),
             Some(Trouble::Litres(_) | Trouble::Percent(_)) | None => {},
         }
-        form.form.record method="post" novalidate action=(to!("/record/{}", cow.animal.id)) {
+        form.form.record method="post" novalidate data-once action=(to!("/record/{}", cow.animal.id)) {
             input type="hidden" name="key" value=(typed.key);
             (litres)
             (keypad(lang, "litres", Point::With))
@@ -386,7 +386,8 @@ fn more(lang: Lang, typed: &Typed, cow: &Cow, trouble: Option<&Trouble>) -> Mark
         .iter()
         .map(|key| {
             let name = session_name(lang, *key, &cow.plan);
-            let label = format!("{}, {name}", fmt::day_month(lang, key.date));
+            let day = fmt::day(lang, key.date, cow.sessions[0].date);
+            let label = format!("{day}, {name}");
             Choice::new(format!("{}/{}", key.date, key.number), label)
         })
         .collect();
@@ -459,6 +460,9 @@ async fn save(
         })
         .await;
     match told {
+        Ok(Told::Known(id)) if visit(&web, id).await?.yield_ml != yield_ml => {
+            Ok(Done::KeptBefore.then(to!("/milkings/{id}")))
+        }
         Ok(told) => Ok(Done::Milked(told.visit()).then(to!("/record"))),
         Err(MilkError::AlreadyMilked(other)) => {
             let visit = visit(&web, other).await?;

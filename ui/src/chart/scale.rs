@@ -112,7 +112,10 @@ pub(super) fn x_label(lang: Lang, x: X, scale: &Scale, value: f64, detail: Detai
                 Detail::Full if at.time() == civil::Time::midnight() && step >= DAY => {
                     fmt::date(lang, at.date())
                 }
-                Detail::Full => fmt::date_time(lang, at),
+                Detail::Full => {
+                    let newest = civil_of(scale.high).map_or(at.date(), |at| at.date());
+                    fmt::date_time(lang, at, newest)
+                }
                 Detail::Tick if step >= 28.0 * DAY => fmt::month(lang, at.month()).into(),
                 Detail::Tick if step >= DAY || at.time() == civil::Time::midnight() => {
                     fmt::day_month_short(lang, at.date())

@@ -144,7 +144,7 @@ async fn page(
                 p.hint { (one.device.name) }
             }
         }
-        (section(t::account(lang), &account(lang, &days)))
+        (section(t::account(lang), &account(lang, &days, ctx.today())))
     };
     Ok(ctx
         .page(&place.name, &[])
@@ -168,11 +168,11 @@ fn chart(lang: Lang, measured: &Measured, place: &Place, tz: &TimeZone) -> Marku
     html! { (chart) }
 }
 
-fn account(lang: Lang, days: &[(Date, Milk)]) -> Markup {
+fn account(lang: Lang, days: &[(Date, Milk)], today: Date) -> Markup {
     let rows: Vec<Row> = days
         .iter()
         .rev()
-        .map(|(date, milk)| account_row(lang, html! { (fmt::day_month(lang, *date)) }, milk))
+        .map(|(date, milk)| account_row(lang, html! { (fmt::day(lang, *date, today)) }, milk))
         .collect();
     html! { (account_table(
         lang,

@@ -1,6 +1,7 @@
 //! What workers and managers see and do, in a real browser. Pictures are left in `target/screenshots`.
 
 mod alarm;
+mod away;
 mod contrast;
 mod devices;
 mod keys;

@@ -1,0 +1,129 @@
+//! A phone that the Wi-Fi leaves while a form is sent: nothing typed is lost, and nothing is stored twice.
+
+use e2e::{Edge, EdgeOptions, browser::PHONE, edge::WORKER};
+use serde_json::json;
+
+use super::{Visit, add_cow, milkings};
+use crate::web;
+
+/// Opens the form for the cow's milk and fills it.
+async fn fill(visit: &Visit<'_>, litres: &str) {
+    visit.go("/record").await;
+    visit.tap("#record-cows a").await;
+    let field = visit.see("input[name=litres]").await;
+    field.send_keys(litres).await.unwrap();
+}
+
+/// The next form arrives and is stored; what the phone hears of it is nothing.
+async fn lose_answer(visit: &Visit<'_>) {
+    let script = "const real = window.fetch; \
+        window.fetch = async (...given) => { window.fetch = real; await real(...given); throw new TypeError('lost'); };";
+    visit.run(script).await;
+}
+
+async fn typed(visit: &Visit<'_>) -> String {
+    let field = visit.see("input[name=litres]").await;
+    field.prop("value").await.unwrap().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn milk_that_does_not_arrive_is_kept_and_sent_again() {
+    let mut edge = Edge::start(&EdgeOptions::default());
+    add_cow(&edge).await;
+    let address = edge.url("");
+    let browser = {
+        let visit = Visit::begin(&edge, PHONE).await;
+        visit.log_in(WORKER).await;
+        fill(&visit, "8.5").await;
+        visit.browser
+    };
+    edge.kill();
+    let browser = {
+        let visit = Visit {
+            edge: &edge,
+            browser,
+        };
+        visit.tap("form.record button.primary").await;
+        let said = visit.see("form.record .unsent[role=alert]").await;
+        let said = said.text().await.unwrap();
+        assert!(said.contains("সংযোগ নেই"), "{said}");
+        assert!(
+            said.contains("নিজে থেকেই"),
+            "it says that it tries again: {said}"
+        );
+        assert_eq!(typed(&visit).await, "8.5");
+        visit.picture("away").await;
+        let shown = visit.run("return location.href").await;
+        assert!(shown.as_str().unwrap().starts_with(&address), "{shown}");
+        // Whoever does not want to wait presses.
+        visit.tap("form.record .unsent button").await;
+        visit.see("form.record:not([aria-busy]) .unsent").await;
+        assert_eq!(typed(&visit).await, "8.5");
+        visit.browser
+    };
+    edge.spawn();
+    edge.wait_ready();
+    let visit = Visit {
+        edge: &edge,
+        browser,
+    };
+    visit.see("#flash .flash.good").await;
+    let stored = milkings(&edge).await;
+    assert_eq!(stored.len(), 1);
+    assert_eq!(stored[0]["yield_ml"], json!(8500));
+}
+
+#[tokio::test]
+async fn milk_whose_answer_is_lost_is_stored_once() {
+    let edge = Edge::start(&EdgeOptions::default());
+    add_cow(&edge).await;
+    let visit = Visit::begin(&edge, PHONE).await;
+    visit.log_in(WORKER).await;
+    fill(&visit, "8.5").await;
+    lose_answer(&visit).await;
+    visit.tap("form.record button.primary").await;
+    visit.see("form.record .unsent").await;
+    assert_eq!(milkings(&edge).await.len(), 1, "it had arrived");
+    visit.tap("form.record .unsent button").await;
+    visit.see("#flash .flash.good").await;
+    assert_eq!(milkings(&edge).await.len(), 1);
+
+    // Corrected before it is sent again: what was stored stands, and is shown to be corrected.
+    let cow = json!([{ "number": "102", "sex": "female", "status": "lactating" }]);
+    web::tell(&edge, "/api/v1/animals", cow).await;
+    fill(&visit, "6").await;
+    lose_answer(&visit).await;
+    visit.tap("form.record button.primary").await;
+    visit.see("form.record .unsent").await;
+    let field = visit.see("input[name=litres]").await;
+    field.clear().await.unwrap();
+    field.send_keys("7").await.unwrap();
+    visit.tap("form.record .unsent button").await;
+    visit.see("#flash .flash.warn").await;
+    assert!(
+        visit.text("h1").await.contains("৬"),
+        "it shows what is stored"
+    );
+    assert_eq!(milkings(&edge).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_form_that_may_not_be_sent_twice_waits_for_a_person() {
+    let edge = Edge::start(&EdgeOptions::default());
+    add_cow(&edge).await;
+    let visit = Visit::begin(&edge, PHONE).await;
+    visit.log_in(WORKER).await;
+    visit.go("/health?kind=note").await;
+    visit.tap("#health-cows a").await;
+    let field = visit.see("textarea[name=text]").await;
+    field.send_keys("খুঁড়িয়ে হাঁটে").await.unwrap();
+    visit
+        .run("const real = window.fetch; window.fetch = async () => { window.fetch = real; throw new TypeError('away'); };")
+        .await;
+    visit.tap("main form button.primary").await;
+    let said = visit.see("main form .unsent p").await.text().await.unwrap();
+    assert!(said.ends_with("তারপর আবার পাঠান।"), "{said}");
+    visit.tap("main form .unsent button").await;
+    visit.see("#flash .flash.good").await;
+    assert!(visit.text("main").await.contains("খুঁড়িয়ে হাঁটে"));
+}
