@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use axum::{
     extract::{Form, Path, State},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use farm::{
     Farm,
-    alerts::{self, Alert, AlertError, AlertKind, Severity},
+    alerts::{self, Alert, AlertError, AlertKind, Severity, Subject},
     staff,
     staff::Staff,
 };
@@ -91,6 +91,7 @@ pub(crate) mod t {
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
         .get(Needs::Role(Role::Worker), "/alerts", page)
+        .get(Needs::Role(Role::Worker), "/alerts/{id}", lead)
         .post(Needs::Role(Role::Worker), "/alerts/{id}/seen", seen)
         .post(Needs::Role(Role::Worker), "/alerts/{id}/settle", settle)
 }
@@ -187,6 +188,17 @@ pub(crate) fn about(lang: Lang, alert: &Alert, names: &Names) -> (String, Option
     (text, href)
 }
 
+/// The same line with where it leads whoever reads it: a live part of a page is one for all, so what only a manager may open
+/// is asked for by the alert's own address.
+pub(crate) fn line(lang: Lang, alert: &Alert, names: &Names) -> (String, Option<String>) {
+    let (text, href) = about(lang, alert, names);
+    let hangs_on_role = alert.kind.is_decision() || matches!(alert.subject, Subject::Device(_));
+    match hangs_on_role {
+        true => (text, Some(to!("/alerts/{}", alert.id))),
+        false => (text, href),
+    }
+}
+
 struct View {
     open: Vec<Alert>,
     closed: Vec<Alert>,
@@ -266,12 +278,7 @@ pub(crate) fn tone(alert: &Alert) -> Tone {
 }
 
 fn entry(lang: Lang, alert: &Alert, view: &View) -> Markup {
-    let (about, href) = about(lang, alert, &view.names);
-    let href = if alert.kind.is_decision() {
-        Some(to!("/inbox"))
-    } else {
-        href
-    };
+    let (about, href) = line(lang, alert, &view.names);
     html! {
         li.card.alert-card {
             p { (Badge::new(tone(alert), title(lang, alert.kind))) " " (time_ago(lang, alert.raised.0, view.now.0)) }
@@ -293,7 +300,7 @@ fn entry(lang: Lang, alert: &Alert, view: &View) -> Markup {
 }
 
 fn past(lang: Lang, alert: &Alert, view: &View) -> Markup {
-    let (about, href) = about(lang, alert, &view.names);
+    let (about, href) = line(lang, alert, &view.names);
     html! {
         li {
             (Badge::new(Tone::Neutral, t::closed(lang))) " "
@@ -312,6 +319,22 @@ pub(crate) fn who_is(lang: Lang, actor: &str, staff: &[Staff]) -> String {
         _ => None,
     };
     known.unwrap_or_else(|| w::product(lang).to_owned())
+}
+
+/// Leads to what an alert is about, as far as the one who asks may go.
+async fn lead(ctx: Ctx, Path(id): Path<AlertId>) -> Result<Redirect, Error> {
+    let alert = ctx.web.farm.read(move |conn| alerts::get(conn, id)).await?;
+    let alert = alert.ok_or(Reason::NotFound)?;
+    let is_manager = ctx.me.role >= Role::Manager;
+    Ok(Redirect::to(&match alert.subject {
+        _ if is_manager && alert.kind.is_decision() && alert.closed.is_none() => {
+            to!("/inbox#item-{id}")
+        }
+        Subject::Device(device) if is_manager => to!("/devices/{device}"),
+        Subject::Device(_) => to!("/sensors"),
+        Subject::Visit(visit) => to!("/milkings/{visit}"),
+        _ => to!("/alerts"),
+    }))
 }
 
 async fn seen(State(web): State<Web>, me: Me, Path(id): Path<AlertId>) -> Result<Response, Error> {

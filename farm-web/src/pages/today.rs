@@ -216,7 +216,7 @@ fn wrong_now(lang: Lang, view: &View) -> Markup {
         @if view.open.is_empty() { p { (t::all_well(lang)) } }
         ul {
             @for alert in view.open.iter().take(ALERTS) {
-                @let (about, href) = alert_page::about(lang, alert, &view.names);
+                @let (about, href) = alert_page::line(lang, alert, &view.names);
                 li.alert-line {
                     (Badge::new(alert_page::tone(alert), alert_page::title(lang, alert.kind)))
                     small.hint { (time_ago(lang, alert.raised.0, view.now.0)) }

@@ -1,11 +1,14 @@
 //! Every route with nobody, with the role below the one it needs, and with the right one.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
 use farm_model::staff::Role;
 use farm_web::{Needs, route_table};
+use http_body_util::BodyExt as _;
 
 use crate::{
     client::{As, Site},
@@ -196,5 +199,88 @@ async fn a_log_in_in_the_middle_of_a_form_leads_back_to_it() {
             format!("/login?next={next}"),
             "{referer}"
         );
+    }
+}
+
+#[tokio::test]
+async fn what_a_worker_may_not_do_is_refused_in_words_with_a_way_on() {
+    let (site, seeded) = Site::full().await;
+    let above = |needs| matches!(needs, Needs::Role(role) if role > Role::Worker);
+    for entry in route_table().into_iter().filter(|e| above(e.needs)) {
+        let path = path_of(entry.path, &seeded);
+        let worker = As::Session(&seeded.worker);
+        let refused = site.ask(entry.method.clone(), &path, worker, "", "").await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{entry:?}");
+        for said in ["You may not do this", "Ask a manager", "href=\"/\""] {
+            assert!(refused.text.contains(said), "{entry:?}: {said}");
+        }
+        assert!(refused.text.contains("<nav"), "{entry:?}: the menu stays");
+    }
+    // In the worker's own language where none is chosen: the farm's.
+    let request = Request::get("/staff")
+        .header(header::COOKIE, format!("session={}", seeded.worker))
+        .body(Body::empty())
+        .unwrap();
+    let answer = site.raw(request).await.into_body();
+    let page = answer.collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&page).contains("মালিককে বলুন"));
+}
+
+/// What stands between `before` and the next quotation mark, wherever it stands in a page.
+fn addresses(page: &str, before: &str) -> Vec<String> {
+    page.split(before)
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .map(|address| address.replace("&amp;", "&"))
+        .collect()
+}
+
+/// What the route of a form's address needs.
+fn needs_of(path: &str) -> Option<Needs> {
+    let path: Vec<&str> = path.split(['?', '#']).next()?.split('/').collect();
+    let fits = |pattern: &str| {
+        let pattern: Vec<&str> = pattern.split('/').collect();
+        let same = |(a, b): (&&str, &&str)| a == b || a.starts_with('{');
+        pattern.len() == path.len() && pattern.iter().zip(&path).all(same)
+    };
+    let mut routes: Vec<_> = route_table()
+        .into_iter()
+        .filter(|e| e.method == Method::POST && fits(e.path))
+        .collect();
+    routes.sort_by_key(|e| e.path.matches('{').count());
+    routes.first().map(|e| e.needs)
+}
+
+#[tokio::test]
+async fn a_worker_is_offered_nothing_that_is_refused() {
+    let (site, seeded) = Site::full().await;
+    let mut known: BTreeSet<String> = ["/", "/health"].map(str::to_owned).into();
+    let mut queue: VecDeque<(String, String)> = known
+        .iter()
+        .map(|path| (path.clone(), String::new()))
+        .collect();
+    let mut forms = BTreeSet::new();
+    while let Some((path, from)) = queue.pop_front() {
+        let page = site.get(&path, As::Session(&seeded.worker)).await;
+        assert_ne!(page.status, StatusCode::FORBIDDEN, "{from} leads to {path}");
+        assert_ne!(page.status, StatusCode::NOT_FOUND, "{from} leads to {path}");
+        forms.extend(addresses(&page.text, "method=\"post\" action=\""));
+        forms.extend(addresses(&page.text, "novalidate data-once action=\""));
+        let links = addresses(&page.text, "href=\"/");
+        let links = links.into_iter().map(|link| format!("/{link}"));
+        let onward = (!page.location.is_empty()).then_some(page.location);
+        for link in links.chain(onward) {
+            let is_page = !["/assets/", "/live"].iter().any(|p| link.starts_with(p));
+            // One page of a list, and one day of a calendar, are as good as all.
+            if is_page && known.len() < 400 && known.insert(link.clone()) {
+                queue.push_back((link, path.clone()));
+            }
+        }
+    }
+    assert!(forms.len() > 10, "{forms:?}");
+    for form in &forms {
+        let needs = needs_of(form).unwrap_or_else(|| panic!("no route takes {form}"));
+        let may = matches!(needs, Needs::Nothing | Needs::Role(Role::Worker));
+        assert!(may, "{form} needs {needs:?}");
     }
 }

@@ -18,8 +18,8 @@ const HIDDEN: [&str; 3] = ["/styleguide", "/nowhere", "/login"];
 /// Where a walk begins: the first page, where a worker's first page leads, and what a farm in good order does not lead to.
 const BEGIN: [&str; 4] = ["/", "/health", "/herd/duplicates", "/devices/refused"];
 /// What a walk does not have to meet: programs ask for it, or a browser keeps it as a file, or it leads elsewhere.
-const NO_PAGE: [&str; 7] = [
-    "/api/", "/assets/", "/live", "/healthz", "/readyz", "/metrics", "/setup",
+const NO_PAGE: [&str; 8] = [
+    "/alerts/", "/api/", "/assets/", "/live", "/healthz", "/readyz", "/metrics", "/setup",
 ];
 /// Pages of one kind that are read for links; one of each is enough to look at.
 const READ: usize = 60;
