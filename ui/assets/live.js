@@ -209,7 +209,7 @@
       if (button) (button.closest(".actions") ?? button).before(note);
       else form.prepend(note);
       $("button", note).addEventListener("click", () => post(form, submitter));
-      note.scrollIntoView({ block: "nearest" });
+      note.scrollIntoView({ block: "center" });
     }
     const text = `${dataset[why + "Text"]} ${once ? dataset.onceText : dataset.lookText}`, told = $("p", note);
     if (told.textContent !== text) told.textContent = text;
@@ -305,7 +305,19 @@
     tip.style.top = rect.ownerSVGElement.getBoundingClientRect().top - frame.top + "px";
   };
 
+  // --- dates: a browser shows them in its own language and order, whatever the page's; below stands what it means
+  const said = (input) => {
+    let out = input.nextElementSibling;
+    if (!out?.matches(".said")) input.after(out = Object.assign(document.createElement("output"), { className: "said" }));
+    const [day, time] = input.type === "time" ? ["", input.value] : input.value.split("T");
+    const form = new Intl.DateTimeFormat(lang === "bn" ? "bn" : "en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
+    const part = day && Object.fromEntries(form.formatToParts(new Date(day)).map(({ type, value }) => [type, value.replace(/ারী$/, "ারি")])); // as the server spells it
+    out.textContent = [part && `${part.weekday}, ${part.day} ${part.month} ${part.year}`, time && digits(time)].filter(Boolean).join(", ");
+  };
+  const DATES = "input:is([type=date], [type=time], [type=datetime-local])";
+
   const prepare = (from) => {
+    all(DATES, from).forEach(said);
     for (const button of all("[data-copy]", from)) button.hidden = false;
     for (const pad of all("[data-keypad]", from)) {
       pad.hidden = false;
@@ -336,6 +348,7 @@
   });
   document.addEventListener("input", (event) => {
     const form = event.target.form;
+    if (event.target.matches(DATES)) said(event.target);
     if (form?.getAttribute("method") === "post") form.dataset.typed = "";
     if (!form || !("instant" in form.dataset)) return;
     clearTimeout(typed);

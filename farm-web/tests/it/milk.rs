@@ -165,3 +165,40 @@ async fn milk_that_cannot_be_is_settled_from_the_inbox() {
     let inbox = site.get("/inbox", manager).await.text;
     assert!(!inbox.contains("More milk than a cow gives"), "{inbox}");
 }
+
+#[tokio::test]
+async fn only_a_manager_releases_milk_that_was_dated_before_a_treatment() {
+    let (site, seeded) = Site::full().await;
+    let worker = As::Session(&seeded.worker);
+    let cow = seeded.cow;
+    let treatment = "medicine=x&milk_hold=4&meat_hold=28";
+    let path = format!("/herd/{cow}/events/treatment");
+    let treated = site.post(&path, worker, treatment).await;
+    assert_eq!(treated.status, StatusCode::SEE_OTHER, "{}", treated.text);
+    let form = "key=late&litres=6&destination=tank&session=2026-11-19%2F2&repeat=yes";
+    let path = format!("/record/{cow}");
+    let saved = site.post(&path, worker, form).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let id = VisitId::derive("hand", "late");
+    let path = format!("/milkings/{id}");
+    let page = site.get(&path, worker).await.text;
+    assert!(
+        page.contains("A manager who is certain of the time"),
+        "{page}"
+    );
+    let release = "litres=6&destination=tank";
+    let refused = site.post(&path, worker, release).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("Ask a manager"));
+    let released = site
+        .post(&path, As::Session(&seeded.manager), release)
+        .await;
+    assert_eq!(released.status, StatusCode::SEE_OTHER);
+
+    // The same form again, with other litres: what was stored stands.
+    let again = form.replace("litres=6", "litres=9");
+    let known = site.post(&format!("/record/{cow}"), worker, &again).await;
+    assert_eq!(known.location, format!("/milkings/{id}?done=kept_before"));
+    let page = site.get(&known.location, worker).await.text;
+    assert!(page.contains("This milking had arrived before"), "{page}");
+}

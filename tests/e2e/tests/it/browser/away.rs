@@ -113,9 +113,9 @@ async fn a_form_that_may_not_be_sent_twice_waits_for_a_person() {
     add_cow(&edge).await;
     let visit = Visit::begin(&edge, PHONE).await;
     visit.log_in(WORKER).await;
-    visit.go("/health?kind=note").await;
+    visit.go("/health?kind=health").await;
     visit.tap("#health-cows a").await;
-    let field = visit.see("textarea[name=text]").await;
+    let field = visit.see("textarea[name=symptom]").await;
     field.send_keys("খুঁড়িয়ে হাঁটে").await.unwrap();
     visit
         .run("const real = window.fetch; window.fetch = async () => { window.fetch = real; throw new TypeError('away'); };")

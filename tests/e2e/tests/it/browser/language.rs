@@ -1,12 +1,13 @@
 //! A Bengali page is Bengali: what else stands on it is a name, a unit or what somebody typed.
 
 use e2e::{
+    Edge, EdgeOptions,
     browser::NARROW,
     edge::{OWNER, WORKER},
 };
 use serde_json::{Value, json};
 
-use super::{Visit, pages, walk};
+use super::{Visit, add_cow, pages, walk};
 
 /// Words in Latin letters that are at home on a Bengali page: units, keys, names of files, protocols, programs, makers,
 /// languages and time zones.
@@ -76,4 +77,49 @@ async fn every_page_is_whole_in_both_languages_on_the_narrowest_phone() {
 fn note(wrong: &mut Vec<String>, lang: &str, path: &str, found: &Value) {
     let found = found.as_array().cloned().unwrap_or_default();
     wrong.extend(found.iter().map(|what| format!("{lang} {path}: {what}")));
+}
+
+/// Chooses a value as a date picker does.
+async fn choose(visit: &Visit<'_>, field: &str, value: &str) -> String {
+    let script = "const [css, value] = arguments, input = document.querySelector(css);
+        input.value = value;
+        input.dispatchEvent(new Event('input', { bubbles: true }));
+        return input.nextElementSibling.innerText";
+    let said = visit.ask(script, vec![json!(field), json!(value)]).await;
+    said.as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_chosen_date_is_said_in_the_pages_own_form() {
+    let edge = Edge::start(&EdgeOptions::default());
+    add_cow(&edge).await;
+    let visit = Visit::begin(&edge, NARROW).await;
+    visit.log_in(WORKER).await;
+    visit.go("/herd").await;
+    let cow = visit
+        .see("main tbody th a")
+        .await
+        .attr("href")
+        .await
+        .unwrap();
+    let cow = cow.unwrap();
+    for (lang, day, moment) in [
+        ("bn", "শুক্রবার, ২ জানুয়ারি ২০২৬", "শুক্রবার, ২ জানুয়ারি ২০২৬, ১৬:০৫"),
+        (
+            "en",
+            "Friday, 2 January 2026",
+            "Friday, 2 January 2026, 16:05",
+        ),
+    ] {
+        visit.cookie("lang", lang).await;
+        visit.go(&format!("{cow}/events/heat")).await;
+        visit.see("input[name=day] + .said").await;
+        assert_eq!(choose(&visit, "input[name=day]", "2026-01-02").await, day);
+        assert_eq!(choose(&visit, "input[name=day]", "").await, "");
+        visit.go(&format!("{cow}/events/treatment")).await;
+        visit.see("input[name=when] + .said").await;
+        let said = choose(&visit, "input[name=when]", "2026-01-02T16:05").await;
+        assert_eq!(said, moment);
+    }
+    visit.picture("date").await;
 }
