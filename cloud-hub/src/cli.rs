@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
-use hub_accounts::{Actor, Email, Name, Password, accounts, audit, second_factor};
+use hub_accounts::{Actor, Email, Name, Password, accounts, audit, reset, second_factor};
 use hub_store::{Store, system_clock};
 
 use crate::{app, config, config::Config};
@@ -70,6 +70,12 @@ enum Accounts {
         #[arg(long)]
         email: String,
     },
+    /// Make a link with which somebody chooses a new password: it works once, within an hour.
+    ResetLink {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+    },
     /// Take the second factor from somebody who lost phone and backup codes; they set up another at the next log-in.
     RemoveSecondFactor {
         /// Their e-mail address.
@@ -111,7 +117,7 @@ impl Cli {
                 drop(out);
                 app::run(load()?)?;
             }
-            Command::Accounts { what } => accounts_command(&open(&load()?)?, what, &mut out)?,
+            Command::Accounts { what } => accounts_command(&load()?, what, &mut out)?,
             Command::Audit {
                 what: Audit::Verify { since },
             } => {
@@ -135,8 +141,8 @@ fn open(config: &Config) -> anyhow::Result<Store> {
     app::open_store(&config.data, system_clock())
 }
 
-fn accounts_command(store: &Store, what: Accounts, out: &mut impl Write) -> anyhow::Result<()> {
-    let by = Actor::CommandLine;
+fn accounts_command(config: &Config, what: Accounts, out: &mut impl Write) -> anyhow::Result<()> {
+    let (store, by) = (&open(config)?, Actor::CommandLine);
     match what {
         Accounts::Add { email, name } => {
             let (email, name) = (Email::new(&email)?, Name::new(&name)?);
@@ -167,6 +173,12 @@ fn accounts_command(store: &Store, what: Accounts, out: &mut impl Write) -> anyh
                 out,
                 "the password is changed and every log-in of {email} is ended"
             )?;
+        }
+        Accounts::ResetLink { email } => {
+            let email = Email::new(&email)?;
+            let secret = store.write_blocking(move |tx| reset::make(tx, by, &email))?;
+            let url = config.web.url.trim_end_matches('/');
+            writeln!(out, "{url}/reset/{}", secret.as_str())?;
         }
         Accounts::RemoveSecondFactor { email } => {
             let email = Email::new(&email)?;

@@ -2,16 +2,30 @@
 
 pub(crate) mod frame;
 
+mod account;
+mod audit;
+mod data;
 mod farm;
 mod farms;
+mod invitation;
 mod login;
+mod members;
 mod second_factor;
 
 use crate::web::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    let routes = login::routes(routes);
-    let routes = second_factor::routes(routes);
-    let routes = farms::routes(routes);
-    farm::routes(routes)
+    [
+        login::routes,
+        invitation::routes,
+        account::routes,
+        second_factor::routes,
+        farms::routes,
+        farm::routes,
+        members::routes,
+        audit::routes,
+        data::routes,
+    ]
+    .into_iter()
+    .fold(routes, |routes, more| more(routes))
 }

@@ -32,7 +32,7 @@ pub(crate) use self::{
     access::{Here, Routes},
     error::{Error, Reason},
     limit::Limit,
-    who::{Me, Peer, Pending, begin_cookie, end_cookie},
+    who::{Caller, Me, Peer, Pending, begin_cookie, end_cookie},
 };
 use crate::{config::Address, pages};
 

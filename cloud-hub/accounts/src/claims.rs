@@ -5,7 +5,7 @@
 
 use hub_store::{Micros, StoreError, Tx, args};
 
-use crate::{AccountId, Actor, FarmId, Secret, SiteId, audit, ids::ClaimId};
+use crate::{AccountId, Actor, FarmId, Name, Secret, SiteId, audit, ids::ClaimId};
 
 /// A code ends this long after it was made.
 const LIVES_S: i64 = 24 * 3600;
@@ -17,10 +17,14 @@ const LETTERS: usize = 16;
 pub struct Site {
     /// Identity.
     pub id: SiteId,
+    /// What it calls itself.
+    pub name: String,
     /// Since when.
     pub enrolled: Micros,
     /// When it was last heard.
     pub heard: Option<Micros>,
+    /// How much it had not sent yet, then.
+    pub waiting: i64,
     /// When its key was revoked.
     pub revoked: Option<Micros>,
 }
@@ -127,27 +131,54 @@ pub fn withdraw(
     Ok(ended > 0)
 }
 
-/// Uses a code: the machine `site` with this public key belongs to the code's farm from now on.
+/// A machine that asks to belong to a farm.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Newcomer {
+    /// Its identity.
+    pub site: SiteId,
+    /// The key that it has proved to hold.
+    pub key: [u8; 32],
+    /// What it calls itself.
+    pub name: String,
+}
+
+/// Uses a code: the machine belongs to the code's farm from now on. The same claim by the same key is answered the same again.
 ///
 /// # Errors
 /// [`ClaimError::NotValid`] or [`ClaimError::KeyKnown`].
-pub fn claim(
-    tx: &mut Tx<'_>,
-    code: &Secret,
-    site: SiteId,
-    public_key: &[u8; 32],
-) -> Result<FarmId, ClaimError> {
-    let now = tx.now();
+pub fn claim(tx: &mut Tx<'_>, code: &Secret, newcomer: &Newcomer) -> Result<FarmId, ClaimError> {
+    let (now, site, key) = (tx.now(), newcomer.site, hex(&newcomer.key));
+    let again = tx.first(
+        "SELECT c.farm FROM claim c JOIN site_key k ON k.public_key = c.used_by JOIN site s ON s.id = k.site
+         WHERE c.hash = $1 AND c.used_by = $2 AND k.site = $3 AND k.ended_at IS NULL AND s.revoked_at IS NULL",
+        args![code.hash(), key.as_str(), site],
+        |row| row.get(0),
+    )?;
+    if let Some(farm) = again {
+        return Ok(farm);
+    }
     let used: Option<(FarmId, Option<SiteId>, ClaimId)> = tx.first(
-        "UPDATE claim SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND expires_at > $2
+        "UPDATE claim SET used_at = $2, used_by = $3 WHERE hash = $1 AND used_at IS NULL AND expires_at > $2
          RETURNING farm, replaces, id",
-        args![code.hash(), now],
+        args![code.hash(), now, key.as_str()],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     let (farm, replaces, id) = used.ok_or(ClaimError::NotValid)?;
+    let name = Name::new(&newcomer.name).map_or_else(|_| String::new(), |name| name.to_string());
+    let put = tx.execute(
+        "INSERT INTO site (id, farm, name, enrolled_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, enrolled_at = excluded.enrolled_at, revoked_at = NULL
+         WHERE site.farm = excluded.farm",
+        args![site, farm, name, now],
+    )?;
+    if put == 0 {
+        // It is a machine of another farm.
+        return Err(ClaimError::NotValid);
+    }
+    end_keys(tx, site)?;
     let made = tx.execute(
-        "INSERT INTO site (id, farm, public_key, enrolled_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        args![site, farm, hex(public_key), now],
+        "INSERT INTO site_key (public_key, site, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        args![key, site, now],
     )?;
     if made == 0 {
         return Err(ClaimError::KeyKnown);
@@ -161,7 +192,7 @@ pub fn claim(
         &site.to_string(),
         &id.to_string(),
     )?;
-    if let Some(old) = replaces {
+    if let Some(old) = replaces.filter(|old| *old != site) {
         revoke_key(tx, by, farm, old)?;
     }
     Ok(farm)
@@ -190,34 +221,111 @@ fn revoke_key(tx: &mut Tx<'_>, by: Actor, farm: FarmId, site: SiteId) -> Result<
         args![site, farm, tx.now()],
     )?;
     if revoked > 0 {
+        end_keys(tx, site)?;
         audit::record(tx, by, Some(farm), "site.revoke", &site.to_string(), "")?;
     }
     Ok(revoked > 0)
 }
 
-/// Which machine of which farm signs with this key; nothing when nobody does or it was revoked.
+fn end_keys(tx: &mut Tx<'_>, site: SiteId) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE site_key SET ended_at = $2 WHERE site = $1 AND ended_at IS NULL",
+        args![site, tx.now()],
+    )?;
+    Ok(())
+}
+
+/// Who signs with a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holder {
+    /// The farm.
+    pub farm: FarmId,
+    /// The machine.
+    pub site: SiteId,
+    /// Whether the key ended.
+    pub revoked: bool,
+    /// Whether its first use ends the key before it: then [`arrive`] is to be called.
+    pub ends_another: bool,
+}
+
+/// Who signs with this key, ended ones included; nothing when nobody ever did.
 ///
 /// # Errors
 /// When the database fails.
-pub fn owner_of(
-    tx: &mut Tx<'_>,
-    public_key: &[u8; 32],
-) -> Result<Option<(FarmId, SiteId)>, StoreError> {
+pub fn holder(tx: &mut Tx<'_>, key: &[u8; 32]) -> Result<Option<Holder>, StoreError> {
     tx.first(
-        "SELECT farm, id FROM site WHERE public_key = $1 AND revoked_at IS NULL",
-        args![hex(public_key)],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        "SELECT s.farm, s.id, k.ended_at, s.revoked_at, old.public_key
+         FROM site_key k JOIN site s ON s.id = k.site
+         LEFT JOIN site_key old ON old.public_key = k.follows AND old.ended_at IS NULL
+         WHERE k.public_key = $1",
+        args![hex(key)],
+        |row| {
+            let ended: Option<Micros> = row.get(2)?;
+            let cut: Option<Micros> = row.get(3)?;
+            let old: Option<String> = row.get(4)?;
+            Ok(Holder {
+                farm: row.get(0)?,
+                site: row.get(1)?,
+                revoked: ended.is_some() || cut.is_some(),
+                ends_another: old.is_some(),
+            })
+        },
     )
 }
 
-/// Writes down that a machine was heard.
+/// Lets the holder of `key` use `next` as well, until that is first used. Doing it again changes nothing.
+///
+/// # Errors
+/// [`ClaimError::NotValid`] when nobody holds `key` any more, [`ClaimError::KeyKnown`] when `next` is somebody's.
+pub fn rotate(tx: &mut Tx<'_>, key: &[u8; 32], next: &[u8; 32]) -> Result<(), ClaimError> {
+    let holder = holder(tx, key)?.filter(|h| !h.revoked);
+    let holder = holder.ok_or(ClaimError::NotValid)?;
+    let (key, next) = (hex(key), hex(next));
+    let done = tx.exists(
+        "SELECT 1 FROM site_key WHERE public_key = $1 AND follows = $2 AND ended_at IS NULL",
+        args![next.as_str(), key.as_str()],
+    )?;
+    if done {
+        return Ok(());
+    }
+    // Of several that were to follow, the last one does.
+    tx.execute(
+        "UPDATE site_key SET ended_at = $2 WHERE follows = $1 AND ended_at IS NULL",
+        args![key.as_str(), tx.now()],
+    )?;
+    let made = tx.execute(
+        "INSERT INTO site_key (public_key, site, follows, since) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        args![next, holder.site, key, tx.now()],
+    )?;
+    if made == 0 {
+        return Err(ClaimError::KeyKnown);
+    }
+    let (by, site) = (Actor::Site(holder.site), holder.site.to_string());
+    audit::record(tx, by, Some(holder.farm), "key.rotate", &site, "")?;
+    Ok(())
+}
+
+/// A key that follows another is used for the first time: the other one ends.
 ///
 /// # Errors
 /// When the database fails.
-pub fn heard(tx: &mut Tx<'_>, site: SiteId) -> Result<(), StoreError> {
+pub fn arrive(tx: &mut Tx<'_>, key: &[u8; 32]) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE site SET heard_at = $2 WHERE id = $1 AND (heard_at IS NULL OR heard_at < $2)",
-        args![site, tx.now()],
+        "UPDATE site_key SET ended_at = $2 WHERE ended_at IS NULL AND public_key =
+             (SELECT follows FROM site_key WHERE public_key = $1 AND ended_at IS NULL)",
+        args![hex(key), tx.now()],
+    )?;
+    Ok(())
+}
+
+/// Writes down that a machine was heard, and how much it had not sent yet.
+///
+/// # Errors
+/// When the database fails.
+pub fn heard(tx: &mut Tx<'_>, site: SiteId, waiting: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE site SET heard_at = $2, waiting = $3 WHERE id = $1 AND (heard_at IS NULL OR heard_at <= $2)",
+        args![site, tx.now(), waiting],
     )?;
     Ok(())
 }
@@ -228,14 +336,16 @@ pub fn heard(tx: &mut Tx<'_>, site: SiteId) -> Result<(), StoreError> {
 /// When the database fails.
 pub fn sites(tx: &mut Tx<'_>, farm: FarmId) -> Result<Vec<Site>, StoreError> {
     tx.all(
-        "SELECT id, enrolled_at, heard_at, revoked_at FROM site WHERE farm = $1 ORDER BY enrolled_at DESC, id DESC",
+        "SELECT id, name, enrolled_at, heard_at, waiting, revoked_at FROM site WHERE farm = $1 ORDER BY enrolled_at DESC, id DESC",
         args![farm],
         |row| {
             Ok(Site {
                 id: row.get(0)?,
-                enrolled: row.get(1)?,
-                heard: row.get(2)?,
-                revoked: row.get(3)?,
+                name: row.get(1)?,
+                enrolled: row.get(2)?,
+                heard: row.get(3)?,
+                waiting: row.get(4)?,
+                revoked: row.get(5)?,
             })
         },
     )

@@ -37,6 +37,15 @@ impl Email {
     }
 }
 
+impl hub_store::Column for Email {
+    fn read(value: hub_store::ValueRef<'_>) -> Option<Self> {
+        match value {
+            hub_store::ValueRef::Text(text) => Self::new(text).ok(),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,8 +1,8 @@
-//! Farms and who belongs to them. Invariant: a farm has an owner.
+//! Farms, and which of them somebody belongs to. Who else does is in [`crate::members`].
 
 use hub_store::{Micros, Row, StoreError, Tx, args};
 
-use crate::{Account, AccountId, Actor, FarmId, Name, Role, Secret, audit};
+use crate::{Account, AccountId, Actor, FarmId, Name, Role, Secret, audit, members};
 
 /// Words that stand in addresses for something else.
 const RESERVED: &[&str] = &["new", "all", "api", "assets", "sync"];
@@ -42,31 +42,16 @@ pub struct Mine {
     pub sites: i64,
     /// When one of them was last heard.
     pub heard: Option<Micros>,
+    /// How much they had not sent yet, then.
+    pub waiting: i64,
 }
 
-/// Somebody who belongs to a farm.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Member {
-    /// Who.
-    pub account: Account,
-    /// What they may do.
-    pub role: Role,
-    /// Since when.
-    pub since: Micros,
-}
-
-/// Why a farm or its members were not changed.
+/// Why a farm was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum FarmError {
     /// Somebody without a second factor would own a farm.
     #[error("an owner needs a second factor: set it up under My account first")]
     NoSecondFactor,
-    /// No such farm, member or invitation.
-    #[error("this is not known any more: go back and reload the page")]
-    Unknown,
-    /// The last owner would be gone.
-    #[error("one owner must remain: make somebody else an owner first")]
-    LastOwner,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -96,7 +81,7 @@ pub fn create(tx: &mut Tx<'_>, owner: &Account, name: &Name) -> Result<Farm, Far
             farm.created
         ],
     )?;
-    put_member(tx, farm.id, owner.id, Role::Owner)?;
+    members::put(tx, farm.id, owner.id, Role::Owner)?;
     let by = Actor::Account(owner.id);
     audit::record(tx, by, Some(farm.id), "farm.add", &farm.slug, &farm.name)?;
     Ok(farm)
@@ -110,14 +95,16 @@ pub fn of_account(tx: &mut Tx<'_>, account: AccountId) -> Result<Vec<Mine>, Stor
     tx.all(
         "SELECT f.id, f.slug, f.name, f.created_at, f.goes_at, m.role,
                 (SELECT count(*) FROM site s WHERE s.farm = f.id AND s.revoked_at IS NULL),
-                (SELECT max(s.heard_at) FROM site s WHERE s.farm = f.id AND s.revoked_at IS NULL)
-         FROM member m JOIN farm f ON f.id = m.farm WHERE m.account = $1 ORDER BY f.name, f.id",
+                (SELECT max(s.heard_at) FROM site s WHERE s.farm = f.id AND s.revoked_at IS NULL),
+                (SELECT coalesce(sum(s.waiting), 0) FROM site s WHERE s.farm = f.id AND s.revoked_at IS NULL)
+         FROM member m JOIN farm f ON f.id = m.farm WHERE m.account = $1 AND f.gone_at IS NULL ORDER BY f.name, f.id",
         args![account],
         |row| {
             Ok(Mine {
                 membership: membership(row)?,
                 sites: row.get(6)?,
                 heard: row.get(7)?,
+                waiting: row.get(8)?,
             })
         },
     )
@@ -134,7 +121,7 @@ pub fn membership_of(
 ) -> Result<Option<Membership>, StoreError> {
     tx.first(
         "SELECT f.id, f.slug, f.name, f.created_at, f.goes_at, m.role
-         FROM member m JOIN farm f ON f.id = m.farm WHERE m.account = $1 AND f.slug = $2",
+         FROM member m JOIN farm f ON f.id = m.farm WHERE m.account = $1 AND f.slug = $2 AND f.gone_at IS NULL",
         args![account, slug],
         membership,
     )
@@ -149,49 +136,6 @@ pub fn owns_any(tx: &mut Tx<'_>, account: AccountId) -> Result<bool, StoreError>
         "SELECT 1 FROM member WHERE account = $1 AND role = $2",
         args![account, Role::Owner],
     )
-}
-
-/// Who belongs to a farm, by name.
-///
-/// # Errors
-/// When the database fails.
-pub fn members(tx: &mut Tx<'_>, farm: FarmId) -> Result<Vec<Member>, StoreError> {
-    tx.all(
-        "SELECT a.id, a.email, a.name, a.created_at, a.totp_since, m.role, m.since
-         FROM member m JOIN account a ON a.id = m.account WHERE m.farm = $1 ORDER BY a.name, a.id",
-        args![farm],
-        |row| {
-            Ok(Member {
-                account: Account {
-                    id: row.get(0)?,
-                    email: row.get(1)?,
-                    name: row.get(2)?,
-                    created: row.get(3)?,
-                    second_factor: row.get::<Option<i64>>(4)?.is_some(),
-                },
-                role: row.get(5)?,
-                since: row.get(6)?,
-            })
-        },
-    )
-}
-
-/// Makes somebody a member, or gives a member this role. Who may do so was settled before.
-///
-/// # Errors
-/// When the database fails.
-pub fn put_member(
-    tx: &mut Tx<'_>,
-    farm: FarmId,
-    account: AccountId,
-    role: Role,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO member (farm, account, role, since) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (farm, account) DO UPDATE SET role = excluded.role",
-        args![farm, account, role, tx.now()],
-    )?;
-    Ok(())
 }
 
 fn membership(row: &Row<'_>) -> Result<Membership, StoreError> {

@@ -16,15 +16,15 @@ use serde::Deserialize;
 use ui::{
     Lang,
     components::{
-        Badge, Breadcrumb, Button, Confirm, EmptyState, breadcrumbs, copyable, page_head, qr,
-        section,
+        Badge, Breadcrumb, Button, Confirm, EmptyState, Tab, breadcrumbs, copyable, page_head, qr,
+        section, tabs,
     },
     fmt,
     icons::Icon,
     shell::Tone,
 };
 
-use super::frame;
+use super::{audit, data, farms, frame, members};
 use crate::web::{Error, Here, Me, Needs, Reason, Routes, Web};
 
 pub(crate) mod t {
@@ -50,6 +50,7 @@ pub(crate) mod t {
         open_code(time) = "A code was made; it ends in {time}." / "একটি কোড বানানো আছে; {time} পরে শেষ হবে।";
         open_swap(time) = "A code for a swap was made; it ends in {time}." / "যন্ত্র বদলের একটি কোড আছে; {time} পরে শেষ হবে।";
         withdraw = "Withdraw" / "বাতিল করুন";
+        data = "Data" / "তথ্য";
         done = "Back to the farm" / "খামারে ফিরুন";
     }
 }
@@ -81,7 +82,7 @@ async fn page(
         now: web.store.now(),
     };
     let body = shown.overview(&sites, &codes);
-    Ok(framed(lang, &headers, &me, &here, &body))
+    Ok(framed(lang, &headers, &me, &here, "", &body))
 }
 
 #[derive(Deserialize)]
@@ -103,7 +104,7 @@ async fn make(
         .write(move |tx| claims::make(tx, by, farm, purpose.replaces))
         .await?;
     let body = code_once(lang, &here, &web.options.address.url, &code);
-    Ok(framed(lang, &headers, &me, &here, &body).into_response())
+    Ok(framed(lang, &headers, &me, &here, "", &body).into_response())
 }
 
 async fn withdraw(
@@ -142,21 +143,50 @@ impl From<ClaimError> for Error {
     }
 }
 
-/// A page of the farm, with the way back to all farms.
+/// A page of the farm: the way back to all farms, its name, and the views of it that the one who looks may open.
 pub(crate) fn framed(
     lang: Lang,
     headers: &HeaderMap,
     me: &Me,
     here: &Here,
+    view: &str,
     body: &Markup,
 ) -> Markup {
     let back = Breadcrumb {
         label: frame::t::my_farms(lang).to_owned(),
         href: "/".to_owned(),
     };
-    let body = html! { (breadcrumbs(lang, &[back])) (body) };
-    let page = frame::page(lang, headers, me, &here.farm.name, &here.path());
+    let body = html! {
+        (breadcrumbs(lang, &[back]))
+        (page_head(&here.farm.name, frame::role(lang, here.role), &html! {}))
+        (data::warning(lang, here))
+        (views(lang, here, view))
+        (body)
+    };
+    let path = format!("{}{view}", here.path());
+    let page = frame::page(lang, headers, me, &here.farm.name, &path);
     page.body(body).render()
+}
+
+fn views(lang: Lang, here: &Here, view: &str) -> Markup {
+    let views = [
+        (Role::ReadOnly, "", t::machines(lang)),
+        (Role::Manager, "/members", members::t::title(lang)),
+        (Role::Manager, "/audit", audit::t::title(lang)),
+        (Role::Owner, "/data", t::data(lang)),
+    ];
+    let open = views.iter().filter(|(needs, ..)| here.role >= *needs);
+    let open = open.map(|(_, path, label)| Tab {
+        label: (*label).to_owned(),
+        href: format!("{}{path}", here.path()),
+        current: *path == view,
+    });
+    tabs(&here.farm.name, &open.collect::<Vec<_>>())
+}
+
+/// The end of an identity, by which people tell machines apart.
+pub(crate) fn tail(id: &str) -> &str {
+    id.get(id.len().saturating_sub(4)..).unwrap_or(id)
 }
 
 /// What the parts of the overview need.
@@ -169,7 +199,6 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn overview(&self, sites: &[Site], codes: &[Claim]) -> Markup {
         let lang = self.lang;
-        let role = frame::role(lang, self.here.role);
         let connect = self.make_form(None, &Button::primary(t::connect(lang)).icon(Icon::Plus));
         let machines = html! {
             @if sites.is_empty() {
@@ -180,7 +209,6 @@ impl Shown<'_> {
             }
         };
         html! {
-            (page_head(&self.here.farm.name, role, &html! {}))
             (section(t::machines(lang), &machines))
             @if self.is_owner() && !codes.is_empty() {
                 (section(t::open_codes(lang), &html! { @for code in codes { (self.code(code)) } }))
@@ -190,15 +218,15 @@ impl Shown<'_> {
 
     fn site(&self, site: &Site) -> Markup {
         let (lang, path) = (self.lang, self.here.path());
-        let tail = site.id.to_string();
-        let tail = &tail[tail.len() - 4..];
+        let id = site.id.to_string();
         let date = jiff::Timestamp::from_microsecond(site.enrolled.0).unwrap_or_default();
         let date = fmt::date(lang, date.to_zoned(jiff::tz::TimeZone::UTC).date());
         let dialog = format!("cut-{}", site.id);
         html! {
             div {
-                strong { (t::machine(lang, tail)) }
+                strong { (t::machine(lang, tail(&id))) @if !site.name.is_empty() { " · " (site.name) } }
                 p { (t::since(lang, date)) " · " (frame::heard(lang, site.heard, self.now)) }
+                @if site.waiting > 0 { p { (farms::t::waiting(lang, site.waiting)) } }
             }
             @if site.revoked.is_some() {
                 (Badge::new(Tone::Neutral, t::replaced(lang)))

@@ -28,6 +28,7 @@ pub(crate) mod t {
         not_connected = "Machine not connected yet" / "যন্ত্র এখনো যুক্ত হয়নি";
         quiet = "Not heard for long" / "অনেকক্ষণ সাড়া নেই";
         fresh = "Connected" / "যুক্ত আছে";
+        waiting(n) = "{n} change had not arrived yet" | "{n} changes had not arrived yet" / "{n}টি পরিবর্তন তখনো আসেনি";
         going = "Will be deleted" / "মুছে ফেলা হবে";
         name = "Name of the farm" / "খামারের নাম";
         name_hint = "As people there call it; it can be changed later." / "সবাই যে নামে চেনে; পরে বদলানো যাবে।";
@@ -72,8 +73,9 @@ fn farm_list(lang: Lang, mine: &[Mine], now: Micros) -> Markup {
                         span.tile-text {
                             strong { (farm.membership.farm.name) }
                             small { (frame::role(lang, farm.membership.role)) " · " (frame::heard(lang, farm.heard, now)) }
+                            @if farm.waiting > 0 { small { (t::waiting(lang, farm.waiting)) } }
+                            span { (freshness(lang, farm, now)) }
                         }
-                        (freshness(lang, farm, now))
                     }
                 }
             }

@@ -130,8 +130,6 @@ impl From<FarmError> for Error {
     fn from(error: FarmError) -> Self {
         match error {
             FarmError::NoSecondFactor => Reason::NoSecondFactor.into(),
-            FarmError::Unknown => Reason::NotFound.into(),
-            FarmError::LastOwner => Reason::Conflict.into(),
             FarmError::Store(error) => error.into(),
         }
     }

@@ -11,7 +11,7 @@ use farm_web::common::encode;
 use maud::{Markup, html};
 use ui::{Lang, icons::Icon};
 
-use super::{Error, Reason, Web};
+use super::{Caller, Error, Reason, Web};
 use crate::pages::frame;
 
 /// Replaces an error by a page, a redirection to what is missing, or problem JSON; and logs it.
@@ -89,8 +89,8 @@ fn problem(reason: Reason) -> Response {
 async fn page(reason: Reason, headers: &HeaderMap, web: &Web) -> Response {
     let lang = frame::lang_of(headers);
     let page = frame::bare(lang, headers, frame::t::hub(lang), "/").body(sorry(lang, reason));
-    let page = match super::who::Caller::of(web, headers).await {
-        Ok(super::who::Caller::Known(me)) => frame::dressed(page, lang, &me, "/"),
+    let page = match Caller::of(web, headers).await {
+        Ok(Caller::Known(me)) => frame::dressed(page, lang, &me, "/"),
         _ => page,
     };
     let mut response = (reason.status(), page.render()).into_response();

@@ -15,6 +15,11 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/readyz"),
     ("GET", "/login"),
     ("POST", "/login"),
+    // Whoever holds the link.
+    ("GET", "/invitations/{invitation}"),
+    ("POST", "/invitations/{invitation}"),
+    ("GET", "/reset/{reset}"),
+    ("POST", "/reset/{reset}"),
 ];
 
 fn path_of(pattern: &str, slug: &str) -> String {

@@ -7,6 +7,10 @@ mod farms;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod members;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod world;

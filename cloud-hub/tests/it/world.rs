@@ -13,7 +13,10 @@ use axum::{
 use cloud_hub::{Hub, Options, config::Address, router};
 use http_body_util::BodyExt as _;
 use hub_accounts::{
-    AccountId, Actor, Email, Farm, Name, Password, PasswordHash, Role, accounts, farms,
+    AccountId, Actor, Email, Farm, FarmId, Name, Password, PasswordHash, Role, Secret, SiteId,
+    accounts,
+    claims::{self, ClaimError, Newcomer},
+    farms, members,
     sessions::{self, Client, Lifetimes, Stage},
 };
 use hub_store::{Micros, Store};
@@ -221,11 +224,41 @@ impl World {
     /// A member of a farm with this role; their session.
     pub(crate) async fn member(&self, name: &str, farm: &Farm, role: Role) -> String {
         let (id, farm) = (self.person(name).await, farm.id);
+        let email = Email::new(&format!("{name}@example.com")).unwrap();
         self.store
-            .write(move |tx| farms::put_member(tx, farm, id, role))
+            .write(move |tx| {
+                let owner = members::list(tx, farm)?[0].account.id;
+                let secret = members::invite(tx, owner, farm, &email, role)?;
+                let who = accounts::get(tx, id)?.unwrap();
+                members::accept(tx, &secret, &who)
+            })
             .await
             .unwrap();
         self.log_in(name).await
+    }
+
+    /// Uses a claim code with this key; the farm and the machine.
+    pub(crate) async fn claim(
+        &self,
+        code: &Secret,
+        key: [u8; 32],
+    ) -> Result<(FarmId, SiteId), ClaimError> {
+        let code = code.clone();
+        let newcomer = Newcomer {
+            site: SiteId::new(),
+            key,
+            name: "pi".to_owned(),
+        };
+        self.store
+            .write(move |tx| Ok((claims::claim(tx, &code, &newcomer)?, newcomer.site)))
+            .await
+    }
+
+    /// Whose key this is, unless it ended.
+    pub(crate) async fn holder(&self, key: [u8; 32]) -> Option<(FarmId, SiteId)> {
+        let holder = self.store.read(move |tx| claims::holder(tx, &key)).await;
+        let holder = holder.unwrap().filter(|h| !h.revoked);
+        holder.map(|h| (h.farm, h.site))
     }
 }
 

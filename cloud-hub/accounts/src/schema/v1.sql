@@ -49,8 +49,9 @@ CREATE TABLE farm (
     slug TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    -- when it goes for good, once somebody asked for that
-    goes_at BIGINT
+    -- when it goes for good, once somebody asked for that; when it went
+    goes_at BIGINT,
+    gone_at BIGINT
 );
 
 CREATE TABLE member (
@@ -68,21 +69,33 @@ CREATE TABLE invitation (
     farm TEXT NOT NULL REFERENCES farm (id) ON DELETE CASCADE,
     email TEXT NOT NULL,
     role TEXT NOT NULL,
-    invited_by TEXT NOT NULL,
+    invited_by TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
 
--- A machine on a farm, known by its key.
+-- A machine on a farm.
 CREATE TABLE site (
     id TEXT PRIMARY KEY,
     farm TEXT NOT NULL REFERENCES farm (id) ON DELETE CASCADE,
-    public_key TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
     enrolled_at BIGINT NOT NULL,
     heard_at BIGINT,
+    -- how much it had not sent yet when it was last heard
+    waiting BIGINT NOT NULL DEFAULT 0,
     revoked_at BIGINT
 );
 CREATE INDEX site_farm ON site (farm);
+
+-- What a machine signs with. A key that follows another ends it when it is first used.
+CREATE TABLE site_key (
+    public_key TEXT PRIMARY KEY,
+    site TEXT NOT NULL REFERENCES site (id) ON DELETE CASCADE,
+    follows TEXT,
+    since BIGINT NOT NULL,
+    ended_at BIGINT
+);
+CREATE INDEX site_key_site ON site_key (site);
 
 -- A one-time code with which a machine becomes a site of a farm; it may replace one whose key is then revoked.
 CREATE TABLE claim (
@@ -93,7 +106,9 @@ CREATE TABLE claim (
     created_by TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
-    used_at BIGINT
+    used_at BIGINT,
+    -- the key that used it: its holder may ask again when the answer was lost
+    used_by TEXT
 );
 
 -- Who did what: only appended, each entry holds the hash of the one before. No references: it outlives what it tells of.
