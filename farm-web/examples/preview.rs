@@ -2,7 +2,8 @@
 //!
 //! `cargo run -p farm-web --example preview -- 8090` serves every page as the owner sees it, without logging in; `?look=en.dark`
 //! chooses language and theme for one request and `?look=bn.light.worker` another role. The farm holds 40 cows, 60 days of
-//! milk, tanks, a busy parlour and an alarm.
+//! milk, tanks, a busy parlour and an alarm. Under `/farms/preview/` stands the same farm as a hub shows it; there `vet` and
+//! `reader` are roles too.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -21,6 +22,8 @@ use farm_firmware::{Label, Milking, Rules, SigningKey, sign};
 use farm_model::{DeviceKind, Link};
 use firmware_protocol::UpdateState;
 
+#[path = "preview/host.rs"]
+mod host;
 #[expect(dead_code, reason = "the tests use more of what is seeded")]
 #[path = "../tests/it/seed.rs"]
 mod seed;
@@ -34,6 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seeded = Arc::new(seed::everything(&farm).await);
     let cow = seeded.cow;
     let shelf = firmware(&farm, folder.path()).await?;
+    let hosted = host::routes(farm.clone())?;
     let app = farm_web::App {
         farm: farm.clone(),
         hardware: Arc::new(farm_web::NoHardware),
@@ -46,10 +50,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             ..farm_web::Options::default()
         },
     };
-    let router = farm_web::router(app).layer(from_fn(move |request: Request, next: Next| {
-        let request = dressed(request, &seeded);
-        next.run(request)
-    }));
+    let router =
+        farm_web::router(app)
+            .merge(hosted)
+            .layer(from_fn(move |request: Request, next: Next| {
+                let request = dressed(request, &seeded);
+                next.run(request)
+            }));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let address = listener.local_addr()?;
     writeln!(std::io::stdout(), "http://{address}/  a cow: /herd/{cow}")?;
@@ -132,28 +139,28 @@ async fn firmware(
     Ok(shelf)
 }
 
-/// The request as a browser would send it that is logged in and has chosen a look.
-fn dressed(mut request: Request, seeded: &seed::Seeded) -> Request {
+/// What a request's `look=` chooses.
+fn look(request: &Request) -> Vec<String> {
     // What a page asks for in turn looks like the page.
     let page = request.headers().get(header::REFERER);
     let page = page.and_then(|v| v.to_str().ok()).unwrap_or("");
     let query = format!("{}&{page}", request.uri().query().unwrap_or(""));
-    let look: Vec<&str> = query
+    let look = query
         .split(['&', '?'])
-        .find_map(|pair| pair.strip_prefix("look="))
-        .unwrap_or("")
-        .split('.')
-        .collect();
-    let lang = if look.contains(&"en") { "en" } else { "bn" };
-    let theme = if look.contains(&"dark") {
-        "dark"
-    } else {
-        "light"
-    };
-    let secret = match look.as_slice() {
-        l if l.contains(&"worker") => &seeded.worker,
-        l if l.contains(&"manager") => &seeded.manager,
-        _ => &seeded.owner,
+        .find_map(|pair| pair.strip_prefix("look="));
+    look.unwrap_or("").split('.').map(str::to_owned).collect()
+}
+
+/// The request as a browser would send it that is logged in and has chosen a look.
+fn dressed(mut request: Request, seeded: &seed::Seeded) -> Request {
+    let look = look(&request);
+    let is = |word: &str| look.iter().any(|part| part == word);
+    let lang = if is("en") { "en" } else { "bn" };
+    let theme = if is("dark") { "dark" } else { "light" };
+    let secret = match () {
+        () if is("worker") => &seeded.worker,
+        () if is("manager") => &seeded.manager,
+        () => &seeded.owner,
     };
     let cookie = format!("session={secret}; lang={lang}; theme={theme}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {

@@ -11,13 +11,17 @@ use axum::{
 };
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+    openapi::{
+        Server,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{Needs, RouteEntry, Served},
     app::Web,
+    mount::Mount,
 };
 
 mod alerts;
@@ -153,8 +157,27 @@ fn documented() -> (Router<Web>, utoipa::openapi::OpenApi) {
 async fn openapi(State(web): State<Web>) -> Response {
     let (_, mut document) = documented();
     web.options.version.clone_into(&mut document.info.version);
+    if let Some(mount) = web.mount() {
+        at_host(&mut document, mount);
+    }
     Json(document).into_response()
 }
+
+/// What a host serves of the API, and where; who may is the host's to say.
+fn at_host(document: &mut utoipa::openapi::OpenApi, mount: &Mount) {
+    document.servers = Some(vec![Server::new(mount.base.as_str())]);
+    document
+        .paths
+        .paths
+        .retain(|path, _| served(path) == Served::Everywhere);
+    document.info.description = Some(AT_HOST.to_owned());
+    document.security = None;
+    if let Some(components) = &mut document.components {
+        components.security_schemes.clear();
+    }
+}
+
+const AT_HOST: &str = "A farm's interface for programs, as its hub serves it over a replica. Log in at the hub; what concerns ports and keys is done at the farm.";
 
 /// A list in an answer.
 #[derive(serde::Serialize, utoipa::ToSchema)]

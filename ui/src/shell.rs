@@ -484,7 +484,7 @@ fn host_line(host: &Host) -> Markup {
     html! {
         div.host-line {
             a href=(host.href) { (Icon::Previous) (host.back) }
-            (host.notice)
+            div { (host.notice) }
         }
     }
 }

@@ -33,14 +33,14 @@ pub(crate) fn fragments(farm: &Farm, mount: Option<&Mount>, lang: Lang) -> Vec<F
 /// When the farm was last heard, in words.
 pub(crate) fn line(lang: Lang, heard: Option<UnixMillis>, now: UnixMillis) -> Markup {
     html! {
-        p #heard.cluster.tight role="status" {
+        p #heard role="status" {
             @match heard {
-                Some(at) if now.since(at) < FRESH_MS => { (Icon::CheckRing) (t::up_to_date(lang)) },
+                Some(at) if now.since(at) < FRESH_MS => { (Icon::CheckRing) span { (t::up_to_date(lang)) } },
                 Some(at) => {
                     (Icon::Clock)
                     span { (t::last_heard(lang)) " " (time_ago(lang, at.0, now.0)) (full_stop(lang)) " " (t::as_of_then(lang)) }
                 },
-                None => { (Icon::WifiOff) (t::never_heard(lang)) },
+                None => { (Icon::WifiOff) span { (t::never_heard(lang)) } },
             }
         }
     }

@@ -500,3 +500,33 @@ async fn an_address_outside_the_base_is_not_the_farms() {
     let home = hosted.ask(Part::Owner, Method::GET, BASE, "").await;
     assert_eq!(home.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn the_api_stands_under_the_base_and_says_so() {
+    let hosted = Hosted::new().await;
+    let document = hosted
+        .get(Part::Reader, "/api/v1/openapi.json")
+        .await
+        .json();
+    assert_eq!(document["servers"][0]["url"], BASE);
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.contains_key("/api/v1/milkings") && !paths.contains_key("/api/v1/joins"));
+    for (path, item) in paths {
+        let reads = item.get("get").is_some() && !path.contains("readings");
+        if reads {
+            let answer = hosted.get(Part::Reader, path).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path} {}", answer.text);
+        }
+    }
+    let row = r#"{"items": [{"number": "901", "sex": "female", "status": "dry"}]}"#;
+    let refused = hosted.post(Part::Reader, "/api/v1/animals", row).await;
+    assert_eq!(refused.json()["reason"], "read-only");
+    let refused = hosted.post(Part::Worker, "/api/v1/animals", row).await;
+    assert_eq!(refused.json()["reason"], "forbidden");
+    let taken = hosted.post(Part::Manager, "/api/v1/animals", row).await;
+    assert!(taken.status.is_success(), "{}", taken.text);
+    let herd = hosted.site.farm.read(farm::animals::list).await.unwrap();
+    assert!(herd.iter().any(|a| a.number == "901"));
+    let unknown = hosted.get(Part::Owner, "/api/v1/nothing").await;
+    assert_eq!(unknown.json()["reason"], "not-found");
+}
