@@ -27,8 +27,8 @@ use crate::{
     gate::{Refused, RefusedKind},
     message::{Message, Qos, Will},
     router::{
-        Asking, Attachment, Leaving, Mailbox, Publication, Publisher, Release, Stage, Step, Turn,
-        Work, split_share,
+        Asking, Attachment, Leaving, Mailbox, Publication, Publisher, Release, Shelf, Stage, Step,
+        Turn, Work, split_share,
     },
     rules::{Fault, check_topic, is_filter_bounded},
     stats::Reason,
@@ -59,6 +59,16 @@ pub(crate) struct Session {
     /// Topics that were given a number towards the client.
     aliases: Aliases,
     max_in_flight: usize,
+}
+
+/// Why a message may not be published.
+struct Objection {
+    reason: Reason,
+    /// The code where the publish has an answer,
+    puback: PubackReasonCode,
+    /// and where the connection ends.
+    disconnect: Code,
+    text: String,
 }
 
 impl Session {
@@ -202,34 +212,18 @@ impl Session {
             }
             return Ok(());
         };
-        if let Some((reason, codes, text)) = self.objection(message) {
-            return self.deny(owed, reason, codes, &text);
-        }
-        let shelf = match self.shared.router.shelf_for(message, Some(&self.permit)) {
+        let shelf = match self.examine(message) {
             Ok(shelf) => shelf,
-            Err(full) => {
-                let codes = (PubackReasonCode::QuotaExceeded, Code::QuotaExceeded);
-                return self.deny(owed, Reason::Quota, codes, &full.to_string());
-            }
+            Err(objection) => return self.deny(owed, objection),
         };
         let exact = match owed {
             Owed::Pubrec(pid) => Some(pid),
             _ => None,
         };
-        if let Some(pid) = exact {
-            match self.mailbox.begin_exact(pid, self.link, MAX_EXACT) {
-                Turn::First => {}
-                Turn::Waits => return Ok(()),
-                Turn::Again => {
-                    let work = Work::Again(Arc::clone(&self.mailbox), pid);
-                    self.send(work, owed);
-                    return Ok(());
-                }
-                Turn::TooMany => {
-                    let text = "too many publishes at QoS 2 are not finished: send PUBREL for them";
-                    return Err(Fault::new(Reason::Quota, Code::QuotaExceeded, text).into());
-                }
-            }
+        if let Some(pid) = exact
+            && self.came_before(pid)? == Known::Yes
+        {
+            return Ok(());
         }
         let reply = self.acks.begin(owed, size);
         let publication = Publication {
@@ -243,6 +237,23 @@ impl Session {
             .router
             .publish(&self.publisher, publication, Some(reply), Some(room));
         Ok(())
+    }
+
+    /// Whether a QoS 2 publish is known; then its answer is on the way.
+    fn came_before(&mut self, pid: Pid) -> Result<Known, Fault> {
+        match self.mailbox.begin_exact(pid, self.link, MAX_EXACT) {
+            Turn::First => Ok(Known::No),
+            Turn::Waits => Ok(Known::Yes),
+            Turn::Again => {
+                let work = Work::Again(Arc::clone(&self.mailbox), pid);
+                self.send(work, Owed::Pubrec(pid));
+                Ok(Known::Yes)
+            }
+            Turn::TooMany => {
+                let text = "too many publishes at QoS 2 are not finished: send PUBREL for them";
+                Err(Fault::new(Reason::Quota, Code::QuotaExceeded, text))
+            }
+        }
     }
 
     /// Gives a publish its topic, before anything is decided by it.
@@ -271,42 +282,51 @@ impl Session {
         Ok(())
     }
 
-    /// Why a message may not be published, if so.
-    fn objection(&self, message: &Message) -> Option<(Reason, (PubackReasonCode, Code), String)> {
-        if let Err(error) = check_topic(&message.topic) {
-            let codes = (PubackReasonCode::TopicNameInvalid, Code::TopicNameInvalid);
-            return Some((Reason::TopicInvalid, codes, error.to_string()));
-        }
+    /// Whether a message may be published; with its room among the retained values, if it is to be one.
+    fn examine(&self, message: &Message) -> Result<Option<Shelf>, Objection> {
+        check_topic(&message.topic).map_err(|error| Objection {
+            reason: Reason::TopicInvalid,
+            puback: PubackReasonCode::TopicNameInvalid,
+            disconnect: Code::TopicNameInvalid,
+            text: error.to_string(),
+        })?;
         if !self.permit.may_publish(&message.topic) {
-            let text = format!(
-                "`{}` may not publish to `{}`",
-                self.publisher.owner.client_id, message.topic
-            );
-            let codes = (PubackReasonCode::NotAuthorized, Code::NotAuthorized);
-            return Some((Reason::NotAuthorized, codes, text));
+            let client = &self.publisher.owner.client_id;
+            return Err(Objection {
+                reason: Reason::NotAuthorized,
+                puback: PubackReasonCode::NotAuthorized,
+                disconnect: Code::NotAuthorized,
+                text: format!("`{client}` may not publish to `{}`", message.topic),
+            });
         }
-        None
+        let shelf = self.shared.router.shelf_for(message, Some(&self.permit));
+        shelf.map_err(|full| Objection {
+            reason: Reason::Quota,
+            puback: PubackReasonCode::QuotaExceeded,
+            disconnect: Code::QuotaExceeded,
+            text: full.to_string(),
+        })
     }
 
     /// Says no to a publish: by its acknowledgement where there is one that can say so, else by closing.
-    fn deny(
-        &mut self,
-        owed: Owed,
-        reason: Reason,
-        codes: (PubackReasonCode, Code),
-        text: &str,
-    ) -> Result<(), Ending> {
+    fn deny(&mut self, owed: Owed, objection: Objection) -> Result<(), Ending> {
+        let Objection {
+            reason,
+            puback,
+            disconnect,
+            text,
+        } = objection;
         if self.encoder.version == Version::V5 && owed != Owed::Nothing {
             self.shared.counters.refuse(reason);
             tracing::debug!(client = %self.publisher.owner.client_id, reason = reason.key(), "MQTT publish denied: {text}");
             let negative = Negative {
-                code: codes.0,
-                text: text.into(),
+                code: puback,
+                text: text.as_str().into(),
             };
             self.send(Work::Deny(negative), owed);
             return Ok(());
         }
-        Err(Fault::new(reason, codes.1, text).into())
+        Err(Fault::new(reason, disconnect, text).into())
     }
 
     /// Lets something be done, and answered, in its turn.
