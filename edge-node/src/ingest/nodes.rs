@@ -20,7 +20,8 @@ use farm::{
 };
 use farm_model::{Clock, DeviceId, Observation, Stamp};
 use firmware_protocol::{
-    self as wire, Arrival, Direction, Header, Key, MAX_FRAME, Readings, Record, Replay,
+    self as wire, Ack, Arrival, Direction, Header, Key, MAX_FRAME, Readings, Record, Replay,
+    Sequence,
 };
 
 use self::state::NodeState;
@@ -140,40 +141,45 @@ impl Nodes {
         farm: &Farm,
         into: &mut Resolved,
     ) -> Result<(), StoreError> {
-        let reject = |device, reason| refused(device, &frame, reason);
-        let header = match header_of(&frame) {
-            Ok(header) => header,
+        let holder = match holder_of(&frame, farm).await? {
+            Ok(holder) => holder,
             Err(reason) => {
-                into.rejects.push(reject(None, reason));
+                into.rejects.push(refused(None, &frame, reason));
                 return Ok(());
             }
         };
-        let ending = header.device.0;
-        let found = farm
-            .read(move |conn| nodes::by_ending(conn, ending))
-            .await?;
-        let Some(holder) = found else {
-            into.rejects.push(reject(None, "frame_no_key"));
-            return Ok(());
-        };
-        let KeyHolder {
-            device,
-            key,
-            enabled,
-        } = holder;
+        let (device, key) = (holder.device, Key::new(holder.key.0));
         let mut opening = frame.bytes.to_vec();
-        let key_of_frames = Key::new(key.0);
-        let Ok(opened) = wire::open(&mut opening, &key_of_frames) else {
-            into.rejects
-                .push(reject(Some(device), "frame_not_authentic"));
-            return Ok(());
+        let answered = match wire::open(&mut opening, &key) {
+            Err(_) => Err("frame_not_authentic"),
+            Ok(_) if holder.enabled == Enabled::No => Err("frame_switched_off"),
+            Ok(opened) => self.opened(&frame, &holder, &opened, farm, into).await?,
         };
-        if enabled == Enabled::No {
-            into.rejects
-                .push(reject(Some(device), "frame_switched_off"));
-            return Ok(());
+        match answered {
+            Ok(answer) => into.letters.push(Letter {
+                to: frame.route,
+                key,
+                sequence: answer.sequence,
+                ack: Some(answer.ack),
+                time: answer.time,
+                records: Vec::new(),
+            }),
+            Err(reason) => into.rejects.push(refused(Some(device), &frame, reason)),
         }
-        let mut state = self.state(device, &key, farm).await?;
+        Ok(())
+    }
+
+    /// What an opened frame brings, and what is answered to it; or why it is refused.
+    async fn opened(
+        &mut self,
+        frame: &FrameIn,
+        holder: &KeyHolder,
+        opened: &wire::Opened<'_>,
+        farm: &Farm,
+        into: &mut Resolved,
+    ) -> Result<Result<Answer, &'static str>, StoreError> {
+        let device = holder.device;
+        let mut state = self.state(device, &holder.key, farm).await?;
         let inputs = match &mut self.inputs {
             Some(inputs) => inputs,
             unread => unread.insert(farm.read(farm::devices::inputs).await?),
@@ -182,16 +188,13 @@ impl Nodes {
             device,
             inputs,
             state: &mut state,
-            frame: &frame,
+            frame,
             rate: farm.clock().rate(),
             into,
             time: None,
         };
         match visit.state.take(&opened.header, frame.received) {
-            Replay::OldBoot => {
-                into.rejects.push(reject(Some(device), "frame_old_boot"));
-                return Ok(());
-            }
+            Replay::OldBoot => return Ok(Err("frame_old_boot")),
             // Whoever overheard it can send it again from elsewhere: nothing but this answer goes there.
             Replay::Seen => {}
             Replay::New => {
@@ -205,17 +208,13 @@ impl Nodes {
             }
         }
         let time = visit.time;
-        let sequence = state.next_down(header.device);
-        into.letters.push(Letter {
-            to: frame.route,
-            sequence,
-            key: key_of_frames,
-            ack: Some(state.acks.ack()),
+        let answer = Answer {
+            sequence: state.next_down(opened.header.device),
+            ack: state.acks.ack(),
             time,
-            records: Vec::new(),
-        });
+        };
         self.pending.insert(device, state);
-        Ok(())
+        Ok(Ok(answer))
     }
 
     /// What somebody wants to tell a node; nothing comes of it when the node was not heard since the appliance started.
@@ -274,6 +273,29 @@ impl Nodes {
             .filter(|state| state.print == print)
             .unwrap_or_else(|| NodeState::new(print)))
     }
+}
+
+/// What is answered to a frame.
+struct Answer {
+    sequence: Sequence,
+    ack: Ack,
+    /// Ticks of the time request that it answers.
+    time: Option<u64>,
+}
+
+/// Whose frame it says that it is, before its seal is tried; or why it is nobody's.
+async fn holder_of(
+    frame: &FrameIn,
+    farm: &Farm,
+) -> Result<Result<KeyHolder, &'static str>, StoreError> {
+    let ending = match header_of(frame) {
+        Ok(header) => header.device.0,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let found = farm
+        .read(move |conn| nodes::by_ending(conn, ending))
+        .await?;
+    Ok(found.ok_or("frame_no_key"))
 }
 
 /// One frame of one node.
