@@ -19,7 +19,11 @@ pub use self::{
     },
     page::{AnimalPage, DayYield, animal_page, daily_yields},
 };
-use crate::{sql, store::StoreError, text::fold};
+use crate::{
+    sql,
+    store::{Change, StoreError, Tx},
+    text::fold,
+};
 
 /// An animal as it is in the register.
 #[derive(Clone, PartialEq, Debug, serde::Serialize)]
@@ -109,19 +113,71 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Animal> {
 /// # Errors
 /// When the database fails.
 pub fn get(conn: &Connection, id: AnimalId) -> Result<Option<Animal>, StoreError> {
-    let mut id = id;
-    // A merge never points back, but two sites' merges may: a few steps are enough for every honest chain.
-    for _ in 0..8 {
-        let animal = get_exact(conn, id)?;
-        match &animal {
-            Some(Animal {
-                merged_into: Some(into),
-                ..
-            }) => id = *into,
-            _ => return Ok(animal),
-        }
+    get_exact(conn, canonical(conn, id)?)
+}
+
+/// The animal that a merged duplicate has become; itself for any other.
+///
+/// A merge never points back, but the merges of two places together may: then the oldest of those animals is meant, wherever one begins.
+pub(crate) fn canonical(conn: &Connection, id: AnimalId) -> Result<AnimalId, StoreError> {
+    let chain = chain(conn, id)?;
+    Ok(chain.cycle().copied().min().unwrap_or(*chain.end()))
+}
+
+/// The longest chain of merges that is followed.
+const LONGEST_CHAIN: usize = 64;
+
+/// An animal, what it was merged into, and so on; the last one's merge may lead back to one of them.
+struct Chain {
+    animals: Vec<AnimalId>,
+    back_to: Option<usize>,
+}
+
+impl Chain {
+    fn end(&self) -> &AnimalId {
+        self.animals.last().expect("it begins with an animal")
     }
-    get_exact(conn, id)
+
+    fn cycle(&self) -> impl Iterator<Item = &AnimalId> {
+        let from = self.back_to.unwrap_or(self.animals.len());
+        self.animals[from..].iter()
+    }
+}
+
+fn chain(conn: &Connection, id: AnimalId) -> Result<Chain, StoreError> {
+    let mut chain = Chain {
+        animals: vec![id],
+        back_to: None,
+    };
+    while chain.animals.len() < LONGEST_CHAIN {
+        let into: Option<Option<[u8; 16]>> = conn
+            .prepare_cached("SELECT merged_into FROM animal WHERE id = ?1")?
+            .query_row([chain.end().as_bytes()], |row| row.get(0))
+            .optional()?;
+        let Some(into) = into.flatten().map(AnimalId::from_bytes) else {
+            break;
+        };
+        chain.back_to = chain.animals.iter().position(|animal| *animal == into);
+        if chain.back_to.is_some() {
+            break;
+        }
+        chain.animals.push(into);
+    }
+    Ok(chain)
+}
+
+/// Lets the oldest of animals that two places have merged into each other stay.
+pub(crate) fn end_cycle(tx: &mut Tx<'_>, id: AnimalId) -> Result<(), StoreError> {
+    let chain = chain(tx.conn(), id)?;
+    let Some(stays) = chain.cycle().copied().min() else {
+        return Ok(());
+    };
+    tx.conn().execute(
+        "UPDATE animal SET merged_into = NULL WHERE id = ?1",
+        [stays.as_bytes()],
+    )?;
+    tx.tell(Change::Animal { animal: stays });
+    Ok(())
 }
 
 pub(crate) fn get_exact(conn: &Connection, id: AnimalId) -> Result<Option<Animal>, StoreError> {

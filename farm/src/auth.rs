@@ -316,6 +316,19 @@ pub fn logout_everywhere(tx: &mut Tx<'_>, who: StaffId) -> Result<usize, StoreEr
     Ok(n)
 }
 
+/// After a merge: ends the sessions of a person that may no longer log in, or whose PIN came anew.
+pub(crate) fn end_stale_sessions(
+    tx: &mut Tx<'_>,
+    who: StaffId,
+    pin_came: bool,
+) -> Result<(), StoreError> {
+    let is_active = staff::get(tx.conn(), who)?.is_some_and(|s| s.active);
+    if pin_came || !is_active {
+        logout_everywhere(tx, who)?;
+    }
+    Ok(())
+}
+
 /// What the holder of a token may do.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,

@@ -9,10 +9,11 @@ use jiff::{civil::Date, tz::TimeZone};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-pub use self::project::{LactationState, project, state};
+pub use self::project::{LactationState, state};
+pub(crate) use self::project::{follow, rebuild};
 use crate::{
     animals, settings, sql,
-    store::{Change, FactId, Log, StoreError, Tx, store_error},
+    store::{FactId, Log, StoreError, Tx, store_error},
 };
 
 /// Longest withdrawal that is taken, in hours: a year.
@@ -281,9 +282,8 @@ pub fn record(tx: &mut Tx<'_>, event: &NewEvent) -> Result<FactId, EventError> {
             sql::to_json(&body),
             of_site,
         ])?;
-    project(tx, animal.id)?;
-    follow(tx, &animal, &event.body)?;
-    tx.tell(Change::Animal { animal: animal.id });
+    follow(tx, animal.id)?;
+    note_on_record(tx, &animal, &event.body)?;
     Ok(id)
 }
 
@@ -304,6 +304,20 @@ pub fn void(tx: &mut Tx<'_>, of: FactId) -> Result<FactId, EventError> {
     record(tx, &NewEvent::now(animal, EventBody::Void { of }))
 }
 
+/// Of which animals a stretch of a site's log speaks.
+pub(crate) fn of_whom(
+    conn: &Connection,
+    site: i64,
+    from: i64,
+    to: i64,
+) -> Result<Vec<AnimalId>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT animal FROM animal_event WHERE site = ?1 AND seq > ?2 AND seq <= ?3",
+    )?;
+    let rows = statement.query_map(params![site, from, to], |row| sql::id(row, 0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// What happened to an animal and its merged duplicates, newest first.
 ///
 /// # Errors
@@ -315,7 +329,11 @@ pub fn of_animal(conn: &Connection, animal: AnimalId) -> Result<Vec<AnimalEvent>
 }
 
 /// Record and status follow the event; an emergency is told.
-fn follow(tx: &mut Tx<'_>, animal: &animals::Animal, body: &EventBody) -> Result<(), EventError> {
+fn note_on_record(
+    tx: &mut Tx<'_>,
+    animal: &animals::Animal,
+    body: &EventBody,
+) -> Result<(), EventError> {
     match body {
         EventBody::Group { group } => {
             tx.conn().execute(

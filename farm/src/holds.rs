@@ -217,7 +217,8 @@ pub fn date_holds(tx: &mut Tx<'_>) -> Result<usize, StoreError> {
     let undated: Vec<Hold> = rows.collect::<Result<_, _>>()?;
     for hold in &undated {
         let (boot, mono) = hold.since_boot;
-        let from = if boot == now.boot {
+        // Another site counts its boots for itself.
+        let from = if hold.cause.site == 0 && boot == now.boot {
             now.wall.plus(-(now.mono.saturating_sub(mono) as i64))
         } else {
             now.wall

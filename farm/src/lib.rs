@@ -30,6 +30,7 @@ pub mod places;
 pub mod plan;
 pub mod production;
 pub mod readings;
+pub mod replica;
 pub mod retained;
 pub mod retention;
 pub mod settings;

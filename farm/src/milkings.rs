@@ -29,7 +29,10 @@ pub use self::{
     project::rebuild,
     record::{RecordMilk, Repeat, Told, record, record_by_hand, record_told},
 };
-pub(crate) use self::{facts::Handles, project::move_animal};
+pub(crate) use self::{
+    facts::Handles,
+    project::{follow, follow_animal},
+};
 use crate::{
     sql,
     store::{StoreError, store_error},

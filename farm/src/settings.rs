@@ -116,6 +116,10 @@ pub fn save(tx: &mut Tx<'_>, new: &Settings) -> Result<(), StoreError> {
             put(tx, key, &new)?;
         }
     }
+    if old.timezone != new.timezone {
+        // The days of all events are local ones.
+        crate::events::rebuild(tx)?;
+    }
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use std::{
 
 use farm_model::{Clock, SystemClock};
 use rusqlite::Connection;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::{
     error::store_error,
@@ -76,7 +76,9 @@ pub(crate) struct Shared {
     pub(crate) boot: u32,
     pub(crate) events: Arc<EventLog>,
     pub(crate) live: Live,
-    pub(crate) schema: sync::Replicated,
+    pub(crate) schema: Arc<sync::Replicated>,
+    /// Counts commits of something that is replicated.
+    pub(crate) replicated: watch::Sender<u64>,
     pub(crate) commits: AtomicU64,
 }
 
@@ -103,6 +105,7 @@ impl Shared {
                 After::Attended(device, at) => self.live.hearing().attend(device, at),
                 After::Missed(device) => self.live.hearing().missed(device),
                 After::Call(call) => calls.push(call),
+                After::Took => {}
             }
         }
         self.events.publish(now, changes);
@@ -245,8 +248,22 @@ impl Farm {
     }
 
     /// What of the farm is replicated.
-    pub fn replicated(&self) -> &sync::Replicated {
-        &self.inner.shared.schema
+    pub fn replicated(&self) -> Arc<sync::Replicated> {
+        Arc::clone(&self.inner.shared.schema)
+    }
+
+    /// Commits of something that is replicated, since the start.
+    pub(crate) fn replicated_commits(&self) -> u64 {
+        *self.inner.shared.replicated.borrow()
+    }
+
+    /// Waits until there were more than `seen` such commits.
+    pub(crate) async fn wait_for_replicated(&self, seen: u64) {
+        let mut commits = self.inner.shared.replicated.subscribe();
+        commits
+            .wait_for(|commits| *commits > seen)
+            .await
+            .expect("this handle keeps the sender");
     }
 
     /// Where the file is.

@@ -224,8 +224,10 @@ pub fn merge(tx: &mut Tx<'_>, duplicate: AnimalId, stays: AnimalId) -> Result<()
         "UPDATE animal_tag SET animal = ?2 WHERE animal = ?1",
         params![duplicate.as_bytes(), into.id.as_bytes()],
     )?;
-    milkings::move_animal(tx, duplicate, into.id)?;
-    events::project(tx, into.id)?;
+    milkings::follow_animal(tx, duplicate)?;
+    for animal in [duplicate, into.id] {
+        events::follow(tx, animal)?;
+    }
     tx.audit(
         "animal.merge",
         &into.id.to_string(),

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::{AnimalEvent, COLUMNS, EventBody, Pregnancy, read};
 use crate::{
+    animals,
     holds::{self, Hold, Product},
     settings, sql,
-    store::{FactId, StoreError, Tx},
+    store::{Change, FactId, StoreError, Tx},
 };
 
 /// Days from service to calving of dairy cattle (mean of Holstein crosses).
@@ -45,12 +46,44 @@ impl LactationState {
     }
 }
 
-/// Rebuilds what follows from an animal's events.
-///
-/// # Errors
-/// When the database fails.
-pub fn project(tx: &mut Tx<'_>, animal: AnimalId) -> Result<(), StoreError> {
+/// Brings in step what follows from an animal's events; of a merged duplicate, what follows for the animal that stays.
+pub(crate) fn follow(tx: &mut Tx<'_>, animal: AnimalId) -> Result<(), StoreError> {
+    let stays = animals::canonical(tx.conn(), animal)?;
+    if stays != animal {
+        forget(tx, animal)?;
+        tx.tell(Change::Animal { animal });
+    }
+    project(tx, stays)?;
+    tx.tell(Change::Animal { animal: stays });
+    Ok(())
+}
+
+/// Builds what follows from all events anew.
+pub(crate) fn rebuild(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let mut statement = tx
+        .conn()
+        .prepare("SELECT animal FROM animal_event UNION SELECT animal FROM animal_state")?;
+    let rows = statement.query_map([], |row| sql::id(row, 0))?;
+    let all: Vec<AnimalId> = rows.collect::<Result<_, _>>()?;
+    for animal in all {
+        follow(tx, animal)?;
+    }
+    Ok(())
+}
+
+fn forget(tx: &mut Tx<'_>, animal: AnimalId) -> Result<(), StoreError> {
+    holds::replace(tx, animal, &[])?;
+    tx.conn()
+        .prepare_cached("DELETE FROM animal_state WHERE animal = ?1")?
+        .execute([animal.as_bytes()])?;
+    Ok(())
+}
+
+fn project(tx: &mut Tx<'_>, animal: AnimalId) -> Result<(), StoreError> {
     let events = of_family(tx.conn(), animal)?;
+    if events.is_empty() {
+        return forget(tx, animal);
+    }
     holds::replace(tx, animal, &holds_of(animal, &events))?;
     let tz = settings::load(tx.conn())?.tz();
     let state = fold(&events, &tz);

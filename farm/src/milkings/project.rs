@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use farm_model::{AnimalId, Destination, Identity, Visit, VisitId};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::{
     MOST_ML, VisitRow, bits_of,
@@ -11,6 +11,7 @@ use super::{
     get,
 };
 use crate::{
+    animals::canonical,
     sql,
     store::{Change, FactId, StoreError, Tx},
 };
@@ -177,18 +178,6 @@ fn write(
     Ok(())
 }
 
-/// The animal that a merged duplicate has become.
-fn canonical(conn: &Connection, id: AnimalId) -> Result<AnimalId, StoreError> {
-    let into: Option<Option<[u8; 16]>> = conn
-        .prepare_cached("SELECT merged_into FROM animal WHERE id = ?1")?
-        .query_row([id.as_bytes()], |row| row.get(0))
-        .optional()?;
-    match into.flatten() {
-        None => Ok(id),
-        Some(_) => Ok(crate::animals::get(conn, id)?.map_or(id, |a| a.id)),
-    }
-}
-
 #[derive(Clone, Copy)]
 enum Sign {
     Plus,
@@ -245,45 +234,54 @@ fn count_figures(conn: &Connection, f: &Figures, sign: Sign) -> Result<(), Store
     }
     let into = |destination| if f.destination == destination { ml } else { 0 };
     for (session, cows) in [(0, cows), (f.session, 0)] {
-        conn.prepare_cached(
-            "INSERT INTO herd_day (day, session, n, cows, yield_ml, tank_ml, withheld_ml, discarded_ml)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (day, session) DO UPDATE SET n = n + ?3, cows = cows + ?4, yield_ml = yield_ml + ?5,
-                tank_ml = tank_ml + ?6, withheld_ml = withheld_ml + ?7, discarded_ml = discarded_ml + ?8",
-        )?
-        .execute(params![
-            f.day,
-            session,
-            n,
-            cows,
-            ml,
-            into(Destination::Tank),
-            into(Destination::Withheld),
-            into(Destination::Discarded)
-        ])?;
+        let visits: i64 = conn
+            .prepare_cached(
+                "INSERT INTO herd_day (day, session, n, cows, yield_ml, tank_ml, withheld_ml, discarded_ml)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (day, session) DO UPDATE SET n = n + ?3, cows = cows + ?4, yield_ml = yield_ml + ?5,
+                    tank_ml = tank_ml + ?6, withheld_ml = withheld_ml + ?7, discarded_ml = discarded_ml + ?8 RETURNING n",
+            )?
+            .query_row(
+                params![
+                    f.day,
+                    session,
+                    n,
+                    cows,
+                    ml,
+                    into(Destination::Tank),
+                    into(Destination::Withheld),
+                    into(Destination::Discarded)
+                ],
+                |row| row.get(0),
+            )?;
+        if visits == 0 {
+            conn.prepare_cached("DELETE FROM herd_day WHERE day = ?1 AND session = ?2")?
+                .execute(params![f.day, session])?;
+        }
     }
     Ok(())
 }
 
-/// Moves the visits of a merged duplicate to the animal that stays.
-pub(crate) fn move_animal(
-    tx: &mut Tx<'_>,
-    duplicate: AnimalId,
-    stays: AnimalId,
-) -> Result<(), StoreError> {
-    let mut statement = tx.conn().prepare_cached(&format!(
-        "SELECT {} FROM visit v WHERE v.animal = ?1",
-        super::COLUMNS
-    ))?;
-    let rows = statement.query_map([duplicate.as_bytes()], super::read)?;
-    let visits: Vec<VisitRow> = rows.collect::<Result<_, _>>()?;
-    for mut visit in visits {
-        count(tx.conn(), &visit, Sign::Minus)?;
-        tx.conn()
-            .prepare_cached("UPDATE visit SET animal = ?2 WHERE n = ?1")?
-            .execute(params![visit.n, stays.as_bytes()])?;
-        visit.animal = Some(stays);
-        count(tx.conn(), &visit, Sign::Plus)?;
+/// Brings the visits of an animal in step that was merged, or is one of its own again.
+pub(crate) fn follow_animal(tx: &mut Tx<'_>, animal: AnimalId) -> Result<(), StoreError> {
+    let mut statement = tx
+        .conn()
+        .prepare_cached("SELECT id FROM visit WHERE animal = ?1")?;
+    let rows = statement.query_map([animal.as_bytes()], |row| sql::id(row, 0))?;
+    let visits: Vec<VisitId> = rows.collect::<Result<_, _>>()?;
+    for id in visits {
+        project(tx, id)?;
+    }
+    Ok(())
+}
+
+/// Brings the visits in step that a stretch of another site's log speaks of.
+pub(crate) fn follow(tx: &mut Tx<'_>, site: i64, from: i64, to: i64) -> Result<(), StoreError> {
+    let mut seen = HashSet::new();
+    for id in facts::note(tx.conn(), site, from, to)? {
+        if seen.insert(id) {
+            project(tx, id)?;
+        }
     }
     Ok(())
 }

@@ -6,19 +6,20 @@ use std::{
     time::Duration,
 };
 
-use farm_model::UnixMillis;
+use farm_model::{Clock as _, UnixMillis};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rusqlite_migration::{M, Migrations};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     EventLog, OpenError, Options, Shared, StoreError, replicated,
-    tx::{Log, Memory},
+    tx::{Actor, Log, Memory, Tx},
     writer::{Job, Writer},
 };
 use crate::{
     clock::{FarmClock, LastSeen},
     live::Live,
+    replica,
 };
 
 /// `khmr` in ASCII: says that a SQLite file is a farm.
@@ -78,9 +79,9 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         .to_latest(&mut conn)
         .map_err(|e| OpenError::Migration(Box::new(e)))?;
     let schema = replicated::describe(&conn)?;
-    replicated::prepare(&mut conn, &schema, before < known_version())?;
+    let found_room = replicated::prepare(&mut conn, &schema, before < known_version())?;
     let (boot, last_seen) = start(&mut conn, options.clock.now().wall)?;
-    let memory = Memory::load(&conn)?;
+    let mut memory = Memory::load(&conn)?;
     let live = Live::load(&conn)?;
     let shared = Arc::new(Shared {
         path: path.to_owned(),
@@ -88,15 +89,31 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         boot,
         events: Arc::new(EventLog::new(rand::random())),
         live,
-        schema,
+        schema: Arc::new(schema),
+        replicated: watch::Sender::new(0),
         commits: AtomicU64::new(0),
     });
+    if found_room {
+        let clock = &*shared.clock;
+        let group = conn.transaction()?;
+        replica::rebuild(&mut Tx {
+            conn: &group,
+            memory: &mut memory,
+            after: &mut Vec::new(),
+            clock,
+            live: &shared.live,
+            now: clock.now(),
+            actor: Actor::System,
+        })?;
+        group.commit()?;
+    }
     Ok(Opened {
         writer: Writer {
             conn,
             memory,
             shared: Arc::clone(&shared),
             saved_clock: last_seen.wall.0,
+            version: 0,
         },
         shared,
     })

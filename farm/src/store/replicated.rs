@@ -41,25 +41,28 @@ pub(super) fn describe(conn: &Connection) -> Result<Replicated, OpenError> {
 }
 
 /// Hands the tables to cr-sqlite and moves records into them that a migration has set aside; after a migration, what came from newer
-/// sites is tried again.
+/// sites is tried again. Says whether something of that was found room for.
 pub(super) fn prepare(
     conn: &mut Connection,
     schema: &Replicated,
     migrated: bool,
-) -> Result<(), OpenError> {
+) -> Result<bool, OpenError> {
     let tx = conn.transaction()?;
     schema.prepare(&tx).map_err(replication)?;
     tx.commit()?;
     for table in RECORDS {
         move_records(conn, table)?;
     }
-    if migrated {
-        let tx = conn.transaction()?;
-        records::replay(&tx, schema).map_err(StoreError::from)?;
-        facts::replay(&tx, schema).map_err(StoreError::from)?;
-        tx.commit()?;
+    if !migrated {
+        return Ok(false);
     }
-    Ok(())
+    let tx = conn.transaction()?;
+    let outcomes = [
+        records::replay(&tx, schema).map_err(StoreError::from)?,
+        facts::replay(&tx, schema).map_err(StoreError::from)?,
+    ];
+    tx.commit()?;
+    Ok(outcomes.iter().any(|tally| tally.stored > 0))
 }
 
 fn replication(error: sync::schema::SchemaError) -> OpenError {

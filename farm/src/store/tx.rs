@@ -149,7 +149,7 @@ impl Log {
 /// The numbers that come next: of this site's facts in each log, and of its readings. A rollback gives them back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Numbers {
-    facts: [i64; Log::ALL.len()],
+    pub(crate) facts: [i64; Log::ALL.len()],
     pub(crate) reading: i64,
 }
 
@@ -198,6 +198,8 @@ pub(crate) enum After {
     /// The alarm of a device's silence.
     Missed(DeviceId),
     Call(Box<dyn FnOnce() + Send>),
+    /// Something was taken from another site, and may be passed on.
+    Took,
 }
 
 /// A command's transaction: a savepoint of the group that the writer commits.
@@ -253,6 +255,11 @@ impl<'a> Tx<'a> {
     /// Tells followers of the event log, once this is committed.
     pub fn tell(&mut self, change: Change) {
         self.after.push(After::Tell(change));
+    }
+
+    /// Says that something was taken from another site.
+    pub(crate) fn took_from_others(&mut self) {
+        self.after.push(After::Took);
     }
 
     /// Runs `f` on the writer thread once this is committed; it must be quick and must not wait for the farm.

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Shared, StoreError,
-    tx::{Actor, After, Memory, Tx},
+    tx::{Actor, After, Memory, Numbers, Tx},
 };
 
 /// Commands under one commit at most.
@@ -72,6 +72,8 @@ pub(crate) struct Writer {
     pub(crate) memory: Memory,
     pub(crate) shared: Arc<Shared>,
     pub(crate) saved_clock: i64,
+    /// Of the records, as of the last commit.
+    pub(crate) version: i64,
 }
 
 impl Writer {
@@ -124,6 +126,9 @@ impl Writer {
             }
             self.memory.forget(before);
             group.after.clear();
+        }
+        if end.is_ok() && self.wrote_replicated(before, &group.after) {
+            self.shared.replicated.send_modify(|commits| *commits += 1);
         }
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.publish(group.after);
@@ -181,6 +186,22 @@ impl Writer {
         }
         group.broken = None;
         Ok(())
+    }
+
+    /// Whether the group just committed has appended a fact, changed a record, or taken something from another site.
+    fn wrote_replicated(&mut self, before: Numbers, after: &[After]) -> bool {
+        let version = self
+            .conn
+            .prepare_cached("SELECT crsql_db_version()")
+            .and_then(|mut read| read.query_row([], |row| row.get(0)));
+        let version: i64 = version.unwrap_or_else(|error| {
+            tracing::error!(%error, "the version of the records cannot be read");
+            self.version
+        });
+        let moved = version != std::mem::replace(&mut self.version, version);
+        moved
+            || before.facts != self.memory.next.facts
+            || after.iter().any(|item| matches!(item, After::Took))
     }
 
     fn save_clock(&self, now: Stamp) -> Result<(), StoreError> {

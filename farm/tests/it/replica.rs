@@ -1,9 +1,23 @@
 //! One farm in several files.
 
-use farm::{Farm, Options, backup};
-use farm_model::Clock as _;
+mod several;
 
-use crate::support::{Fixture, session, visit};
+use farm::{
+    Farm, Options,
+    animals::{self, AnimalForm},
+    backup,
+};
+use farm_model::{AnimalStatus, Clock as _};
+use sync::{
+    Sender, Store as _,
+    exchange::Speak,
+    marks::{Hash, Mark},
+    store::{Delivery, Fault, Turn, Want},
+    wire::{Have, Stream},
+};
+
+use self::several::{Place, deliver, gather};
+use crate::support::{Fixture, name, session, visit};
 
 fn number(farm: &Farm, sql: &'static str) -> i64 {
     farm.write_blocking(farm::Actor::System, move |tx| {
@@ -62,4 +76,131 @@ fn a_copy_goes_on_under_an_identity_of_its_own() {
     let said = number(&again, SAID);
     assert_eq!(said / 1_000, 1_001, "one fact of each: {said}");
     assert_eq!(site(&f.farm), original);
+}
+
+/// Record changes of a site, as this file tells them of it.
+fn cells_of(place: &Place, of: &Place) -> i64 {
+    let site = of.site.0;
+    place
+        .write(move |tx| {
+            Ok::<_, farm::StoreError>(tx.conn().query_row(
+                "SELECT count(*) FROM crsql_changes WHERE site_id = ?1 AND db_version > 0",
+                [site],
+                |row| row.get(0),
+            )?)
+        })
+        .unwrap()
+}
+
+#[test]
+fn a_turn_that_fails_leaves_nothing_of_a_site() {
+    let (edge, hub) = (Place::new(), Place::new());
+    let form = AnimalForm::new(name("101"), AnimalStatus::Lactating);
+    edge.write(move |tx| animals::register(tx, &form, None, None))
+        .unwrap();
+    let parts = gather(&edge, &hub, Speak::ForItself, 1 << 20);
+    let delivery = Delivery {
+        sender: Sender::Edge(edge.site),
+        parts: parts.clone(),
+    };
+    let forged = Have {
+        stream: Stream {
+            site: hub.site,
+            name: String::new(),
+        },
+        mark: Mark {
+            upto: 9,
+            hash: Hash([1; 16]),
+        },
+    };
+    let failing = Turn {
+        take: Some(delivery),
+        give: Some(Want {
+            peer: edge.site,
+            speak: Speak::ForAll,
+            have: vec![forged],
+            skip: Vec::new(),
+            room: 1 << 20,
+        }),
+        ..Turn::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    // Together with a command that is kept, so that the group commits.
+    let (failed, kept) = runtime.block_on(async {
+        tokio::join!(
+            hub.farm.turn(failing),
+            hub.farm
+                .write(farm::Actor::System, |tx| farm::settings::save(
+                    tx,
+                    &farm::settings::Settings::default()
+                ))
+        )
+    });
+    assert!(matches!(failed, Err(Fault::Copied(_))), "{failed:?}");
+    kept.unwrap();
+    assert_eq!(cells_of(&hub, &edge), 0);
+    deliver(&hub, Sender::Edge(edge.site), parts);
+    assert_eq!(cells_of(&hub, &edge), cells_of(&edge, &edge));
+    assert_eq!(hub.farm.read_blocking(animals::list).unwrap().len(), 1);
+}
+
+#[test]
+fn what_came_is_told_and_counted() {
+    let (edge, hub) = (Place::new(), Place::new());
+    let form = AnimalForm::new(name("101"), AnimalStatus::Lactating);
+    let cow = edge
+        .write(move |tx| animals::register(tx, &form, None, None))
+        .unwrap();
+    let told = visit(
+        "1",
+        Some(cow),
+        session("2026-11-20", 1),
+        8_000,
+        edge.farm.clock().now(),
+    );
+    edge.write(move |tx| farm::milkings::record(tx, told))
+        .unwrap();
+    let (seen, mut events) = (hub.farm.committed(), hub.farm.events().subscribe());
+    let parts = gather(&edge, &hub, Speak::ForItself, 1 << 20);
+    deliver(&hub, Sender::Edge(edge.site), parts.clone());
+    assert!(hub.farm.committed() > seen);
+    let farm::Resume::Events(events) = events.ready() else {
+        panic!("so few events are kept")
+    };
+    let told: Vec<_> = events.iter().map(|event| event.change.clone()).collect();
+    assert!(
+        told.contains(&farm::Change::Animal { animal: cow }),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().any(|change| matches!(
+            change,
+            farm::Change::Milking {
+                yield_ml: 8_000,
+                ..
+            }
+        )),
+        "{told:?}"
+    );
+    let seen = hub.farm.committed();
+    deliver(&hub, Sender::Edge(edge.site), parts);
+    assert_eq!(hub.farm.committed(), seen, "nothing came that was not here");
+}
+
+#[test]
+fn a_member_of_staff_dismissed_elsewhere_is_logged_out_here() {
+    let (edge, hub) = (Place::new(), Place::new());
+    let hash = farm::staff::Pin::new("2580").unwrap().hash();
+    let who = edge
+        .write(move |tx| farm::staff::add(tx, &name("Rahim"), farm_model::Role::Worker, &hash))
+        .unwrap();
+    several::join(&edge, &hub);
+    edge.write(move |tx| farm::auth::open(tx, who, "phone"))
+        .unwrap();
+    hub.write(move |tx| farm::staff::deactivate(tx, who))
+        .unwrap();
+    several::join(&edge, &hub);
+    assert_eq!(number(&edge.farm, "SELECT count(*) FROM login_session"), 0);
 }
