@@ -4,7 +4,7 @@
 //! per site. Everything else is this appliance's own: sessions, credentials, queues, raw readings, and whatever follows from facts.
 
 use rusqlite::Connection;
-use sync::{Replicated, copies, facts, records};
+use sync::{Replicated, facts, records, site};
 
 use super::{OpenError, StoreError};
 
@@ -137,7 +137,8 @@ pub(super) fn forsake(conn: &mut Connection) -> Result<(), OpenError> {
     }
     let schema = Replicated::of(conn, &tables, &logs).map_err(replication)?;
     let tx = conn.transaction()?;
-    let former = copies::forsake(&tx, &schema).map_err(StoreError::from)?;
+    let former = site::renew(&tx, &schema).map_err(StoreError::from)?;
+    let former = site::ordinal(&tx, former)?;
     for table in PROJECTIONS {
         tx.execute(
             &format!("UPDATE {table} SET site = ?1 WHERE site = 0"),
