@@ -6,14 +6,16 @@
 //! Invariant: a fact is never changed and never overwritten. A column that a migration adds to a log is nullable: an
 //! empty one does not enter the hash, so what was hashed before it still fits.
 
-use rusqlite::{Connection, OptionalExtension as _, ToSql, params_from_iter};
+use std::collections::VecDeque;
+
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Outcome, Refused, Replicated, Sender, Site, Tally, Value,
     held::{self, Shelf},
     marks::{self, LIMIT, Mark, RECORDS, Standing},
-    schema::Log,
+    schema::{Column, Log},
     site,
 };
 
@@ -137,18 +139,9 @@ pub fn read(
         rows: Vec::new(),
     };
     let mut weight = 0;
+    let mut facts = Reading::begin(conn, schema, log, ordinal, from.upto)?;
     while run.to() < head && weight <= room {
-        let next = run.to() + 1;
-        let fact = match read_one(conn, schema.logs.get(log), log, ordinal, next)? {
-            Some(fact) => fact,
-            None => Shelf::open(conn, log, ordinal)?
-                .between::<Fact>(next - 1, next)?
-                .pop()
-                .map(|(_, fact)| fact)
-                .ok_or(Error::Damaged {
-                    what: "a log of facts",
-                })?,
-        };
+        let fact = facts.next(run.to() + 1)?;
         if run.rows.is_empty() {
             run.columns = fact.columns;
         } else if run.columns != fact.columns {
@@ -160,30 +153,86 @@ pub fn read(
     Ok(run)
 }
 
-fn read_one(
-    conn: &Connection,
-    log: Option<&Log>,
-    name: &str,
+/// A site's facts in their order, some hundreds at a time: in the log, or kept aside.
+struct Reading<'a> {
+    conn: &'a Connection,
+    log: &'a str,
     ordinal: i64,
-    seq: i64,
-) -> Result<Option<Fact>, Error> {
-    let Some(log) = log else { return Ok(None) };
-    let columns: Vec<String> = log
-        .columns
-        .iter()
-        .map(|(column, _)| column.clone())
-        .collect();
-    let sql = format!(
-        "SELECT \"{}\" FROM \"{name}\" WHERE site = ? AND seq = ?",
-        columns.join("\", \"")
-    );
-    let values = conn
-        .prepare_cached(&sql)?
-        .query_row((ordinal, seq), |row| {
-            (0..columns.len()).map(|n| row.get(n)).collect()
-        })
-        .optional()?;
-    Ok(values.map(|values| Fact { columns, values }))
+    columns: Vec<String>,
+    sql: Option<String>,
+    ahead: VecDeque<(i64, Vec<Value>)>,
+}
+
+impl<'a> Reading<'a> {
+    const AHEAD: usize = 256;
+
+    fn begin(
+        conn: &'a Connection,
+        schema: &Replicated,
+        log: &'a str,
+        ordinal: i64,
+        after: i64,
+    ) -> Result<Self, Error> {
+        let described = schema.logs.get(log);
+        let columns: Vec<String> = described
+            .iter()
+            .flat_map(|log| &log.columns)
+            .map(|(column, _)| column.clone())
+            .collect();
+        let names = columns.iter().fold(String::from("seq"), |names, column| {
+            names + ", \"" + column + "\""
+        });
+        let sql = described.map(|_| {
+            format!(
+                "SELECT {names} FROM \"{log}\" WHERE site = ? AND seq > ? ORDER BY seq LIMIT {}",
+                Self::AHEAD
+            )
+        });
+        let mut reading = Self {
+            conn,
+            log,
+            ordinal,
+            columns,
+            sql,
+            ahead: VecDeque::new(),
+        };
+        reading.read_on(after)?;
+        Ok(reading)
+    }
+
+    fn read_on(&mut self, after: i64) -> Result<(), Error> {
+        let Some(sql) = &self.sql else { return Ok(()) };
+        let mut read = self.conn.prepare_cached(sql)?;
+        let width = self.columns.len();
+        let rows = read.query_map((self.ordinal, after), |row| {
+            let values = (1..=width).map(|n| row.get(n)).collect::<Result<_, _>>()?;
+            Ok((row.get(0)?, values))
+        })?;
+        self.ahead = rows.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// The fact of this number, which must be the one after the last.
+    fn next(&mut self, seq: i64) -> Result<Fact, Error> {
+        if self.ahead.is_empty() {
+            self.read_on(seq - 1)?;
+        }
+        if self.ahead.front().is_some_and(|(found, _)| *found == seq)
+            && let Some((_, values)) = self.ahead.pop_front()
+        {
+            return Ok(Fact {
+                columns: self.columns.clone(),
+                values,
+            });
+        }
+        Shelf::open(self.conn, self.log, self.ordinal)?
+            .between::<Fact>(seq - 1, seq)?
+            .pop()
+            .map(|(_, fact)| fact)
+            .ok_or(Error::Damaged {
+                what: "a log of facts",
+            })
+    }
 }
 
 /// The mark of our own log at a number, computed on from where it was computed last.
@@ -202,12 +251,12 @@ pub fn own_mark(
     } else {
         Mark::default()
     };
-    while mark.upto < upto {
-        let fact =
-            read_one(conn, schema.logs.get(log), log, 0, mark.upto + 1)?.ok_or(Error::Damaged {
-                what: "a log of facts",
-            })?;
-        mark = follow(mark, &fact.columns, &fact.values)?;
+    if mark.upto < upto {
+        let mut facts = Reading::begin(conn, schema, log, 0, mark.upto)?;
+        while mark.upto < upto {
+            let fact = facts.next(mark.upto + 1)?;
+            mark = follow(mark, &fact.columns, &fact.values)?;
+        }
     }
     if mark.upto > known.upto {
         marks::advance(conn, log, 0, mark)?;
@@ -291,7 +340,44 @@ struct Taking<'a> {
     log: &'a str,
     ordinal: i64,
     shelf: Shelf<'a>,
+    plan: Plan,
     tally: Tally,
+}
+
+/// How facts with these columns go into their log.
+#[derive(Default)]
+struct Plan {
+    columns: Vec<String>,
+    /// What the log has of them.
+    known: Vec<Option<Column>>,
+    insert: String,
+}
+
+impl Plan {
+    fn of(name: &str, log: Option<&Log>, columns: &[String]) -> Self {
+        let find = |column: &String| {
+            let mut all = log?.columns.iter();
+            all.find(|(known, _)| known == column)
+                .map(|(_, known)| *known)
+        };
+        let known: Vec<Option<Column>> = columns.iter().map(find).collect();
+        let here = columns
+            .iter()
+            .zip(&known)
+            .filter(|(_, known)| known.is_some());
+        let mut names = vec!["site", "seq"];
+        names.extend(here.map(|(column, _)| column.as_str()));
+        let insert = format!(
+            "INSERT INTO \"{name}\" (\"{}\") VALUES ({})",
+            names.join("\", \""),
+            vec!["?"; names.len()].join(", ")
+        );
+        Self {
+            columns: columns.to_vec(),
+            known,
+            insert,
+        }
+    }
 }
 
 impl<'a> Taking<'a> {
@@ -307,15 +393,19 @@ impl<'a> Taking<'a> {
             log,
             ordinal,
             shelf: Shelf::open(conn, log, ordinal)?,
+            plan: Plan::default(),
             tally: Tally::default(),
         })
     }
 
     fn take(&mut self, seq: i64, columns: &[String], values: &[Value]) -> Result<(), Error> {
-        let reason = match self.judge(columns, values) {
+        if self.plan.insert.is_empty() || self.plan.columns != columns {
+            self.plan = Plan::of(self.log, self.schema.logs.get(self.log), columns);
+        }
+        let reason = match self.judge(values) {
             Verdict::Unknown => None,
             Verdict::Wrong(reason) => Some(reason.to_owned()),
-            Verdict::Fits => match self.insert(seq, columns, values) {
+            Verdict::Fits => match self.insert(seq, values) {
                 Ok(()) => {
                     self.tally.stored += 1;
                     return Ok(());
@@ -338,18 +428,18 @@ impl<'a> Taking<'a> {
         Ok(())
     }
 
-    fn judge(&self, columns: &[String], values: &[Value]) -> Verdict {
+    fn judge(&self, values: &[Value]) -> Verdict {
         if values.iter().any(|value| value.weight() > VALUE_BYTES) {
             return Verdict::Wrong("a value is too large");
         }
-        let Some(log) = self.schema.logs.get(self.log) else {
+        if !self.schema.logs.contains_key(self.log) {
             return Verdict::Unknown;
-        };
+        }
         let mut verdict = Verdict::Fits;
-        for (name, value) in columns.iter().zip(values) {
-            match log.columns.iter().find(|(column, _)| column == name) {
+        for (known, value) in self.plan.known.iter().zip(values) {
+            match known {
                 None if *value != Value::Null => verdict = Verdict::Unknown,
-                Some((_, column)) if !column.takes(value) => {
+                Some(column) if !column.takes(value) => {
                     return Verdict::Wrong("a value does not fit its column");
                 }
                 _ => {}
@@ -358,26 +448,16 @@ impl<'a> Taking<'a> {
         verdict
     }
 
-    fn insert(&self, seq: i64, columns: &[String], values: &[Value]) -> rusqlite::Result<()> {
-        let log = &self.schema.logs[self.log];
-        let mut names = vec!["site", "seq"];
-        let mut given: Vec<&dyn ToSql> = vec![&self.ordinal, &seq];
-        for (name, value) in columns.iter().zip(values) {
-            // A column that is not here is empty, as `judge` has found.
-            if log.columns.iter().any(|(column, _)| column == name) {
-                names.push(name);
-                given.push(value);
-            }
+    fn insert(&self, seq: i64, values: &[Value]) -> rusqlite::Result<()> {
+        let mut insert = self.conn.prepare_cached(&self.plan.insert)?;
+        insert.raw_bind_parameter(1, self.ordinal)?;
+        insert.raw_bind_parameter(2, seq)?;
+        // A column that is not here is empty, as `judge` has found.
+        let here = self.plan.known.iter().zip(values);
+        for ((_, value), n) in here.filter(|(known, _)| known.is_some()).zip(3..) {
+            insert.raw_bind_parameter(n, value)?;
         }
-        let sql = format!(
-            "INSERT INTO \"{}\" (\"{}\") VALUES ({})",
-            self.log,
-            names.join("\", \""),
-            vec!["?"; names.len()].join(", ")
-        );
-        self.conn
-            .prepare_cached(&sql)?
-            .execute(params_from_iter(given))?;
+        insert.raw_execute()?;
         Ok(())
     }
 }
