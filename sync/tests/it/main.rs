@@ -1,6 +1,7 @@
 //! Replicas with the real extension, and SQLite in memory in real files' stead; and a simulation of all of it in virtual time.
 
 mod acts;
+mod copies;
 mod dice;
 mod exchange;
 mod facts;
@@ -9,6 +10,5 @@ mod keys;
 mod merging;
 mod pace;
 mod records;
-mod renew;
 mod sim;
 mod wire;
