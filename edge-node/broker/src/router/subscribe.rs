@@ -9,6 +9,7 @@ use crate::{
     codec::{Grant, Known},
     lasting::{Change, Options, RetainedAtSubscribe},
     message::SessionId,
+    stats::Reason,
 };
 
 /// One filter that a client asks for.
@@ -61,6 +62,7 @@ impl Router {
             let is_new = !session.filters.contains_key(&text);
             let too_many = is_new && session.filters.len() >= self.config.max_subscriptions;
             if too_many || retained > self.config.max_retained {
+                self.counters.refuse(Reason::Quota);
                 grants.push(Grant::Quota);
                 continue;
             }

@@ -202,3 +202,66 @@ async fn a_gate_that_panics_ends_neither_the_watch_nor_the_door() {
     raw.send(&publish_v4(0x32, "farm/x", 1, b"1")).await;
     assert_eq!(raw.packet().await, [0x40, 2, 0, 1]);
 }
+
+#[tokio::test]
+async fn filters_beyond_what_is_allowed_are_refused_one_by_one() {
+    let config = DoorConfig {
+        max_subscriptions: 2,
+        ..DoorConfig::default()
+    };
+    let house = House::open_with(config).await;
+    let (deep, long) = ("farm/".repeat(32), format!("farm/{}", "a".repeat(1_024)));
+    let mut clients = Vec::new();
+    let filters = ["farm/1", &deep, &long, "farm/2", "farm/3", "farm/1"];
+    for (level, refused) in [(4, [0x80, 0x80, 0x80]), (5, [0x8f, 0x8f, 0x97])] {
+        let mut raw = match level {
+            4 => Raw::v4(house.address(), "4").await,
+            _ => Raw::v5(house.address(), "5").await,
+        };
+        let mut body = vec![0, 1];
+        body.extend((level == 5).then_some(0));
+        for filter in filters {
+            body.extend(string(filter));
+            body.push(0);
+        }
+        raw.send(&packet(0x82, &body)).await;
+        let [deep, long, third] = refused;
+        let suback = raw.packet().await;
+        assert_eq!(suback[suback.len() - 6..], [0, deep, long, 0, third, 0]);
+        clients.push(raw);
+    }
+    assert_eq!(house.door.stats().subscriptions, 4);
+    assert_eq!(house.refused(Reason::Quota), 2);
+    assert_eq!(house.refused(Reason::TopicInvalid), 4);
+}
+
+#[tokio::test]
+async fn publishes_at_qos_2_that_are_never_finished_are_bounded() {
+    let house = House::open().await;
+    let mut raw = Raw::v4(house.address(), "a").await;
+    for pid in 1..=4_096 {
+        raw.send(&publish_v4(0x34, "farm/x", pid, b"1")).await;
+        let pubrec = [&[0x50, 2][..], &pid.to_be_bytes()].concat();
+        assert_eq!(raw.packet().await, pubrec);
+    }
+    raw.send(&publish_v4(0x34, "farm/x", 4_097, b"1")).await;
+    assert!(raw.until_close().await.is_empty());
+    assert_eq!(house.refused(Reason::Quota), 1);
+    assert_eq!(house.door.stats().accepted, 4_096);
+}
+
+#[tokio::test]
+async fn a_will_is_delayed_no_longer_than_its_session_lasts() {
+    let mut house = House::open().await;
+    let mut body = string("MQTT");
+    body.extend([5, 0b100, 0, 60, 5, 0x11, 0, 0, 0, 1]);
+    body.extend(string("a"));
+    body.extend([5, 0x18, 0xff, 0xff, 0xff, 0xff]);
+    body.extend([string("farm/a"), string("gone")].concat());
+    let mut raw = Raw::dial(house.address()).await;
+    raw.send(&packet(0x10, &body)).await;
+    assert_eq!(raw.packet().await[3], 0);
+    drop(raw);
+    assert!(house.next().await.publish.will);
+    assert_eq!(house.door.stats().away, 0);
+}
