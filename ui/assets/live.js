@@ -306,7 +306,7 @@
   };
 
   // --- dates: a browser shows them in its own language and order, whatever the page's; below stands what it means
-  const said = (input) => {
+  const spell = (input) => {
     let out = input.nextElementSibling;
     if (!out?.matches(".said")) input.after(out = Object.assign(document.createElement("output"), { className: "said" }));
     const [day, time] = input.type === "time" ? ["", input.value] : input.value.split("T");
@@ -317,7 +317,7 @@
   const DATES = "input:is([type=date], [type=time], [type=datetime-local])";
 
   const prepare = (from) => {
-    all(DATES, from).forEach(said);
+    all(DATES, from).forEach(spell);
     for (const button of all("[data-copy]", from)) button.hidden = false;
     for (const pad of all("[data-keypad]", from)) {
       pad.hidden = false;
@@ -348,7 +348,7 @@
   });
   document.addEventListener("input", (event) => {
     const form = event.target.form;
-    if (event.target.matches(DATES)) said(event.target);
+    if (event.target.matches(DATES)) spell(event.target);
     if (form?.getAttribute("method") === "post") form.dataset.typed = "";
     if (!form || !("instant" in form.dataset)) return;
     clearTimeout(typed);
