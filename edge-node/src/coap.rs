@@ -13,10 +13,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use coap_lite::{CoapOption, ContentFormat, MessageClass, MessageType, Packet, ResponseType};
+use edge_decode::coap::{Asked, Exchange, ResponseType, read};
 use farm::Farm;
 use farm_model::Clock as _;
-use firmware_protocol::{Direction, Header, MAX_FRAME};
 use tokio::{net::UdpSocket, sync::oneshot, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -39,119 +38,6 @@ const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// Whose message: sender and message id.
 type Whose = (SocketAddr, u16);
-
-/// What a datagram asks for.
-#[derive(Debug)]
-enum Asked {
-    /// Nothing that is answered.
-    Nothing,
-    /// A message that is not understood, or a ping.
-    Reset(u16),
-    /// A request that cannot be.
-    Refused(Exchange, ResponseType),
-    /// A frame.
-    Frame(Exchange, Vec<u8>),
-}
-
-/// How a request is answered.
-#[derive(Clone, Debug)]
-struct Exchange {
-    id: u16,
-    token: Vec<u8>,
-    is_confirmable: bool,
-}
-
-impl Exchange {
-    fn packet(&self, kind: MessageType, id: u16, code: MessageClass) -> Packet {
-        let mut packet = Packet::new();
-        packet.header.set_type(kind);
-        packet.header.message_id = id;
-        packet.header.code = code;
-        packet
-    }
-
-    /// The answer; `own` is a message id of ours, for what does not ride on an acknowledgement.
-    fn answer(&self, code: ResponseType, frame: Vec<u8>, own: Option<u16>) -> Vec<u8> {
-        let (kind, id) = match own {
-            Some(own) => (MessageType::NonConfirmable, own),
-            None => (MessageType::Acknowledgement, self.id),
-        };
-        let mut packet = self.packet(kind, id, MessageClass::Response(code));
-        packet.set_token(self.token.clone());
-        if !frame.is_empty() {
-            packet.set_content_format(ContentFormat::ApplicationOctetStream);
-            packet.payload = frame;
-        }
-        packet.to_bytes().unwrap_or_default()
-    }
-
-    fn acknowledgement(&self) -> Vec<u8> {
-        let packet = self.packet(MessageType::Acknowledgement, self.id, MessageClass::Empty);
-        packet.to_bytes().unwrap_or_default()
-    }
-}
-
-/// Reads a datagram; any bytes may come.
-fn read(datagram: &[u8]) -> Asked {
-    let [first, code, high, low, ..] = *datagram else {
-        return Asked::Nothing;
-    };
-    let (version, kind, id) = (
-        first >> 6,
-        (first >> 4) & 3,
-        u16::from_be_bytes([high, low]),
-    );
-    if version != 1 || kind > 1 {
-        return Asked::Nothing;
-    }
-    let is_confirmable = kind == 0;
-    let is_request = (1..32).contains(&code);
-    let packet = Packet::from_bytes(datagram).ok().filter(|_| is_request);
-    let Some(packet) = packet else {
-        return if is_confirmable {
-            Asked::Reset(id)
-        } else {
-            Asked::Nothing
-        };
-    };
-    let exchange = Exchange {
-        id,
-        token: packet.get_token().to_vec(),
-        is_confirmable,
-    };
-    match fault(code, &packet) {
-        Some(fault) => Asked::Refused(exchange, fault),
-        None => Asked::Frame(exchange, packet.payload),
-    }
-}
-
-/// What is wrong with a request.
-fn fault(code: u8, packet: &Packet) -> Option<ResponseType> {
-    const POST: u8 = 2;
-    const KNOWN: [CoapOption; 3] = [
-        CoapOption::UriHost,
-        CoapOption::UriPort,
-        CoapOption::UriPath,
-    ];
-    let critical = |number: u16| number % 2 == 1;
-    let known = |number: u16| KNOWN.iter().any(|option| u16::from(*option) == number);
-    if packet.options().any(|(n, _)| critical(*n) && !known(*n)) {
-        return Some(ResponseType::BadOption);
-    }
-    let path = packet.get_option(CoapOption::UriPath);
-    if !path.is_some_and(|path| path.iter().map(Vec::as_slice).eq([b"node".as_slice()])) {
-        return Some(ResponseType::NotFound);
-    }
-    if code != POST {
-        return Some(ResponseType::MethodNotAllowed);
-    }
-    if packet.payload.len() > MAX_FRAME {
-        return Some(ResponseType::RequestEntityTooLarge);
-    }
-    let header = Header::read(&packet.payload);
-    let is_up = header.is_ok_and(|header| header.direction == Direction::Up);
-    (!is_up).then_some(ResponseType::BadRequest)
-}
 
 /// Messages that came, with the answer that they had.
 #[derive(Default)]
@@ -209,6 +95,8 @@ pub(crate) async fn serve(
             },
             Some(done) = under_way.join_next() => {
                 if let Ok((whose, answer)) = done {
+                    // Sent from here, so that whoever has it and asks again finds it remembered.
+                    send(&socket, &answer, whose.0).await;
                     memory.answered(whose, answer);
                 }
                 continue;
@@ -257,7 +145,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// Waits for the frame that goes down, and sends it; gives the answer.
+/// Waits for the frame that goes down, and acknowledges the request when that takes long; gives the answer.
 async fn answer_one(
     socket: Arc<UdpSocket>,
     whose: Whose,
@@ -280,7 +168,6 @@ async fn answer_one(
         Ok(Err(_)) => exchange.answer(ResponseType::Unauthorized, Vec::new(), own.ok()),
         Err(_) => Vec::new(),
     };
-    send(&socket, &answer, whose.0).await;
     (whose, answer)
 }
 

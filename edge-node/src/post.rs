@@ -46,7 +46,7 @@ impl Reply {
     }
 
     /// Whether somebody still waited for it.
-    fn send(&self, frame: Vec<u8>) -> bool {
+    pub(crate) fn send(&self, frame: Vec<u8>) -> bool {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         sender.is_some_and(|sender| sender.send(frame).is_ok())
     }

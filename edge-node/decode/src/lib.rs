@@ -5,6 +5,7 @@
 //! is bounded; time is a value that the caller passes; a value that is missing is never zero.
 
 pub mod chirpstack;
+pub mod coap;
 pub mod homeassistant;
 mod json;
 pub mod modbus;

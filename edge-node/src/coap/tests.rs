@@ -1,43 +1,13 @@
-//! What is made of datagrams, whatever is in them.
+//! What is remembered of messages, and an answer that takes its time.
 
-use proptest::prelude::*;
+use std::net::Ipv4Addr;
+
+use farm::{Actor, Options, credentials, devices};
+use farm_model::{DeviceKind, Link};
+use firmware_protocol::{Direction, FrameWriter, Key, MAX_FRAME, Record, Sequence, TimeRequest};
 
 use super::*;
-
-/// A request: CON, token `t`, path `node`.
-fn request(code: u8, payload: &[u8]) -> Vec<u8> {
-    let mut datagram = vec![0x41, code, 0x12, 0x34, b't', 0xb4];
-    datagram.extend(b"node");
-    if !payload.is_empty() {
-        datagram.push(0xff);
-        datagram.extend(payload);
-    }
-    datagram
-}
-
-fn refusal(datagram: &[u8]) -> ResponseType {
-    match read(datagram) {
-        Asked::Refused(_, code) => code,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn what_cannot_be_has_its_code() {
-    assert_eq!(refusal(&request(1, b"")), ResponseType::MethodNotAllowed);
-    assert_eq!(refusal(&request(2, b"")), ResponseType::BadRequest);
-    let json = br#"{"value": 4.5}"#;
-    assert_eq!(refusal(&request(2, json)), ResponseType::BadRequest);
-    let long = refusal(&request(2, &[0; MAX_FRAME + 1]));
-    assert_eq!(long, ResponseType::RequestEntityTooLarge);
-    let root = [0x40, 2, 0, 1];
-    assert_eq!(refusal(&root), ResponseType::NotFound);
-    let query = [&request(2, b"")[..], &[0x41, b'x']].concat();
-    assert_eq!(refusal(&query), ResponseType::BadOption);
-    assert!(matches!(read(&[0x40, 0, 0, 7]), Asked::Reset(7)), "a ping");
-    assert!(matches!(read(&[0x50, 0, 0, 7]), Asked::Nothing));
-    assert!(matches!(read(&[0x60, 0, 0, 7]), Asked::Nothing));
-}
+use crate::ingest::Ingest;
 
 #[test]
 fn memory_is_bounded_and_forgets_with_time() {
@@ -55,21 +25,72 @@ fn memory_is_bounded_and_forgets_with_time() {
     assert_eq!(memory.answers.len(), memory.order.len());
 }
 
-proptest! {
-    #[test]
-    fn nobody_unknown_is_told_more_than_he_sent(bytes in any::<Vec<u8>>(), code in 0..8_u8, rest in any::<Vec<u8>>()) {
-        let near = [&request(code, b"")[..], &rest].concat();
-        for datagram in [bytes, near] {
-            match read(&datagram) {
-                Asked::Refused(exchange, code) => {
-                    prop_assert!(exchange.answer(code, Vec::new(), None).len() <= datagram.len());
-                }
-                Asked::Frame(exchange, _) => {
-                    let answer = exchange.answer(ResponseType::Unauthorized, Vec::new(), None);
-                    prop_assert_eq!(answer.len(), 4 + exchange.token.len());
-                }
-                Asked::Nothing | Asked::Reset(_) => {}
-            }
-        }
-    }
+/// A frame of a new device of `farm`.
+async fn frame(farm: &Farm) -> Vec<u8> {
+    let issued = farm.write(Actor::System, |tx| {
+        let form = devices::DeviceForm {
+            slug: farm::text::Slug::new("far-1").unwrap(),
+            name: farm::text::Name::new("far").unwrap(),
+            kind: DeviceKind::Sensor,
+            link: Link::Mqtt { client: None },
+            place: None,
+            expect_every_s: None,
+        };
+        let device = devices::ensure(tx, &form).unwrap();
+        let key = credentials::issue_frame_key(tx, device)?;
+        Ok::<_, credentials::CredentialError>((device, key))
+    });
+    let (device, key) = issued.await.unwrap();
+    let ending = firmware_protocol::DeviceId(*device.as_bytes().last_chunk().unwrap());
+    let mut sequence = Sequence::start(Direction::Up, ending, 1);
+    let mut buffer = [0; MAX_FRAME];
+    let mut frame = FrameWriter::new(&mut buffer, &mut sequence).unwrap();
+    let request = TimeRequest { ticks: 7 };
+    frame.add(&Record::TimeRequest(request)).unwrap();
+    frame.seal(&Key::new(key.0)).to_vec()
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_longer_comes_by_itself_after_an_acknowledgement() {
+    let dir = tempfile::tempdir().unwrap();
+    let farm = Farm::open(&dir.path().join("farm.db"), Options::default()).unwrap();
+    let (_drivers, inbound) = tokio::sync::mpsc::channel(1);
+    let (mut ingest, intake) = Ingest::new(farm.clone(), edge_milking::Config::default(), inbound);
+    let mut letters = ingest.letters();
+    let edge = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
+    let node = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    node.connect(edge.local_addr().unwrap()).await.unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(edge, farm.clone(), intake, stop.clone()));
+
+    let start = [&[0x41, 2, 0x12, 0x34, 9, 0xb4][..], b"node\xff"].concat();
+    let message = [start, frame(&farm).await].concat();
+    let mut buffer = [0; 1_500];
+    let heard = async |buffer: &mut [u8]| {
+        let heard = tokio::time::timeout(Duration::from_secs(20), node.recv(buffer));
+        heard.await.unwrap().unwrap()
+    };
+    // Nothing commits: the pipeline does not run yet.
+    node.send(&message).await.unwrap();
+    let length = heard(&mut buffer).await;
+    assert_eq!(buffer[..length], [0x60, 0, 0x12, 0x34], "it came");
+    // Sent again meanwhile, it is not taken again.
+    node.send(&message).await.unwrap();
+    tokio::spawn(ingest.run(stop.clone()));
+    let letter = letters.recv().await.unwrap();
+    let Route::Reply(reply) = letter.route().clone() else {
+        panic!("it goes back the way it came");
+    };
+    assert!(reply.send(letter.seal(&**farm.clock()).unwrap()));
+    let length = heard(&mut buffer).await;
+    assert_eq!(buffer[0], 0x51, "not confirmable, a token of one byte");
+    assert_eq!((buffer[1], buffer[4]), (0x44, 9), "2.04, and the token");
+    assert!(length > 30, "with the frame that goes down");
+    // And once more: the answer that it had.
+    let first = buffer[..length].to_vec();
+    node.send(&message).await.unwrap();
+    let length = heard(&mut buffer).await;
+    assert_eq!(buffer[..length], first);
+    assert!(letters.try_recv().is_err(), "one frame, one answer");
+    stop.cancel();
 }

@@ -1,6 +1,7 @@
 //! What the decoders promise, seen from outside.
 
 mod auto_decoder;
+mod coap;
 mod modbus;
 mod nodes;
 mod rfid;
