@@ -16,6 +16,14 @@ use crate::process::{cargo, run, target_dir};
 
 const OWNER: (&str, &str) = ("রহিমা", "2580");
 const WORKER: (&str, &str) = ("করিম", "1470");
+/// The demo's vendor of firmware: a key that everybody may know, for no farm trusts it but this one.
+const VENDOR: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIFeb4x2eR+UT8x6pwu8ssMj7yPwy9mOCDoLmHYgNIBSB\n-----END PRIVATE KEY-----\n";
+/// Its public half.
+const VENDOR_LINE: &str = "MCowBQYDK2VwAyEA7xvUs5VEBCC0CF2Xq1VI+Y8kSsjJPAz14v4MxWNVQIs=";
+/// What the virtual farm's node runs on, and the version that is on the shelf for it.
+const FIRMWARE: (&str, &str) = ("khamar-node-c3", "2.0.0");
+/// Bytes of that image: at the usual pace, a quarter of a minute.
+const IMAGE: usize = 60_000;
 
 /// Options of `demo`.
 #[derive(Args)]
@@ -32,6 +40,9 @@ pub(crate) struct Demo {
     /// The virtual farm's seed: the same seed is the same farm.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Time of day on the farm at the start: morning milking begins at 05:00; 12:00 is between the sessions.
+    #[arg(long, default_value = "05:00", value_parser = minute_of_day)]
+    at: i64,
     /// A fault to order, `KIND[:ARGUMENT][@TIME][+DURATION]` in the farm's time; may be given several times.
     ///
     /// reader-noise:STALL, crc-failures:PERCENT, stuck-meter:STALL, dead-slave:UNIT, meter-restart:STALL, flapping-probe,
@@ -54,6 +65,7 @@ impl Demo {
         let started = Instant::now();
         let site = self.settle(bin)?;
         let token = site.enrol()?;
+        site.supply_firmware()?;
         let farm = self.start_farm(&site, &token)?;
         let edge = site.start_edge()?;
         self.greet(&site, started);
@@ -86,19 +98,20 @@ impl Demo {
             dir,
             web: free_port(self.port)?,
             mqtt: free_port(1883)?,
+            tls: free_port(8883)?,
         };
         fs::write(site.config(), self.config(&site))?;
         Ok(site)
     }
 
-    /// Time of the farm at the start: today, when the morning milking begins in Bangladesh.
+    /// Time of the farm at the start: today, at the time in Bangladesh that was asked for.
     fn origin_ms(&self) -> i64 {
         const DAY: i64 = 86_400_000;
         const DHAKA: i64 = 6 * 3_600_000;
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |d| d.as_millis() as i64);
-        (now + DHAKA).div_euclid(DAY) * DAY - DHAKA + 5 * 3_600_000
+        (now + DHAKA).div_euclid(DAY) * DAY - DHAKA + self.at * 60_000
     }
 
     /// Ends here if the virtual farm does not understand the faults; it has said what is wrong.
@@ -118,12 +131,14 @@ impl Demo {
     fn config(&self, site: &Site) -> String {
         format!(
             "[data]\ndir = \"{data}\"\n[web]\nlisten = [\"0.0.0.0:{web}\"]\n\
-             [mqtt]\nlisten = [\"127.0.0.1:{mqtt}\"]\ntls = [\"127.0.0.1:0\"]\nanonymous_from = [\"127.0.0.1\"]\n\
+             [mqtt]\nlisten = [\"127.0.0.1:{mqtt}\"]\ntls = [\"127.0.0.1:{tls}\"]\nanonymous_from = [\"127.0.0.1\"]\n\
              [serial]\ndirs = [\"{farm}/tty\"]\n[onewire]\nroot = \"{farm}/w1\"\nevery_s = 2\n\
+             [firmware]\ntrusted_keys = [\"{VENDOR_LINE}\"]\n\
              [clock]\nsimulated_start_ms = {origin}\nsimulated_rate = {speed:?}\n",
             data = site.dir.join("data").display(),
             web = site.web,
             mqtt = site.mqtt,
+            tls = site.tls,
             farm = site.dir.join("farm").display(),
             origin = self.origin_ms(),
             speed = self.speed,
@@ -141,6 +156,8 @@ impl Demo {
             ("--start-ms", self.origin_ms().to_string()),
             ("--mqtt", format!("127.0.0.1:{}", site.mqtt)),
             ("--provision", format!("http://127.0.0.1:{}", site.web)),
+            ("--tls", format!("127.0.0.1:{}", site.tls)),
+            ("--vendor", VENDOR_LINE.to_owned()),
         ] {
             farm.arg(option).arg(value);
         }
@@ -193,6 +210,13 @@ impl Demo {
         println!(
             "              mosquitto_pub -p {mqtt} -q 1 -t farm/tank/1/temp -m '{{\"value\": 3.9}}'"
         );
+        println!(
+            "    firmware  {} is on the shelf for the pump house's node, which logs in over TLS and seals its frames: offer it",
+            FIRMWARE.1
+        );
+        println!(
+            "              at http://localhost:{web}/devices/firmware and watch; none leaves while cows are milked (--at 12:00 begins between)"
+        );
         println!("    logs      {}", dir.display());
         println!("\n  Ctrl-C stops it.\n");
     }
@@ -204,6 +228,7 @@ struct Site {
     dir: PathBuf,
     web: u16,
     mqtt: u16,
+    tls: u16,
 }
 
 impl Site {
@@ -239,6 +264,25 @@ impl Site {
             "manage",
         ];
         Ok(self.order(&token, "")?.trim().to_owned())
+    }
+
+    /// Puts an image that the demo's vendor signed on the shelf, as whoever runs a farm would.
+    fn supply_firmware(&self) -> anyhow::Result<()> {
+        let file = |name: &str| {
+            let path = self.dir.join(name);
+            let text = path.to_str().map(str::to_owned);
+            text.context("the target folder's path is no text")
+        };
+        let (hardware, version) = FIRMWARE;
+        let (key, image) = (file("vendor.pem")?, file("node.bin")?);
+        fs::write(&key, VENDOR)?;
+        let bytes: Vec<u8> = (0..IMAGE).map(|n| (n / 7) as u8).collect();
+        fs::write(&image, bytes)?;
+        let sign = ["firmware", "sign", &image, "--key", &key];
+        let what = ["--version", version, "--hardware", hardware];
+        self.order(&[&sign[..], &what].concat(), "")?;
+        let signed = file("node.khfw")?;
+        self.order(&["firmware", "add", &signed], "").map(drop)
     }
 
     /// Runs a subcommand of the appliance, with `secret` on its standard input so that it stands in no process list.
@@ -344,4 +388,12 @@ fn free_port(wanted: u16) -> anyhow::Result<u16> {
     (wanted..wanted.saturating_add(200))
         .find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok())
         .with_context(|| format!("no free port from {wanted} on"))
+}
+
+/// Minutes since midnight of a time of day, `HH:MM`.
+fn minute_of_day(text: &str) -> Result<i64, String> {
+    let part = |part: &str, below: i64| part.parse().ok().filter(|n| (0..below).contains(n));
+    let time = text.split_once(':');
+    time.and_then(|(hour, minute)| Some(part(hour, 24)? * 60 + part(minute, 60)?))
+        .ok_or_else(|| "a time of day is HH:MM, such as 12:00".to_owned())
 }

@@ -1,11 +1,14 @@
 //! Devices on their wires. Each is a task that looks at the shared farm and speaks one protocol.
 
+pub mod coap;
 pub mod modbus;
 pub mod mqtt;
 pub mod node;
 pub mod onewire;
 pub mod pty;
+pub mod pump;
 pub mod reader;
+pub mod tls;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Parser;
+use farm_firmware::TrustedKey;
 use jiff::Timestamp;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -16,7 +17,7 @@ use tokio::{
 use tracing::warn;
 use virtual_farm::{
     Options, Provision, VirtualFarm,
-    device::mqtt::Broker,
+    device::{mqtt::Broker, pump::Secured},
     fault::{Fault, FaultError},
     sim::{Pace, Setup, schedule::Schedule},
 };
@@ -94,6 +95,12 @@ struct Arguments {
     /// Token of the appliance's API.
     #[arg(long, env = "KHAMAR_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Run the pump house's node too: the appliance's MQTT over TLS, HOST:PORT.
+    #[arg(long, requires_all = ["provision", "vendor"])]
+    tls: Option<String>,
+    /// Public key of the vendor whose firmware the node takes.
+    #[arg(long)]
+    vendor: Option<TrustedKey>,
     /// Days of history to tell the appliance.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3660))]
     days: u32,
@@ -126,7 +133,9 @@ impl Arguments {
             .start_ms
             .or_else(|| self.start.map(Timestamp::as_millisecond))
             .unwrap_or_else(|| Timestamp::now().as_millisecond());
+        let secured = self.tls.zip(self.vendor);
         Ok(Options {
+            secured: secured.map(|(tls, vendor)| Secured { tls, vendor }),
             setup: Setup {
                 seed: self.seed,
                 cows: self.cows,

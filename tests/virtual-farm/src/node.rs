@@ -13,7 +13,7 @@ use firmware_protocol::{
     Ack, Action, Batch, ClockQuality, Command, CommandResult, Config, ConfigReport, ConfigWriter,
     DeviceId, Direction, FrameWriter, Held, Hello, Key, MAX_FRAME, Measure, Outcome, Reading,
     ReadingsWriter, Record, Replay, ReplayWindow, ResetReason, Sequence, Setting, TimeAnswer,
-    TimeRequest, WINDOW, kind, open,
+    TimeRequest, UpdateState, WINDOW, kind, open,
 };
 
 pub use self::{
@@ -76,6 +76,7 @@ pub struct Node {
     /// What survives.
     pub flash: Flash,
     rng: Rng,
+    slots: Option<Slots>,
     awake: Option<Awake>,
 }
 
@@ -111,8 +112,16 @@ impl Node {
             profile,
             flash,
             rng,
+            slots: None,
             awake: None,
         }
+    }
+
+    /// The same with slots that firmware can be brought up to date in.
+    #[must_use]
+    pub fn with_slots(mut self, slots: Slots) -> Self {
+        self.slots = Some(slots);
+        self
     }
 
     /// Starts: a boot number more, in flash before anything else.
@@ -127,6 +136,12 @@ impl Node {
         let read_back = Notes::find(&self.flash, 0).map(|notes| notes.number(Note::Boot));
         if read_back != Some(boot) {
             return Err(Stopped::Forgotten);
+        }
+        if let Some(slots) = &mut self.slots {
+            slots.start()?;
+            if let Some((version, _)) = slots.runs() {
+                self.profile.firmware = version;
+            }
         }
         self.awake = Some(Awake {
             reset,
@@ -152,6 +167,26 @@ impl Node {
     pub fn reset(&mut self) {
         self.awake = None;
         self.flash.power_up();
+        if let Some(slots) = &mut self.slots {
+            slots.reset();
+        }
+    }
+
+    /// How far an update of its firmware is.
+    pub fn update(&self) -> Option<UpdateState> {
+        self.slots.as_ref()?.phase()
+    }
+
+    /// It has looked at itself: firmware on trial is kept if that is good and the farm has answered.
+    ///
+    /// # Errors
+    /// When the supply fails.
+    pub fn judge(&mut self, health: Health) -> Result<(), PowerLost> {
+        let answered = self.awake.as_ref().is_some_and(|awake| awake.heard);
+        match &mut self.slots {
+            Some(slots) if answered => slots.judge(health),
+            _ => Ok(()),
+        }
     }
 
     /// Whether it runs.
@@ -224,7 +259,11 @@ impl Node {
     /// When it wants to send next, by its own ticks; `None` while it has nothing to say.
     pub fn wakes_at(&self) -> Option<u64> {
         let awake = self.awake.as_ref()?;
-        if awake.has_news() {
+        let slots = self.slots.as_ref();
+        if awake.heard && slots.is_some_and(Slots::has_news) {
+            return Some(0);
+        }
+        if awake.has_news() || slots.is_some_and(Slots::is_fetching) {
             return Some(awake.send_at);
         }
         let due = |last: Option<u64>, setting| {
@@ -248,6 +287,11 @@ impl Node {
         let has_news = !awake.queue.is_empty() || !awake.results.is_empty();
         if !awake.heard || awake.greeted.is_none() || !has_news {
             awake.greet(&mut frame, &self.profile, &self.flash, ticks);
+        }
+        for (kind, contents) in self.slots.as_mut().map(Slots::say).unwrap_or_default() {
+            frame
+                .add_stored(kind, &contents)
+                .expect("what is said of an update is short");
         }
         awake.fill(&mut frame, &self.flash, ticks);
         let sent = frame.seal(&self.profile.key).to_vec();
@@ -282,6 +326,15 @@ impl Node {
         awake.heard = true;
         for record in opened.records().flatten() {
             awake.obey(&mut self.flash, ticks, &record)?;
+            let Some(slots) = &mut self.slots else {
+                continue;
+            };
+            slots.hear(&record)?;
+            if matches!(record, Record::Chunk(_)) {
+                // More is on its way: no need to ask again yet.
+                awake.unanswered = 0;
+                awake.send_at = ticks + default(Setting::RetryAfterS).unsigned_abs() * 1_000;
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ mod history;
 mod upload;
 
 pub use history::{History, history};
-pub use upload::{Report, upload};
+pub use upload::{Api, Report, upload};
 
 use serde_json::{Value, json};
 

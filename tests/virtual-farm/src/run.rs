@@ -26,10 +26,11 @@ use crate::{
         mqtt::{self, Broker},
         onewire,
         pty::Pty,
+        pump::{self, Secured},
         reader,
     },
     fault::{Fault, FaultError, Kind},
-    provision::{Documents, Report, documents, history, upload},
+    provision::{Api, Documents, Report, documents, history, upload},
     sim::{BIOGAS_UNIT, Milking, STALLS, Setup, Sim},
 };
 
@@ -70,6 +71,8 @@ pub struct Options {
     pub mqtt: Option<Broker>,
     /// Appliance to tell about the farm.
     pub provision: Option<Provision>,
+    /// Where the pump house's node finds the appliance; it needs one that was told about the farm.
+    pub secured: Option<Secured>,
 }
 
 /// An appliance to tell about the farm.
@@ -172,6 +175,9 @@ impl VirtualFarm {
         farm.tasks.spawn(live(farm.shared.clone(), truth));
         farm.tasks
             .spawn(control(farm.shared.clone(), farm.addresses.control.clone()));
+        if let Some((to, secured)) = options.provision.as_ref().zip(options.secured) {
+            farm.start_pump(Api::new(&to.url, &to.token), secured);
+        }
         if let Some(provision) = options.provision {
             farm.provision(provision, options.setup, documents);
         }
@@ -196,6 +202,15 @@ impl VirtualFarm {
                     .spawn(mqtt::run(self.shared.clone(), node, broker.clone()));
             }
         }
+    }
+
+    fn start_pump(&mut self, api: Api, secured: Secured) {
+        let shared = self.shared.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = pump::run(shared, api, secured).await {
+                warn!(%error, "the pump house's node does not run");
+            }
+        });
     }
 
     fn provision(&mut self, to: Provision, setup: Setup, documents: Documents) {

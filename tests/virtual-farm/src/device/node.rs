@@ -40,7 +40,7 @@ impl Ticks {
     }
 
     /// When it will show `ticks`.
-    fn at(&self, ticks: u64) -> Instant {
+    pub(crate) fn at(&self, ticks: u64) -> Instant {
         self.started + Duration::from_secs_f64(ticks as f64 / 1_000.0 / self.speed)
     }
 }

@@ -39,6 +39,8 @@ struct Awake {
     state: State,
     running: usize,
     has_news: bool,
+    /// Up to where chunks were asked for.
+    asked: u32,
 }
 
 /// How far an update is, as it stands in the notes.
@@ -180,6 +182,7 @@ impl Slots {
             state,
             running,
             has_news,
+            asked: 0,
         });
         Ok(())
     }
@@ -220,12 +223,26 @@ impl Slots {
         Ok(())
     }
 
+    /// Whether it has something to say at once: how far it is, or that all that it asked for is there.
+    pub fn has_news(&self) -> bool {
+        let is_short = |awake: &Awake| awake.state.have >= awake.asked;
+        self.awake.as_ref().is_some_and(|awake| {
+            awake.has_news || (awake.state.phase == UpdateState::Fetching && is_short(awake))
+        })
+    }
+
+    /// Whether it waits for chunks.
+    pub fn is_fetching(&self) -> bool {
+        self.phase() == Some(UpdateState::Fetching)
+    }
+
     /// What it has to say: how far it is, if that is new, and what it needs next.
     pub fn say(&mut self) -> Vec<(u8, Vec<u8>)> {
         let Some(awake) = self.awake.as_mut() else {
             return Vec::new();
         };
         let state = &awake.state;
+        awake.asked = state.have.saturating_add(ASKS).min(state.image.size);
         let image = state.image.id();
         let mut said = Vec::new();
         if std::mem::take(&mut awake.has_news) {

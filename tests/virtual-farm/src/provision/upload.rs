@@ -43,11 +43,7 @@ pub async fn upload(
     documents: &Documents,
     history: &History,
 ) -> anyhow::Result<Report> {
-    let api = Api {
-        client: Client::new(),
-        base: base.trim_end_matches('/').to_owned(),
-        token: token.to_owned(),
-    };
+    let api = Api::new(base, token);
     api.wait().await?;
     let started = Instant::now();
     api.post("sessions", &documents.sessions).await?;
@@ -66,7 +62,8 @@ pub async fn upload(
     })
 }
 
-struct Api {
+/// The appliance's API.
+pub struct Api {
     client: Client,
     base: String,
     token: String,
@@ -78,8 +75,20 @@ struct Body<'a, T> {
 }
 
 impl Api {
+    /// The API of the appliance at `base`, with a token that opens it.
+    pub fn new(base: &str, token: &str) -> Self {
+        Self {
+            client: Client::new(),
+            base: base.trim_end_matches('/').to_owned(),
+            token: token.to_owned(),
+        }
+    }
+
     /// Waits until the appliance answers.
-    async fn wait(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When it does not in a minute.
+    pub async fn wait(&self) -> anyhow::Result<()> {
         let url = format!("{}/readyz", self.base);
         let began = Instant::now();
         loop {
@@ -94,7 +103,39 @@ impl Api {
         }
     }
 
-    async fn post<T: Serialize>(&self, collection: &str, items: &[T]) -> anyhow::Result<()> {
+    /// What stands under `path`.
+    ///
+    /// # Errors
+    /// When the appliance refuses it.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.text(path).await?)?)
+    }
+
+    /// The same, as it stands.
+    ///
+    /// # Errors
+    /// When the appliance refuses it.
+    pub async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let url = format!("{}/api/v1/{path}", self.base);
+        let answer = self.client.get(&url).bearer_auth(&self.token).send();
+        Ok(answer.await?.error_for_status()?.text().await?)
+    }
+
+    /// Asks for what is made anew, such as a secret.
+    ///
+    /// # Errors
+    /// When the appliance refuses it.
+    pub async fn ask(&self, path: &str) -> anyhow::Result<Value> {
+        let url = format!("{}/api/v1/{path}", self.base);
+        let answer = self.client.post(&url).bearer_auth(&self.token).send();
+        Ok(answer.await?.error_for_status()?.json().await?)
+    }
+
+    /// Stores the items of a collection.
+    ///
+    /// # Errors
+    /// When the appliance refuses one.
+    pub async fn post<T: Serialize>(&self, collection: &str, items: &[T]) -> anyhow::Result<()> {
         let url = format!("{}/api/v1/{collection}", self.base);
         for items in items.chunks(BATCH) {
             let request = self

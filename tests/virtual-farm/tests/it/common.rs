@@ -33,6 +33,7 @@ pub(crate) async fn farm(speed: f64, change: impl FnOnce(&mut Options)) -> (Virt
         faults: Vec::new(),
         mqtt: None,
         provision: None,
+        secured: None,
     };
     change(&mut options);
     (VirtualFarm::start(options).await.unwrap(), dir)
