@@ -339,7 +339,10 @@ fn configuration(edge: &Edge, options: &EdgeOptions) -> String {
 }
 
 /// An address on this machine that nobody listens on.
-fn free_address() -> SocketAddr {
+///
+/// # Panics
+/// When there is none left.
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener
         .local_addr()

@@ -4,6 +4,7 @@ mod alarm;
 mod away;
 mod contrast;
 mod devices;
+mod firmware;
 mod keys;
 mod language;
 mod pages;

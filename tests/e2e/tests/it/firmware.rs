@@ -1,6 +1,7 @@
 //! Firmware from the vendor's key to a node's flash, over real MQTT: chunks lost, both sides restarted, a bad image, a forged one.
 
 use std::{
+    collections::HashMap,
     fs,
     path::PathBuf,
     time::{Duration, Instant},
@@ -9,14 +10,17 @@ use std::{
 use e2e::{Edge, EdgeOptions};
 use farm_firmware::SigningKey;
 use firmware_protocol::{
-    DeviceId, Direction, FrameWriter, Hello, Key, MAX_FRAME, Record, ResetReason, Sequence,
+    DeviceId, Direction, FrameWriter, Header, Hello, Key, MAX_FRAME, Record, ResetReason, Sequence,
     UpdateState, open,
 };
 use rumqttc::{Client, Connection, Event, MqttOptions, Packet, QoS};
+use serde_json::json;
 use virtual_farm::{
     node::{Health, Slots},
     rng::Rng,
 };
+
+use crate::{nodes::runtime, web};
 
 const HARDWARE: &str = "node-c3";
 /// 2026-11-20, noon in Dhaka: between the usual sessions.
@@ -28,7 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIFeb4x2eR+UT8x6pwu8ssMj7yPwy9mOCDoLmHYgNIBSB\n-----END PRIVATE KEY-----\n";
 const PUBLIC: &str = "MCowBQYDK2VwAyEA7xvUs5VEBCC0CF2Xq1VI+Y8kSsjJPAz14v4MxWNVQIs=";
 
-fn start() -> Edge {
+/// An appliance that trusts the vendor.
+pub(crate) fn start() -> Edge {
     let lines =
         format!("trusted_keys = [\"{PUBLIC}\"]\nprove_minutes = 0\nbytes_per_second = 200000");
     Edge::start(&EdgeOptions {
@@ -39,7 +44,7 @@ fn start() -> Edge {
 }
 
 /// Signs `size` bytes as `version`; the file.
-fn signed(edge: &Edge, version: &str, size: usize) -> PathBuf {
+pub(crate) fn signed(edge: &Edge, version: &str, size: usize) -> PathBuf {
     let folder = edge.dir.path();
     let (key, image) = (
         folder.join("vendor.pem"),
@@ -78,7 +83,7 @@ fn list(edge: &Edge) -> String {
 }
 
 /// A node with slots, over MQTT.
-struct Node {
+pub(crate) struct Node {
     slug: &'static str,
     device: DeviceId,
     key: Key,
@@ -88,13 +93,17 @@ struct Node {
     sequence: Sequence,
     client: Client,
     connection: Connection,
+    /// Offers that came.
+    offers: u32,
     /// Chunks that came, and every which of them is lost.
     chunks: u32,
     lose_every: u32,
+    /// What came down under each number of each boot.
+    numbers: HashMap<(u32, u64), Vec<u8>>,
 }
 
 impl Node {
-    fn new(edge: &Edge, slug: &'static str) -> Self {
+    pub(crate) fn new(edge: &Edge, slug: &'static str) -> Self {
         edge.command(&["devices", "add", slug, "--kind", "sensor"], "");
         let said = edge.command(&["devices", "frame-key", slug], "");
         let hex = said
@@ -138,8 +147,10 @@ impl Node {
             sequence: Sequence::start(Direction::Up, device, 0),
             client,
             connection,
+            offers: 0,
             chunks: 0,
             lose_every: 7,
+            numbers: HashMap::new(),
         };
         node.restart(edge);
         node
@@ -186,7 +197,7 @@ impl Node {
     }
 
     /// Hears what comes for a while, then says again what it has to say; restarts to try what it has verified.
-    fn step(&mut self, edge: &Edge) {
+    pub(crate) fn step(&mut self, edge: &Edge) {
         let until = Instant::now() + ANSWER;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             match self.connection.recv_timeout(left) {
@@ -222,6 +233,14 @@ impl Node {
     }
 
     fn hear(&mut self, mut frame: Vec<u8>) {
+        let header = Header::read(&frame).expect("the appliance sends frames");
+        let number = (header.boot, header.seq);
+        // The broker may deliver one twice; another under its number would give both away.
+        let before = self.numbers.insert(number, frame.clone());
+        assert!(
+            before.is_none_or(|before| before == frame),
+            "{number:?} is used twice"
+        );
         let Ok(opened) = open(&mut frame, &self.key) else {
             return;
         };
@@ -229,6 +248,7 @@ impl Node {
             return;
         }
         for record in opened.records().flatten() {
+            self.offers += u32::from(matches!(record, Record::Offer(_)));
             if let Record::Chunk(_) = record {
                 self.chunks += 1;
                 if self.chunks.is_multiple_of(self.lose_every) {
@@ -239,7 +259,7 @@ impl Node {
         }
     }
 
-    fn version(&self) -> String {
+    pub(crate) fn version(&self) -> String {
         self.slots.runs().expect("it runs").0
     }
 }
@@ -299,6 +319,16 @@ fn an_image_reaches_its_nodes_over_lost_chunks_and_restarts_and_a_bad_one_stops(
     edge.spawn();
     edge.wait_ready();
     first.restart(&edge);
+    // And again on the appliance's side alone: it goes on in the same boot of the node.
+    live(
+        "more of it",
+        &mut edge,
+        &mut [&mut first, &mut second],
+        |_, nodes| nodes[0].chunks > 45,
+    );
+    edge.kill();
+    edge.spawn();
+    edge.wait_ready();
     live(
         "both to run it",
         &mut edge,
@@ -368,4 +398,52 @@ fn a_forged_image_never_leaves_the_edge_and_a_changed_one_never_boots() {
     assert!(node.chunks > 0 && list(&edge).contains("refused"));
     node.restart(&edge);
     assert_eq!(node.version(), "1.0");
+}
+
+/// Lets the farm milk once a day, between these times.
+fn milk_between(edge: &Edge, starts: &str, ends: &str) {
+    let plan = json!([{ "name": "দোহন", "starts": starts, "ends": ends }]);
+    runtime().block_on(web::tell(edge, "/api/v1/sessions", plan));
+}
+
+#[test]
+fn no_firmware_leaves_while_cows_are_milked() {
+    /// Longer than the appliance takes to notice that a session has begun.
+    const LONG: Duration = Duration::from_secs(5);
+    let mut edge = start();
+    milk_between(&edge, "11:00", "14:00");
+    let mut node = Node::new(&edge, "node-1");
+    node.lose_every = u32::MAX;
+    live("its greeting", &mut edge, &mut [&mut node], |edge, _| {
+        list(edge).contains("1.0 ")
+    });
+    add(&edge, "2.0", 40_000);
+    edge.command(&["firmware", "offer", "1"], "");
+    let began = Instant::now();
+    let nodes = &mut [&mut node];
+    live("time to pass", &mut edge, nodes, |_, _| {
+        began.elapsed() > LONG
+    });
+    assert_eq!((node.offers, node.chunks), (0, 0), "it is being milked");
+
+    milk_between(&edge, "04:00", "09:00");
+    let nodes = &mut [&mut node];
+    live("a part of it", &mut edge, nodes, |_, nodes| {
+        nodes[0].chunks > 10
+    });
+    milk_between(&edge, "11:00", "14:00");
+    let mut last = (node.chunks, Instant::now());
+    let nodes = &mut [&mut node];
+    live("chunks to stop", &mut edge, nodes, |_, nodes| {
+        if nodes[0].chunks != last.0 {
+            last = (nodes[0].chunks, Instant::now());
+        }
+        last.1.elapsed() > LONG
+    });
+    assert_eq!(node.version(), "1.0", "in the middle of it");
+    milk_between(&edge, "04:00", "09:00");
+    let nodes = &mut [&mut node];
+    live("it to run", &mut edge, nodes, |edge, nodes| {
+        nodes[0].version() == "2.0" && list(edge).contains("confirmed")
+    });
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod coap;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod figures;
@@ -12,6 +14,8 @@ mod firmware;
 mod kill;
 #[cfg(test)]
 mod lasting;
+#[cfg(test)]
+mod lines;
 #[cfg(test)]
 mod mqtt;
 #[cfg(test)]
@@ -34,3 +38,5 @@ mod unacknowledged;
 mod wanted;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod zigbee;

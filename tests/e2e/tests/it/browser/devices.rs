@@ -52,7 +52,7 @@ async fn type_into(visit: &Visit<'_>, css: &str, text: &str) {
 }
 
 /// Taps what may stand under the menu at the lower edge.
-async fn tap(visit: &Visit<'_>, css: &str) {
+pub(super) async fn tap(visit: &Visit<'_>, css: &str) {
     visit.see(css).await;
     let scroll = format!(
         "document.querySelector({}).scrollIntoView({{ block: 'center' }})",
@@ -63,7 +63,7 @@ async fn tap(visit: &Visit<'_>, css: &str) {
 }
 
 /// Waits until an expression of the page is true.
-async fn until(visit: &Visit<'_>, what: &str, expression: &str) {
+pub(super) async fn until(visit: &Visit<'_>, what: &str, expression: &str) {
     let script = format!("return {expression}");
     e2e::until_async(what, 20, async || {
         (visit.run(&script).await == json!(true)).then_some(())
@@ -71,7 +71,7 @@ async fn until(visit: &Visit<'_>, what: &str, expression: &str) {
     .await;
 }
 
-async fn choose_english(visit: &Visit<'_>) {
+pub(super) async fn choose_english(visit: &Visit<'_>) {
     visit.run("document.cookie = 'lang=en; path=/'").await;
 }
 
