@@ -4,7 +4,7 @@
 //! per site. Everything else is this appliance's own: sessions, credentials, queues, raw readings, and whatever follows from facts.
 
 use rusqlite::Connection;
-use sync::{Replicated, facts, records, site};
+use sync::{Replicated, copies, facts, records};
 
 use super::{OpenError, StoreError};
 
@@ -137,8 +137,7 @@ pub(super) fn forsake(conn: &mut Connection) -> Result<(), OpenError> {
     }
     let schema = Replicated::of(conn, &tables, &logs).map_err(replication)?;
     let tx = conn.transaction()?;
-    let former = site::renew(&tx, &schema).map_err(StoreError::from)?;
-    let former = site::ordinal(&tx, former)?;
+    let former = copies::forsake(&tx, &schema).map_err(StoreError::from)?;
     for table in PROJECTIONS {
         tx.execute(
             &format!("UPDATE {table} SET site = ?1 WHERE site = 0"),
