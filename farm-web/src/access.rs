@@ -76,8 +76,37 @@ pub struct RouteEntry {
     pub path: &'static str,
     /// Who may.
     pub needs: Needs,
+    /// What it is for.
+    pub deed: Deed,
     /// Where it is served.
     pub served: Served,
+}
+
+impl RouteEntry {
+    /// A route that is served everywhere; a safe method looks, another changes.
+    pub(crate) fn new(method: Method, path: &'static str, needs: Needs) -> Self {
+        let deed = if method.is_safe() {
+            Deed::Look
+        } else {
+            Deed::Change
+        };
+        Self {
+            method,
+            path,
+            needs,
+            deed,
+            served: Served::Everywhere,
+        }
+    }
+}
+
+/// What a route is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// To look at something.
+    Look,
+    /// To change something: the form for it, and what the form sends.
+    Change,
 }
 
 /// Where a route is served.
@@ -109,7 +138,21 @@ impl Routes {
         H: Handler<T, Web>,
         T: 'static,
     {
-        self.on(Method::GET, MethodFilter::GET, needs, path, handler)
+        let page = MethodRouter::new().on(MethodFilter::GET, handler);
+        self.add(RouteEntry::new(Method::GET, path, needs), page)
+    }
+
+    /// Adds a page that is but a form to change something.
+    pub(crate) fn get_form<H, T>(self, needs: Needs, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Web>,
+        T: 'static,
+    {
+        let mut routes = self.get(needs, path, handler);
+        if let Some(entry) = routes.table.last_mut() {
+            entry.deed = Deed::Change;
+        }
+        routes
     }
 
     /// Adds what a form sends.
@@ -118,12 +161,13 @@ impl Routes {
         H: Handler<T, Web>,
         T: 'static,
     {
-        self.on(Method::POST, MethodFilter::POST, needs, path, handler)
+        let form = MethodRouter::new().on(MethodFilter::POST, handler);
+        self.add(RouteEntry::new(Method::POST, path, needs), form)
     }
 
     /// Adds what a form sends that brings a file, at most `bytes` long in all.
     pub(crate) fn post_up_to<H, T>(
-        mut self,
+        self,
         bytes: usize,
         needs: Needs,
         path: &'static str,
@@ -133,40 +177,14 @@ impl Routes {
         H: Handler<T, Web>,
         T: 'static,
     {
-        self.table.push(RouteEntry {
-            method: Method::POST,
-            path,
-            needs,
-            served: Served::Everywhere,
-        });
-        let method = MethodRouter::new().on(MethodFilter::POST, handler);
-        self.router = self
-            .router
-            .route(path, method.layer(DefaultBodyLimit::max(bytes)));
-        self
+        let form = MethodRouter::new().on(MethodFilter::POST, handler);
+        let form = form.layer(DefaultBodyLimit::max(bytes));
+        self.add(RouteEntry::new(Method::POST, path, needs), form)
     }
 
-    fn on<H, T>(
-        mut self,
-        method: Method,
-        filter: MethodFilter,
-        needs: Needs,
-        path: &'static str,
-        handler: H,
-    ) -> Self
-    where
-        H: Handler<T, Web>,
-        T: 'static,
-    {
-        self.table.push(RouteEntry {
-            method,
-            path,
-            needs,
-            served: Served::Everywhere,
-        });
-        self.router = self
-            .router
-            .route(path, MethodRouter::new().on(filter, handler));
+    fn add(mut self, entry: RouteEntry, handler: MethodRouter<Web>) -> Self {
+        self.router = self.router.route(entry.path, handler);
+        self.table.push(entry);
         self
     }
 
@@ -218,23 +236,6 @@ impl Table {
     }
 }
 
-/// What a request is out for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Deed {
-    Look,
-    Change,
-}
-
-impl Deed {
-    fn of(method: &Method) -> Self {
-        if method.is_safe() {
-            Self::Look
-        } else {
-            Self::Change
-        }
-    }
-}
-
 /// Finds out who calls, refuses who may not, and tells the handler who it is.
 pub(crate) async fn guard(
     State((web, table)): State<(Web, Table)>,
@@ -263,11 +264,15 @@ fn admit<'a>(
     request: &Request,
 ) -> impl Future<Output = Result<Caller, Error>> + Send + use<'a> {
     let entry = table.entry(request.method(), path.as_str());
-    let asked = entry.map(|entry| (entry.needs, entry.served));
-    let deed = Deed::of(request.method());
+    let asked = entry.cloned();
     let shown = Shown::by(request);
     async move {
-        let (needs, served) = asked?;
+        let RouteEntry {
+            needs,
+            deed,
+            served,
+            ..
+        } = asked?;
         if served == Served::Appliance && web.mount().is_some() {
             return Err(Reason::AtTheFarm.into());
         }

@@ -74,10 +74,8 @@ pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
         .route("/api/v1/openapi.json", axum::routing::get(openapi))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     let entry = |method, path, needs| RouteEntry {
-        method,
-        path,
-        needs,
         served: served(path),
+        ..RouteEntry::new(method, path, needs)
     };
     let get = |path| entry(Method::GET, path, Needs::Read);
     let post = |path| entry(Method::POST, path, Needs::Manage);

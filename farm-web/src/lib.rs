@@ -24,7 +24,7 @@ mod router;
 mod status;
 pub mod words;
 
-pub use access::{Needs, RouteEntry, Served};
+pub use access::{Deed, Needs, RouteEntry, Served};
 pub use address::{Base, BaseError};
 pub use app::{App, Cookies, Firmware, MqttPorts, Options};
 pub use border::{

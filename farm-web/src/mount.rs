@@ -77,7 +77,7 @@ pub struct Visitor {
 /// The part that an account of a host has on a farm.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Part {
-    /// Sees what a manager sees, and changes nothing.
+    /// Sees what a manager sees, and changes nothing: is offered no form, and refused where one is asked for.
     Reader,
     /// As a worker on the farm.
     Worker,

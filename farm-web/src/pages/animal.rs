@@ -161,7 +161,9 @@ async fn page(
         @if animal.sex == Sex::Female {
             (section(t::last_milkings(lang), &milkings(&ctx, &view)))
         }
-        (Sheet::new(lang, "happened", t::write_down(lang), kinds(lang, animal)))
+        @if ctx.me.may(Role::Worker) {
+            (Sheet::new(lang, "happened", t::write_down(lang), kinds(lang, animal)))
+        }
     };
     Ok(ctx
         .page(&animal_name(lang, animal), &[])
@@ -197,9 +199,11 @@ fn head(ctx: &Ctx, view: &View) -> Markup {
                 }
             }
             div.actions {
-                (Button::primary(t::write_down(lang)).icon(Icon::Plus).opens("happened"))
-                @if animal.status == AnimalStatus::Lactating {
-                    (Button::secondary(w::record_milk(lang)).icon(Icon::Bucket).href(to!("/record/{}", animal.id)))
+                @if ctx.me.may(Role::Worker) {
+                    (Button::primary(t::write_down(lang)).icon(Icon::Plus).opens("happened"))
+                    @if animal.status == AnimalStatus::Lactating {
+                        (Button::secondary(w::record_milk(lang)).icon(Icon::Bucket).href(to!("/record/{}", animal.id)))
+                    }
                 }
                 @if ctx.me.may(Role::Manager) {
                     (Button::secondary(ui::t::edit(lang)).icon(Icon::Edit).href(to!("/herd/{}/edit", animal.id)))

@@ -44,7 +44,7 @@ pub(crate) mod t {
 }
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.get(Needs::Role(Role::Worker), "/health", page)
+    routes.get_form(Needs::Role(Role::Worker), "/health", page)
 }
 
 /// What can be chosen here: the key of its form, a picture, what it is called, a hint.

@@ -181,11 +181,13 @@ async fn page(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Error>
             })
             .await?
     };
-    let record = Button::primary(w::record_milk(lang))
-        .icon(Icon::Bucket)
-        .href(to!("/record"));
+    let record = html! {
+        @if ctx.me.may(Role::Worker) {
+            (Button::primary(w::record_milk(lang)).icon(Icon::Bucket).href(to!("/record")))
+        }
+    };
     let body = html! {
-        (page_head(w::milkings(lang), "", &html! { (record) }))
+        (page_head(w::milkings(lang), "", &record))
         (table(&ctx, &wanted, &view))
     };
     Ok(ctx

@@ -78,8 +78,8 @@ pub(crate) mod t {
 pub(crate) fn routes(routes: Routes) -> Routes {
     let worker = Needs::Role(Role::Worker);
     routes
-        .get(worker, "/record", page)
-        .get(worker, "/record/{animal}", form_page)
+        .get_form(worker, "/record", page)
+        .get_form(worker, "/record/{animal}", form_page)
         .post(worker, "/record/{animal}", save)
 }
 

@@ -11,7 +11,7 @@ use farm::{
     production::{self, Milk, Summary},
     settings::{self, Settings},
 };
-use farm_model::{AnimalStatus, Clock as _, SessionKey, UnixMillis, live::Phase};
+use farm_model::{AnimalStatus, Clock as _, SessionKey, UnixMillis, live::Phase, staff::Role};
 use jiff::{ToSpan as _, civil::Date};
 use maud::{Markup, html};
 use ui::{
@@ -131,7 +131,9 @@ pub(crate) async fn page(ctx: &Ctx) -> Result<Response, Error> {
     let body = html! {
         div.page-head {
             div { h1 { (t::title(lang)) } p { (fmt::date(lang, ctx.today())) } }
-            (Button::primary(w::record_milk(lang)).icon(Icon::Bucket).href(to!("/record")))
+            @if ctx.me.may(Role::Worker) {
+                (Button::primary(w::record_milk(lang)).icon(Icon::Bucket).href(to!("/record")))
+            }
         }
         (figures(lang, &view))
         (session(lang, &view))

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 /// What may have a rooted path in its brackets besides `to!`: the route table, and what looks at a request's own path.
 const MAY: &[&str] = &[
     ".get",
+    ".get_form",
     ".post",
     ".post_up_to",
     ".starts_with",

@@ -31,7 +31,7 @@ pub(crate) mod t {
 pub(super) fn routes(routes: Routes) -> Routes {
     let manager = Needs::Role(Role::Manager);
     routes
-        .get(manager, "/herd/{id}/edit", page)
+        .get_form(manager, "/herd/{id}/edit", page)
         .post(manager, "/herd/{id}/edit", save)
 }
 

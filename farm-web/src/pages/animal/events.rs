@@ -154,7 +154,7 @@ impl Kind {
 pub(super) fn routes(routes: Routes) -> Routes {
     let manager = Needs::Role(Role::Manager);
     forms::routes(routes)
-        .get(manager, "/herd/{id}/strike", ask)
+        .get_form(manager, "/herd/{id}/strike", ask)
         .post(manager, "/herd/{id}/strike", strike)
 }
 

@@ -45,7 +45,7 @@ pub(crate) mod t {
 pub(super) fn routes(routes: Routes) -> Routes {
     let manager = Needs::Role(Role::Manager);
     routes
-        .get(manager, "/herd/{id}/tags", page)
+        .get_form(manager, "/herd/{id}/tags", page)
         .post(manager, "/herd/{id}/tags", put_on)
         .post(manager, "/herd/{id}/tags/off", take_off)
 }

@@ -54,7 +54,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
     let manager = Needs::Role(Role::Manager);
     routes
         .get(manager, "/herd/duplicates", page)
-        .get(manager, "/herd/{id}/join", choose)
+        .get_form(manager, "/herd/{id}/join", choose)
         .post(manager, "/herd/{id}/join", join)
 }
 

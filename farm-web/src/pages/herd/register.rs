@@ -49,7 +49,7 @@ pub(crate) mod t {
 pub(super) fn routes(routes: Routes) -> Routes {
     let manager = Needs::Role(Role::Manager);
     routes
-        .get(manager, "/herd/new", page)
+        .get_form(manager, "/herd/new", page)
         .post(manager, "/herd/new", register)
 }
 

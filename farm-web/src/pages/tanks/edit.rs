@@ -52,9 +52,9 @@ pub(crate) mod t {
 pub(super) fn routes(routes: Routes) -> Routes {
     let manager = Needs::Role(Role::Manager);
     routes
-        .get(manager, "/tanks/new", new)
+        .get_form(manager, "/tanks/new", new)
         .post(manager, "/tanks/new", add)
-        .get(manager, "/tanks/{id}/edit", page)
+        .get_form(manager, "/tanks/{id}/edit", page)
         .post(manager, "/tanks/{id}/edit", save)
 }
 

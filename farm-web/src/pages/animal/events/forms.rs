@@ -60,11 +60,9 @@ pub(crate) mod t {
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let worker = Needs::Role(Role::Worker);
-    routes.get(worker, "/herd/{id}/events/{kind}", page).post(
-        worker,
-        "/herd/{id}/events/{kind}",
-        record,
-    )
+    routes
+        .get_form(worker, "/herd/{id}/events/{kind}", page)
+        .post(worker, "/herd/{id}/events/{kind}", record)
 }
 
 /// The animal that the form is about.
