@@ -44,8 +44,8 @@ async fn milk_that_does_not_arrive_is_kept_and_sent_again() {
             browser,
         };
         visit.tap("form.record button.primary").await;
-        let said = visit.see("form.record .unsent[role=alert]").await;
-        let said = said.text().await.unwrap();
+        visit.see("form.record .unsent[role=alert]").await;
+        let said = visit.text("form.record .unsent").await;
         assert!(said.contains("সংযোগ নেই"), "{said}");
         assert!(
             said.contains("নিজে থেকেই"),
