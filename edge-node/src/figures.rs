@@ -60,6 +60,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "mqtt_delivered_total",
         "Messages delivered to MQTT clients.",
     ),
+    (
+        "mqtt_joins_refused_total",
+        "Requests to join, and connections to ask, that were too many.",
+    ),
     ("mqtt_logins_total", "MQTT clients let in."),
     (
         "mqtt_refused_total",

@@ -120,10 +120,17 @@ pub fn read(text: &str) -> Vec<Call> {
             continue;
         }
         let (name, arguments) = text.split_once('(').expect("a call has arguments");
+        let file = file(arguments);
+        // What is written to memory alone, as the extension when it is loaded, is no proof of anything, and long.
+        let data = if file.starts_with("/memfd:") {
+            Vec::new()
+        } else {
+            bytes(arguments)
+        };
         let call = Call {
             name: name.to_owned(),
-            file: file(arguments),
-            data: bytes(arguments),
+            file,
+            data,
             result: result(text),
             began: line,
             ended: line,
