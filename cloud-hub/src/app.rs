@@ -13,6 +13,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{Address, Config, DataConfig},
+    farms::Farms,
+    house,
     lock::DataLock,
     logging,
     web::{Hub, Options, router},
@@ -60,6 +62,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
 #[derive(Debug)]
 pub struct Running {
     store: Store,
+    farms: Farms,
     web: Vec<SocketAddr>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -80,16 +83,26 @@ impl Running {
         let data = config.data.clone();
         let store = tokio::task::spawn_blocking(move || open_store(&data, clock)).await??;
         let address = Address::of(&config.web.url).map_err(anyhow::Error::msg)?;
+        let lives = config.accounts.lifetimes();
+        let farms = Farms::new(
+            &config.data.dir.join("farms"),
+            store.clone(),
+            lives,
+            config.farms.open_at_most,
+            i64::from(config.farms.idle_minutes) * 60,
+        );
         let hub = Hub {
             store: store.clone(),
+            farms: farms.clone(),
             options: Options {
                 address,
-                lives: config.accounts.lifetimes(),
+                lives,
                 behind_proxy: config.web.behind_proxy,
                 metrics,
             },
         };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(house::keep(store.clone(), farms.clone(), stop.clone()));
         let mut web = Vec::new();
         for address in &config.web.listen {
             let listener = TcpListener::bind(address).await.with_context(|| {
@@ -110,6 +123,7 @@ impl Running {
         tracing::info!(?web, url = hub.options.address.url, "the hub runs");
         Ok(Self {
             store,
+            farms,
             web,
             tasks,
             stop,
@@ -140,6 +154,8 @@ impl Running {
         {
             tracing::debug!("some pages are still open");
         }
+        self.farms.close_all().await;
+        drop(self.farms);
         let store = self.store;
         // The last handle waits for the writer to close the file.
         tokio::task::spawn_blocking(move || drop(store)).await?;

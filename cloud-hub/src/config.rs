@@ -25,6 +25,8 @@ pub struct Config {
     pub data: DataConfig,
     /// Where the hub listens and how it is reached.
     pub web: WebConfig,
+    /// The farms' files.
+    pub farms: FarmsConfig,
     /// Log-ins.
     pub accounts: AccountsConfig,
     /// Logs.
@@ -65,6 +67,25 @@ impl Default for WebConfig {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8090))],
             url: "http://127.0.0.1:8090".to_owned(),
             behind_proxy: false,
+        }
+    }
+}
+
+/// The farms' files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FarmsConfig {
+    /// Farms that are open at once.
+    pub open_at_most: usize,
+    /// Minutes after which a farm that nobody asks for is closed.
+    pub idle_minutes: u32,
+}
+
+impl Default for FarmsConfig {
+    fn default() -> Self {
+        Self {
+            open_at_most: 500,
+            idle_minutes: 10,
         }
     }
 }
@@ -301,6 +322,12 @@ fn wrong_values(text: &str, config: &Config) -> Vec<Problem> {
     }
     if let Err(why) = Address::of(&config.web.url) {
         wrong("url", format!("`web.url`: \"{}\" {why}", config.web.url));
+    }
+    if config.farms.open_at_most == 0 {
+        wrong(
+            "open_at_most",
+            "`farms.open_at_most` must be at least 1".to_owned(),
+        );
     }
     if config.accounts.idle_minutes == 0 {
         wrong(

@@ -7,10 +7,15 @@
 pub mod app;
 mod cli;
 pub mod config;
+mod farms;
+mod house;
 mod lock;
 mod logging;
 mod pages;
+mod sync;
 mod web;
 
 pub use cli::Cli;
+pub use farms::Farms;
+pub use house::tidy;
 pub use web::{Hub, Needs, Options, RouteEntry, route_table, router};

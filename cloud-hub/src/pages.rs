@@ -10,6 +10,7 @@ mod farms;
 mod invitation;
 mod login;
 mod members;
+mod mounted;
 mod second_factor;
 
 use crate::web::Routes;
@@ -25,6 +26,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         members::routes,
         audit::routes,
         data::routes,
+        mounted::routes,
     ]
     .into_iter()
     .fold(routes, |routes, more| more(routes))

@@ -14,7 +14,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
-    http::StatusCode,
+    http::{Method, StatusCode},
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
@@ -34,7 +34,7 @@ pub(crate) use self::{
     limit::Limit,
     who::{Caller, Me, Peer, Pending, begin_cookie, end_cookie},
 };
-use crate::{config::Address, pages};
+use crate::{config::Address, farms::Farms, pages, sync::Replicas};
 
 /// Longest that an answer may take to begin.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -46,6 +46,8 @@ const FORM_LIMIT: usize = 64 * 1024;
 pub struct Hub {
     /// The hub's database.
     pub store: Store,
+    /// The farms' files.
+    pub farms: Farms,
     /// What differs from one installation to the next.
     pub options: Options,
 }
@@ -69,6 +71,7 @@ pub(crate) struct Web(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) store: Store,
+    pub(crate) farms: Farms,
     pub(crate) options: Options,
     /// Tries to log in and to claim, by address.
     pub(crate) tries: Limit,
@@ -82,10 +85,19 @@ impl Deref for Web {
     }
 }
 
-/// The hub's pages.
+/// The hub's pages, and beside them what machines of farms exchange.
+///
+/// An exchange may wait minutes for news, and its seal is its guard: the layers of the pages do not concern it. Must be called
+/// inside a tokio runtime.
 pub fn router(hub: Hub) -> Router {
+    let replicas = Replicas::new(hub.store.clone(), hub.farms.clone());
+    sync_http::endpoint::router(replicas).merge(pages_of(hub))
+}
+
+fn pages_of(hub: Hub) -> Router {
     let web = Web(Arc::new(Shared {
         store: hub.store,
+        farms: hub.farms,
         options: hub.options,
         tries: Limit::per_minute(20),
     }));
@@ -121,6 +133,11 @@ fn routes() -> Routes {
         .get(Needs::Nothing, "/healthz", status::healthz)
         .get(Needs::Nothing, "/readyz", status::readyz)
         .get(Needs::Local, "/metrics", status::metrics);
+    let routes = [sync_http::EXCHANGE, sync_http::ENROL, sync_http::ROTATE]
+        .into_iter()
+        .fold(routes, |routes, path| {
+            routes.beside(Method::POST, Needs::Key, path)
+        });
     pages::routes(routes)
 }
 

@@ -276,6 +276,11 @@ impl Farm {
         self.inner.shared.commits.load(Ordering::Relaxed)
     }
 
+    /// Handles of this farm that there are, this one included: whoever holds the only one may close the file by dropping it.
+    pub fn handles(&self) -> usize {
+        Arc::strong_count(&self.inner)
+    }
+
     /// Commands that wait for the writer now.
     pub fn waiting(&self) -> usize {
         let jobs = self.jobs();

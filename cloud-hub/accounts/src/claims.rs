@@ -9,6 +9,8 @@ use crate::{AccountId, Actor, FarmId, Name, Secret, SiteId, audit, ids::ClaimId}
 
 /// A code ends this long after it was made.
 const LIVES_S: i64 = 24 * 3600;
+/// A key that is this old should be followed by another.
+const OLD_S: i64 = 180 * 86_400;
 /// Letters of a code: 80 bits.
 const LETTERS: usize = 16;
 
@@ -246,6 +248,8 @@ pub struct Holder {
     pub revoked: bool,
     /// Whether its first use ends the key before it: then [`arrive`] is to be called.
     pub ends_another: bool,
+    /// Whether it is so old that another should follow it.
+    pub is_old: bool,
 }
 
 /// Who signs with this key, ended ones included; nothing when nobody ever did.
@@ -253,8 +257,9 @@ pub struct Holder {
 /// # Errors
 /// When the database fails.
 pub fn holder(tx: &mut Tx<'_>, key: &[u8; 32]) -> Result<Option<Holder>, StoreError> {
+    let now = tx.now();
     tx.first(
-        "SELECT s.farm, s.id, k.ended_at, s.revoked_at, old.public_key
+        "SELECT s.farm, s.id, k.ended_at, s.revoked_at, old.public_key, k.since
          FROM site_key k JOIN site s ON s.id = k.site
          LEFT JOIN site_key old ON old.public_key = k.follows AND old.ended_at IS NULL
          WHERE k.public_key = $1",
@@ -268,6 +273,7 @@ pub fn holder(tx: &mut Tx<'_>, key: &[u8; 32]) -> Result<Option<Holder>, StoreEr
                 site: row.get(1)?,
                 revoked: ended.is_some() || cut.is_some(),
                 ends_another: old.is_some(),
+                is_old: now.seconds_since(row.get(5)?) > OLD_S,
             })
         },
     )
@@ -328,6 +334,19 @@ pub fn heard(tx: &mut Tx<'_>, site: SiteId, waiting: i64) -> Result<(), StoreErr
         args![site, tx.now(), waiting],
     )?;
     Ok(())
+}
+
+/// When a machine of a farm was last heard.
+///
+/// # Errors
+/// When the database fails.
+pub fn last_heard(tx: &mut Tx<'_>, farm: FarmId) -> Result<Option<Micros>, StoreError> {
+    let heard = tx.first(
+        "SELECT max(heard_at) FROM site WHERE farm = $1",
+        args![farm],
+        |row| row.get(0),
+    )?;
+    Ok(heard.flatten())
 }
 
 /// The machines of a farm, the newest first.

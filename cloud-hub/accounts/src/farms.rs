@@ -127,6 +127,35 @@ pub fn membership_of(
     )
 }
 
+/// What somebody may do on a farm; nothing when they do not belong to it.
+///
+/// # Errors
+/// When the database fails.
+pub fn role_of(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    farm: FarmId,
+) -> Result<Option<Role>, StoreError> {
+    tx.first(
+        "SELECT m.role FROM member m JOIN farm f ON f.id = m.farm
+         WHERE m.account = $1 AND m.farm = $2 AND f.gone_at IS NULL",
+        args![account, farm],
+        |row| row.get(0),
+    )
+}
+
+/// A farm; nothing when there never was one or it went.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(tx: &mut Tx<'_>, farm: FarmId) -> Result<Option<Farm>, StoreError> {
+    tx.first(
+        "SELECT id, slug, name, created_at, goes_at FROM farm WHERE id = $1 AND gone_at IS NULL",
+        args![farm],
+        read,
+    )
+}
+
 /// Whether somebody owns a farm.
 ///
 /// # Errors
@@ -140,14 +169,18 @@ pub fn owns_any(tx: &mut Tx<'_>, account: AccountId) -> Result<bool, StoreError>
 
 fn membership(row: &Row<'_>) -> Result<Membership, StoreError> {
     Ok(Membership {
-        farm: Farm {
-            id: row.get(0)?,
-            slug: row.get(1)?,
-            name: row.get(2)?,
-            created: row.get(3)?,
-            goes: row.get(4)?,
-        },
+        farm: read(row)?,
         role: row.get(5)?,
+    })
+}
+
+fn read(row: &Row<'_>) -> Result<Farm, StoreError> {
+    Ok(Farm {
+        id: row.get(0)?,
+        slug: row.get(1)?,
+        name: row.get(2)?,
+        created: row.get(3)?,
+        goes: row.get(4)?,
     })
 }
 

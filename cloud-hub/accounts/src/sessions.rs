@@ -175,6 +175,23 @@ pub fn find(
     )
 }
 
+/// Whether this session of an account is whole and valid now.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_open(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    id: SessionId,
+    lives: Lifetimes,
+) -> Result<bool, StoreError> {
+    let now = tx.now();
+    tx.exists(
+        "SELECT 1 FROM session WHERE id = $1 AND account = $2 AND stage = $3 AND expires_at > $4 AND seen_at > $5",
+        args![id, account, Stage::Whole, now, now.plus_seconds(-lives.idle_s)],
+    )
+}
+
 /// Writes down that a session is in use.
 ///
 /// # Errors

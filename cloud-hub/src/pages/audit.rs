@@ -9,8 +9,11 @@ use hub_accounts::{
     audit::{self, Entry},
     members::{self, Member},
 };
-use hub_store::StoreError;
-use jiff::tz::TimeZone;
+use hub_store::{Micros, StoreError};
+use jiff::{
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
 use maud::{Markup, html};
 use serde::Deserialize;
 use ui::{
@@ -83,17 +86,23 @@ async fn page(
         .then(|| entries.last())
         .flatten();
     let next = more.map(|entry| format!("?before={}", entry.seq));
-    let table = table(lang, &entries, &people).pager(None, next);
+    let today = utc(web.store.now()).date();
+    let table = table(lang, &entries, &people, today).pager(None, next);
     let body = section(t::title(lang), &html! { p { (t::text(lang)) } (table) });
     Ok(farm::framed(lang, &headers, &me, &here, "/audit", &body))
 }
 
-fn table(lang: Lang, entries: &[Entry], people: &[Member]) -> Table {
+/// A moment in UTC.
+fn utc(at: Micros) -> DateTime {
+    let at = jiff::Timestamp::from_microsecond(at.0).unwrap_or_default();
+    at.to_zoned(TimeZone::UTC).datetime()
+}
+
+fn table(lang: Lang, entries: &[Entry], people: &[Member], today: Date) -> Table {
     let columns = [t::when(lang), t::who(lang), t::what(lang), t::detail(lang)];
     let columns = columns.into_iter().map(Column::new).collect();
     let rows = entries.iter().map(|entry| {
-        let at = jiff::Timestamp::from_microsecond(entry.at.0).unwrap_or_default();
-        let at = fmt::date_time(lang, at.to_zoned(TimeZone::UTC).datetime());
+        let at = fmt::date_time(lang, utc(entry.at), today);
         Row::new(vec![
             html! { (at) },
             html! { (who(lang, &entry.actor, people)) },

@@ -29,6 +29,7 @@ use crate::web::{Error, Here, Me, Needs, Reason, Routes, Web};
 
 pub(crate) mod t {
     ui::texts! {
+        open_pages = "Open the farm" / "খামার খুলুন";
         machines = "Machines of the farm" / "খামারের যন্ত্র";
         none = "No machine is connected" / "কোনো যন্ত্র যুক্ত নেই";
         none_text = "Make a code here and type it on the farm's machine, under Settings." / "এখানে একটি কোড বানিয়ে খামারের যন্ত্রের সেটিংসে লিখুন।";
@@ -156,9 +157,12 @@ pub(crate) fn framed(
         label: frame::t::my_farms(lang).to_owned(),
         href: "/".to_owned(),
     };
+    let open = Button::primary(t::open_pages(lang))
+        .icon(Icon::Cow)
+        .href(format!("/farms/{}/", here.farm.slug));
     let body = html! {
         (breadcrumbs(lang, &[back]))
-        (page_head(&here.farm.name, frame::role(lang, here.role), &html! {}))
+        (page_head(&here.farm.name, frame::role(lang, here.role), &html! { (open) }))
         (data::warning(lang, here))
         (views(lang, here, view))
         (body)

@@ -134,6 +134,7 @@ async fn set_role(
         .store
         .write(move |tx| members::set_role(tx, by, farm, who, role))
         .await;
+    web.farms.revoke(farm, &who.to_string()).await;
     settled(&web, &headers, &me, &here, done).await
 }
 
@@ -149,6 +150,7 @@ async fn remove(
         .store
         .write(move |tx| members::remove(tx, by, farm, who))
         .await;
+    web.farms.revoke(farm, &who.to_string()).await;
     settled(&web, &headers, &me, &here, done).await
 }
 

@@ -43,6 +43,8 @@ pub enum Needs {
     Account,
     /// A log-in with a second factor.
     TwoFactors,
+    /// The seal of a machine's key, which replication itself judges.
+    Key,
     /// A log-in of a member of the farm in the path with at least this role; of an owner, with a second factor.
     Member(Role),
 }
@@ -110,6 +112,16 @@ impl Routes {
         self.router = self
             .router
             .route(path, MethodRouter::new().on(filter, handler));
+        self
+    }
+
+    /// Notes what another router serves, whose guard is its own.
+    pub(crate) fn beside(mut self, method: Method, needs: Needs, path: &'static str) -> Self {
+        self.table.push(RouteEntry {
+            method,
+            path,
+            needs,
+        });
         self
     }
 
@@ -182,7 +194,7 @@ async fn admit(web: &Web, needs: Needs, local: bool, parts: &mut Parts) -> Resul
     match needs {
         Needs::Nothing => return Ok(()),
         Needs::Local if local => return Ok(()),
-        Needs::Local => return Err(Reason::Forbidden.into()),
+        Needs::Local | Needs::Key => return Err(Reason::Forbidden.into()),
         _ => {}
     }
     let me = match (Caller::of(web, &parts.headers).await?, needs) {

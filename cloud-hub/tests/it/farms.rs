@@ -309,13 +309,13 @@ async fn a_farm_goes_after_its_time_unless_it_is_kept() {
     world.pass(1);
     assert_eq!(due().await, [farm.id]);
     let id = farm.id;
-    assert!(
-        world
-            .store
-            .write(move |tx| removal::finish(tx, id))
-            .await
-            .unwrap()
-    );
+    let file = world.folder.path().join(format!("farms/{id}.db"));
+    let owner = world.log_in_whole("rahima").await;
+    let shown = world.get("/farms/rahima-dairy/", &owner).await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.text);
+    assert!(file.exists());
+    cloud_hub::tidy(&world.store, &world.farms).await;
+    assert!(!file.exists());
     assert!(
         world
             .store

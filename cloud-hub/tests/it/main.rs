@@ -13,4 +13,6 @@ mod people;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod replicas;
+#[cfg(test)]
 mod world;

@@ -8,9 +8,9 @@ use std::sync::{
 use axum::{
     Router,
     body::Body,
-    http::{Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, StatusCode, header},
 };
-use cloud_hub::{Hub, Options, config::Address, router};
+use cloud_hub::{Farms, Hub, Options, config::Address, router};
 use http_body_util::BodyExt as _;
 use hub_accounts::{
     AccountId, Actor, Email, Farm, FarmId, Name, Password, PasswordHash, Role, Secret, SiteId,
@@ -30,9 +30,10 @@ pub(crate) const COOKIE: &str = "__Host-session";
 /// A hub.
 pub(crate) struct World {
     pub(crate) store: Store,
+    pub(crate) farms: Farms,
     pub(crate) router: Router,
     clock: Arc<AtomicI64>,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// An answer that was read.
@@ -56,6 +57,11 @@ impl Answer {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_room_for(4)
+    }
+
+    /// A hub that has so many farms open at once.
+    pub(crate) fn with_room_for(most: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicI64::new(1_800_000_000_000_000));
         let told = Arc::clone(&clock);
@@ -65,8 +71,11 @@ impl World {
             Arc::new(move || Micros(told.load(Ordering::Relaxed))),
         )
         .unwrap();
+        let (dir, lives) = (folder.path().join("farms"), Lifetimes::default());
+        let farms = Farms::new(&dir, store.clone(), lives, most, 600);
         let router = router(Hub {
             store: store.clone(),
+            farms: farms.clone(),
             options: Options {
                 address: Address::of("https://hub.test").unwrap(),
                 lives: Lifetimes::default(),
@@ -76,9 +85,10 @@ impl World {
         });
         Self {
             store,
+            farms,
             router,
             clock,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -138,6 +148,19 @@ impl World {
             set_cookie,
             text: String::from_utf8_lossy(&bytes).into_owned(),
         }
+    }
+
+    /// What a form's answer holds, byte by byte, with its headers.
+    pub(crate) async fn download(&self, path: &str, session: &str) -> (HeaderMap, Vec<u8>) {
+        let request = Request::post(path)
+            .header(header::COOKIE, format!("{COOKIE}={session}"))
+            .body(Body::empty())
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let headers = response.headers().clone();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (headers, bytes.to_vec())
     }
 
     pub(crate) async fn get(&self, path: &str, session: &str) -> Answer {

@@ -1,0 +1,282 @@
+//! A farm's machine and the hub, over HTTP: joining, exchanging, being swapped; the farm's pages at the hub; its files.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::http::StatusCode;
+use farm::{Actor, Farm, animals, animals::Animal};
+use farm_model::{ClockQuality, SystemClock};
+use hub_accounts::Role;
+use sync::{
+    keys::SecretKey,
+    peer::{ClockHint, Manner, Status, Trouble},
+    site,
+    wire::{Claim, PROTOCOL, Refusal},
+};
+use sync_http::{
+    agent::{Agent, Keeper},
+    client::{AskError, Client, HubAddress},
+};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::world::World;
+
+/// Long enough for a machine that does much else; nothing here waits for it to pass.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A farm's machine.
+struct Pi {
+    farm: Farm,
+    key: SecretKey,
+    client: Client,
+    _folder: tempfile::TempDir,
+}
+
+struct Forgetful;
+
+impl Keeper for Forgetful {
+    async fn keep(&self, _: &SecretKey) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn clock(&self, _: ClockHint) {}
+}
+
+impl Pi {
+    fn new(hub: &HubAddress) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = farm::Options {
+            clock: Arc::new(SystemClock::new(0, ClockQuality::Synced)),
+            ..farm::Options::default()
+        };
+        Self {
+            farm: Farm::open(&folder.path().join("farm.db"), options).unwrap(),
+            key: SecretKey::generate().unwrap(),
+            client: Client::new(hub, &[]).unwrap(),
+            _folder: folder,
+        }
+    }
+
+    async fn enrol(&self, code: &str) -> Result<sync::wire::Welcome, AskError> {
+        let site = self
+            .farm
+            .write(Actor::System, |tx| {
+                site::own(tx.conn()).map_err(farm::StoreError::from)
+            })
+            .await;
+        let claim = Claim {
+            protocol: PROTOCOL,
+            code: code.to_owned(),
+            site: site.unwrap(),
+            schema: 11,
+            name: "barn-pi".to_owned(),
+        };
+        self.client.enrol(&self.key, &claim).await
+    }
+
+    /// Exchanges from now on, until the guard is dropped.
+    fn run(&self) -> (watch::Receiver<Status>, DropGuard) {
+        let (agent, handle) = Agent::new(
+            self.farm.clone(),
+            Forgetful,
+            self.client.clone(),
+            SecretKey::from_seed(*self.key.seed()),
+            Manner::default(),
+            7,
+        );
+        let stop = CancellationToken::new();
+        tokio::spawn(agent.run(stop.clone()));
+        (handle.status(), stop.drop_guard())
+    }
+
+    /// Resolves when this is true of its animals.
+    async fn until(&self, what: impl Fn(&[Animal]) -> bool) {
+        let looked = async {
+            loop {
+                let seen = sync::Store::committed(&self.farm);
+                let animals = self.farm.read(animals::list).await.unwrap();
+                if what(&animals) {
+                    return;
+                }
+                sync::Store::news(&self.farm, seen).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, looked)
+            .await
+            .expect("in time");
+    }
+}
+
+/// Waits until the line stands like this.
+async fn stands(status: &mut watch::Receiver<Status>, how: impl FnMut(&Status) -> bool) {
+    let waited = tokio::time::timeout(DEADLINE, status.wait_for(how)).await;
+    waited.expect("in time").unwrap();
+}
+
+/// Serves the hub on a port of its own.
+async fn serve(world: &World) -> HubAddress {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = world.router.clone();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}").parse().unwrap()
+}
+
+/// A claim code from the page.
+async fn code(world: &World, owner: &str, form: &str) -> String {
+    let page = world.post("/manage/rahima-dairy/claims", owner, form).await;
+    page.between("<code id=\"claim-code\" tabindex=\"0\">", "<")
+        .to_owned()
+}
+
+/// Registers a cow on the farm's pages at the hub.
+async fn register(world: &World, session: &str, number: &str) {
+    let form = format!("number={number}&name=Lali&sex=female&status=lactating");
+    let done = world
+        .post("/farms/rahima-dairy/herd/new", session, &form)
+        .await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+    assert!(
+        done.location.starts_with("/farms/rahima-dairy/herd/"),
+        "{}",
+        done.location
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_joins_and_both_sides_hold_the_same_farm() {
+    let world = World::new();
+    let hub = serve(&world).await;
+    let (owner, _) = world.owner("rahima").await;
+    let pi = Pi::new(&hub);
+    let wrong = pi.enrol("0000-0000-0000-0000").await;
+    assert!(
+        matches!(wrong, Err(AskError::Refused(Refusal::Code))),
+        "{wrong:?}"
+    );
+    let code = code(&world, &owner, "").await;
+    for _ in 0..2 {
+        let welcome = pi.enrol(&code.to_lowercase()).await.unwrap();
+        assert_eq!(welcome.farm, "rahima Dairy");
+    }
+    let (mut status, _running) = pi.run();
+    stands(&mut status, |s| s.current && s.waiting == 0).await;
+    let page = world.get("/manage/rahima-dairy", &owner).await;
+    assert!(page.text.contains("barn-pi"), "{}", page.text);
+
+    register(&world, &owner, "201").await;
+    pi.until(|herd| herd.iter().any(|a| a.number == "201"))
+        .await;
+
+    let herd = world.get("/farms/rahima-dairy/herd", &owner).await;
+    assert!(
+        herd.text.contains("201") && herd.text.contains("rahima"),
+        "{}",
+        herd.text
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swapped_machine_is_refused_and_the_new_one_gets_the_whole_farm() {
+    let world = World::new();
+    let hub = serve(&world).await;
+    let (owner, _) = world.owner("rahima").await;
+    let old = Pi::new(&hub);
+    old.enrol(&code(&world, &owner, "").await).await.unwrap();
+    let (mut status, running) = old.run();
+    stands(&mut status, |s| s.current).await;
+    register(&world, &owner, "7").await;
+    old.until(|herd| herd.len() == 1).await;
+    drop(running);
+
+    let page = world.get("/manage/rahima-dairy", &owner).await;
+    let site = page.between("name=\"replaces\" value=\"", "\"");
+    let code = code(&world, &owner, &format!("replaces={site}")).await;
+    let new = Pi::new(&hub);
+    new.enrol(&code).await.unwrap();
+    let (mut fresh, _runs) = new.run();
+    stands(&mut fresh, |s| s.current).await;
+    new.until(|herd| herd.iter().any(|a| a.number == "7")).await;
+
+    let (mut refused, _tries) = old.run();
+    stands(&mut refused, |s| {
+        matches!(s.trouble, Some(Trouble::Refused(Refusal::Revoked)))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn members_see_and_do_on_the_farm_what_their_role_allows() {
+    let world = World::new();
+    let (owner, farm) = world.owner("rahima").await;
+    register(&world, &owner, "12").await;
+    let reader = world.member("reader", &farm, Role::ReadOnly).await;
+    let worker = world.member("worker", &farm, Role::Worker).await;
+    let manager = world.member("manager", &farm, Role::Manager).await;
+    for (who, path, status) in [
+        (&reader, "/farms/rahima-dairy/herd", StatusCode::OK),
+        (&reader, "/farms/rahima-dairy/settings", StatusCode::OK),
+        (&worker, "/farms/rahima-dairy/herd", StatusCode::OK),
+        (
+            &worker,
+            "/farms/rahima-dairy/settings",
+            StatusCode::FORBIDDEN,
+        ),
+        (&manager, "/farms/rahima-dairy/settings", StatusCode::OK),
+        (&manager, "/farms/rahima-dairy", StatusCode::OK),
+    ] {
+        let answer = world.get(path, who).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+    }
+    let form = "number=13&sex=female&status=lactating";
+    let tied = world
+        .post("/farms/rahima-dairy/herd/new", &reader, form)
+        .await;
+    assert_eq!(tied.status, StatusCode::FORBIDDEN);
+    register(&world, &manager, "13").await;
+}
+
+#[tokio::test]
+async fn few_farms_are_open_at_once_and_none_forgets() {
+    let world = World::with_room_for(1);
+    let (rahima, farm) = world.owner("rahima").await;
+    let (salma, _) = world.owner("salma").await;
+    register(&world, &rahima, "41").await;
+    for _ in 0..2 {
+        let hers = world.get("/farms/salma-dairy/herd", &salma).await;
+        assert_eq!(hers.status, StatusCode::OK, "{}", hers.text);
+        let mine = world.get("/farms/rahima-dairy/herd", &rahima).await;
+        assert!(mine.text.contains("41"), "{}", mine.text);
+    }
+    assert_eq!(world.farms.sweep().await, 1);
+    world.pass(601);
+    assert_eq!(world.farms.sweep().await, 0);
+    let path = world
+        .folder
+        .path()
+        .join(format!("farms/{}.db-wal", farm.id));
+    assert!(!path.exists(), "the file was closed in order");
+}
+
+#[tokio::test]
+async fn the_owner_takes_the_farm_along_in_one_file() {
+    let world = World::new();
+    let (owner, farm) = world.owner("rahima").await;
+    register(&world, &owner, "77").await;
+    let (head, bytes) = world.download("/manage/rahima-dairy/export", &owner).await;
+    assert_eq!(
+        head["content-disposition"],
+        "attachment; filename=\"rahima-dairy.db\""
+    );
+    let taken = world.folder.path().join("taken.db");
+    std::fs::write(&taken, bytes).unwrap();
+    let copy = Farm::open(&taken, farm::Options::default()).unwrap();
+    let herd = copy.read(animals::list).await.unwrap();
+    assert_eq!(herd[0].number, "77");
+    let left: Vec<_> = std::fs::read_dir(world.folder.path().join("farms"))
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .filter(|name| !name.starts_with(&farm.id.to_string()))
+        .collect();
+    assert_eq!(left, Vec::<String>::new());
+}
