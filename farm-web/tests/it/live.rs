@@ -129,6 +129,18 @@ async fn a_stream_ends_with_its_session() {
 }
 
 #[tokio::test]
+async fn nobody_follows_who_has_not_logged_in() {
+    let (site, seeded) = Site::full().await;
+    let ended = seeded.worker.clone();
+    site.post("/logout", As::Session(&ended), "").await;
+    for who in [As::Nobody, As::Session("made-up"), As::Session(&ended)] {
+        let refused = site.get("/live?topics=parlour", who).await;
+        assert_eq!(refused.status, StatusCode::SEE_OTHER);
+        assert!(refused.location.starts_with("/login"));
+    }
+}
+
+#[tokio::test]
 async fn a_worker_cannot_follow_what_is_a_managers() {
     let (site, seeded) = Site::full().await;
     let worker = As::Session(&seeded.worker);
