@@ -4,7 +4,10 @@
 //! own. What only the appliance has is not offered, and refused where it is asked for. Invariant: nothing that a request
 //! carries, neither a cookie nor a token nor what the host's router noted, says who the visitor is.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     Router,
@@ -126,19 +129,27 @@ pub(crate) enum Hands {
     Tied,
 }
 
-/// A farm's pages at a host; cheap to clone.
+/// A farm's pages at a host; cheap to clone, and to keep while nobody looks at them.
 #[derive(Clone)]
-pub struct Mounted {
+pub struct Mounted(Arc<Inner>);
+
+struct Inner {
+    app: App,
+    mount: Mount,
+    /// Built when somebody looks for the first time: a host has hundreds of farms, and most are not looked at.
+    built: OnceLock<Built>,
+}
+
+struct Built {
     router: Router,
     web: Web,
-    base: Base,
 }
 
 /// The farm's pages, live events and API at a host, under `mount.base`.
 ///
-/// Must be called inside a tokio runtime, as [`router`](crate::router()); the live pages end with the last clone. The host
-/// gives `app` a farm over its replica, [`NoHardware`](crate::NoHardware) and a [`StoreIngest`](crate::StoreIngest), and
-/// serves the files of [`ui::assets`] at the root of its origin.
+/// The live pages follow the farm from the first request on, until the last clone is dropped. The host gives `app` a farm over
+/// its replica, [`NoHardware`](crate::NoHardware) and a [`StoreIngest`](crate::StoreIngest), and serves the files of
+/// [`ui::assets`] at the root of its origin.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -190,12 +201,22 @@ pub struct Mounted {
 /// # }
 /// ```
 pub fn mounted(app: App, mount: Mount) -> Mounted {
-    let base = mount.base.clone();
-    let web = Web::new(app, Some(mount));
-    Mounted {
-        router: router::over(&web),
-        web,
-        base,
+    Mounted(Arc::new(Inner {
+        app,
+        mount,
+        built: OnceLock::new(),
+    }))
+}
+
+impl Inner {
+    fn built(&self) -> &Built {
+        self.built.get_or_init(|| {
+            let web = Web::new(self.app.clone(), Some(self.mount.clone()));
+            Built {
+                router: router::over(&web),
+                web,
+            }
+        })
     }
 }
 
@@ -205,7 +226,8 @@ impl Mounted {
     /// The host answers those whom it does not know, and those who have no part on this farm, itself.
     pub async fn answer(&self, visitor: Visitor, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let Some(uri) = within(&self.base, &parts.uri) else {
+        let base = &self.0.mount.base;
+        let Some(uri) = within(base, &parts.uri) else {
             return StatusCode::NOT_FOUND.into_response();
         };
         // A new request, because what the host's router noted of the old one (its route, the parameters in it, its limit of
@@ -216,21 +238,24 @@ impl Mounted {
         *inner.version_mut() = parts.version;
         *inner.headers_mut() = parts.headers;
         inner.extensions_mut().insert(visitor);
-        let answer = self.base.clone().serves(self.router.clone().oneshot(inner));
+        let router = self.0.built().router.clone();
+        let answer = base.clone().serves(router.oneshot(inner));
         answer.await.unwrap_or_else(|never| match never {})
     }
 
     /// Has open live streams of `account` look at once whether they still stand; to be called when a session ends or a part
     /// changes.
     pub fn revoke(&self, account: &str) {
-        self.web.revoke(Who::Account(account.to_owned()));
+        if let Some(built) = self.0.built.get() {
+            built.web.revoke(Who::Account(account.to_owned()));
+        }
     }
 }
 
 impl fmt::Debug for Mounted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mounted")
-            .field("base", &self.base.as_str())
+            .field("base", &self.0.mount.base.as_str())
             .finish_non_exhaustive()
     }
 }
