@@ -1,6 +1,6 @@
 //! The edge's way to the hub: one address, TLS with the system's authorities, and posts with a bound on what comes back.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{error::Error, io, net::IpAddr, sync::Arc, time::Duration};
 
 use reqwest::Url;
 use rustls::{ClientConfig, RootCertStore};
@@ -193,21 +193,22 @@ impl Client {
 }
 
 fn fault(error: &reqwest::Error) -> LineFault {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(cause) = source {
-        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
-            return LineFault::Untrusted;
-        }
-        let io = cause.downcast_ref::<std::io::Error>();
-        let inner = io.and_then(|io| io.get_ref()?.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(_)) = inner {
-            return LineFault::Untrusted;
-        }
-        source = cause.source();
-    }
-    if error.is_timeout() && !error.is_connect() {
+    if is_untrusted(error) {
+        LineFault::Untrusted
+    } else if error.is_timeout() && !error.is_connect() {
         LineFault::Slow
     } else {
         LineFault::Down
     }
+}
+
+/// Whether a certificate was the cause. What an `io::Error` wraps is not its source, so both are looked through.
+fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return true;
+    }
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    wrapped.is_some_and(|wrapped| is_untrusted(wrapped)) || error.source().is_some_and(is_untrusted)
 }

@@ -175,3 +175,36 @@ fn a_stream_that_a_peer_cannot_take_is_left_out_and_holds_up_nothing() {
         "what is left out is no reason to come again"
     );
 }
+
+#[test]
+fn a_hub_that_lost_its_newest_receives_them_again() {
+    let (edge, hub) = pair();
+    let push = |hub: &Farm| {
+        let parts = gather(&edge, hub, ALL).unwrap().parts;
+        let sender = Sender::Edge(edge.site);
+        let taken = hub
+            .write(|conn| exchange::take(conn, &hub.schema, sender, &parts))
+            .unwrap();
+        assert!(
+            taken
+                .iter()
+                .all(|part| matches!(part, Ok(Outcome::Taken(_)))),
+            "{taken:?}"
+        );
+    };
+    edge.animal(1, "a");
+    edge.milk(1, 10);
+    push(&hub);
+    let backup = hub.conn.serialize("main").unwrap().to_vec();
+    edge.animal(2, "b");
+    edge.milk(1, 20);
+    push(&hub);
+    let restored = Farm::restore(&backup);
+    edge.animal(3, "c");
+    push(&restored);
+    assert_eq!(restored.names(), edge.names());
+    assert_eq!(
+        restored.rows("SELECT seq, yield_ml FROM milking"),
+        edge.rows("SELECT seq, yield_ml FROM milking")
+    );
+}

@@ -16,6 +16,7 @@ mod pages;
 mod paho;
 mod peer;
 mod quiet;
+mod replication;
 mod rfid;
 mod screen;
 mod series;
@@ -36,6 +37,20 @@ struct Group {
 }
 
 const GROUPS: &[Group] = &[
+    Group {
+        names: &[
+            "sync.wire",
+            "sync.wire.record",
+            "sync.wire.sample",
+            "sync.wire.day",
+            "sync.wire.idle",
+        ],
+        measure: replication::wire,
+    },
+    Group {
+        names: &["sync.merge.facts", "sync.merge.records"],
+        measure: replication::merge,
+    },
     Group {
         names: &["edge.ingest"],
         measure: ingest::measure,

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -208,6 +209,7 @@ impl Hub {
 pub(crate) struct Running {
     pub(crate) hub: Hub,
     pub(crate) client: Client,
+    pub(crate) socket: SocketAddr,
     _stop: DropGuard,
 }
 
@@ -222,7 +224,8 @@ impl Running {
         let socket = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port is free");
-        let hub_address = format!("http://{}", socket.local_addr().expect("it is bound"));
+        let bound = socket.local_addr().expect("it is bound");
+        let hub_address = format!("http://{bound}");
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let router = endpoint::router(hub.clone());
@@ -237,6 +240,7 @@ impl Running {
         Self {
             hub,
             client,
+            socket: bound,
             _stop: stop.drop_guard(),
         }
     }

@@ -4,6 +4,7 @@ mod agree;
 mod hostile;
 mod hub;
 mod keys;
+mod tls;
 
 #[path = "../../../tests/it/dice.rs"]
 mod dice;

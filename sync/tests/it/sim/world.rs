@@ -22,6 +22,7 @@ use crate::dice::Dice;
 
 /// The hub's time when the world begins.
 const HUB_MS: i64 = 1_700_000_000_000;
+const MOST_EDGES: usize = 6;
 const HOUR_MS: i64 = 60 * 60 * 1000;
 /// In so much time, once the line is sound, all must be the same: longer than any rest.
 const SETTLES_MS: i64 = HOUR_MS;
@@ -407,13 +408,14 @@ impl<R: Replica> World<R> {
                     self.restart(n);
                 }
             }
-            64..70 => {
+            64..70 if self.twins(n) == 0 => {
                 let key = self.edges[n].machine.key().public();
                 if let Some(holder) = self.hub.holders.get_mut(&key) {
                     holder.rotate = true;
                 }
             }
-            70..90 => self.edges[n].cut_until_ms = self.now_ms + self.dice.small(600_000),
+            70..72 if self.edges.len() < MOST_EDGES => self.clone_edge(n),
+            72..90 => self.edges[n].cut_until_ms = self.now_ms + self.dice.small(600_000),
             90..100 => self.now_ms += self.dice.small(2_000),
             100..300 => {
                 let fact = self.hub.file.edit(&mut self.dice);
@@ -446,15 +448,33 @@ impl<R: Replica> World<R> {
         self.tell(n, life, Input::Time);
     }
 
-    /// The file turned out to be a copy: a new site takes its place, and the old key opens nothing any more.
+    /// Somebody copies the card, and both run.
+    fn clone_edge(&mut self, n: usize) {
+        let mut twin = self.join();
+        twin.file = self.edges[n].file.copy();
+        twin.seed = self.edges[n].seed;
+        self.edges.push(twin);
+        self.restart(self.edges.len() - 1);
+    }
+
+    /// How many others run under the same name.
+    fn twins(&self, n: usize) -> usize {
+        let site = self.edges[n].file.site();
+        let same = self.edges.iter().filter(|edge| edge.file.site() == site);
+        same.count() - 1
+    }
+
+    /// The file turned out to be a copy: a new site takes its place, and the old key opens nothing any more, unless the original runs on.
     fn replace(&mut self, n: usize) {
         self.copies += 1;
-        let old = SecretKey::from_seed(self.edges[n].seed);
-        if let Some(holder) = self.hub.holders.get_mut(&old.public()) {
-            holder.revoked = true;
+        if self.twins(n) == 0 {
+            let old = SecretKey::from_seed(self.edges[n].seed);
+            if let Some(holder) = self.hub.holders.get_mut(&old.public()) {
+                holder.revoked = true;
+            }
+            let late = old.seal(Purpose::Exchange, self.hub_ms() + 1, b"");
+            assert_eq!(self.admit(&late).err(), Some(Refusal::Revoked));
         }
-        let late = old.seal(Purpose::Exchange, self.hub_ms() + 1, b"");
-        assert_eq!(self.admit(&late).err(), Some(Refusal::Revoked));
         let life = self.edges[n].life + 1;
         self.edges[n] = self.join();
         self.edges[n].life = life;
@@ -463,6 +483,9 @@ impl<R: Replica> World<R> {
 
     /// The hub took another key, and the old one ends.
     fn rotate(&mut self, n: usize) {
+        if self.twins(n) > 0 {
+            return;
+        }
         let edge = &mut self.edges[n];
         let old = edge.machine.key().public();
         edge.seed[0] = edge.seed[0].wrapping_add(1);
