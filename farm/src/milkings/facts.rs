@@ -114,7 +114,7 @@ pub(super) fn append(tx: &mut Tx<'_>, visit: VisitId, fact: &Fact) -> Result<Fac
         of.site = 0;
     }
     let id = tx.next_fact(Log::Milking);
-    let now = tx.now();
+    let now = to_tenth(tx.now());
     tx.conn()
         .prepare_cached(
             "INSERT INTO milking (site, seq, kind, visit, at, clock, boot, boot_at, actor, body, of_site)
@@ -138,7 +138,7 @@ pub(super) fn append(tx: &mut Tx<'_>, visit: VisitId, fact: &Fact) -> Result<Fac
 }
 
 /// Appends that a visit happened. One that a meter measured is known by this fact from now on, whatever the meter calls it: an identity
-/// that need not travel.
+/// that need not travel. Its times are kept to a tenth of a second: meters are read once a second.
 pub(super) fn append_recorded(tx: &mut Tx<'_>, visit: &mut Visit) -> Result<FactId, StoreError> {
     let id = tx.next_fact(Log::Milking);
     let mut given = Some(visit.id);
@@ -146,8 +146,9 @@ pub(super) fn append_recorded(tx: &mut Tx<'_>, visit: &mut Visit) -> Result<Fact
         remember_told(tx.conn(), visit.id, id.seq)?;
         visit.id = identity(tx.memory.site, id.seq);
         given = None;
+        (visit.start, visit.end) = (to_tenth(visit.start), to_tenth(visit.end));
     }
-    let now = tx.now();
+    let now = to_tenth(tx.now());
     if fits(visit, &now) {
         append_columns(tx, id, given, visit)?;
     } else {
@@ -185,7 +186,7 @@ fn append_columns(
     let place = place(tx, visit)?;
     let (animal, tag) = who.first_use.unzip();
     let (stall, meter) = place.first_use.unzip();
-    let now = tx.now();
+    let now = to_tenth(tx.now());
     tx.conn()
         .prepare_cached(
             "INSERT INTO milking (site, seq, kind, visit, at, clock, boot, boot_at, actor, ended_ago, lasted, start_shift, end_shift,
@@ -234,6 +235,16 @@ fn fits(visit: &Visit, now: &Stamp) -> bool {
     same(&visit.start)
         && same(&visit.end)
         && matches!(visit.identity, Identity::Animal { .. } | Identity::None)
+}
+
+/// The stamp at the beginning of its tenth of a second.
+fn to_tenth(stamp: Stamp) -> Stamp {
+    let over = stamp.wall.0.rem_euclid(100);
+    Stamp {
+        wall: stamp.wall.plus(-over),
+        mono: stamp.mono.saturating_sub(over as u64),
+        ..stamp
+    }
 }
 
 /// When the boot was, by this stamp.

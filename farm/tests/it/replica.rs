@@ -1,6 +1,7 @@
 //! One farm in several files.
 
 mod several;
+mod wire;
 
 use farm::{
     Farm, Options,

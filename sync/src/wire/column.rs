@@ -12,10 +12,15 @@ const PER_VALUE: usize = 64;
 pub(super) enum Packed {
     /// The same in each row.
     Same(Value),
-    /// Whole numbers as they are.
-    Numbers(Vec<i64>),
-    /// Whole numbers, each as its distance from the one before.
-    Steps(Vec<i64>),
+    /// Whole numbers.
+    Numbers(Numbers),
+    /// Whole numbers, where there are some.
+    Gappy {
+        /// A bit for each row, the low one first: whether it has a number.
+        given: Vec<u8>,
+        /// The numbers of those rows.
+        numbers: Numbers,
+    },
     /// Bytes of one length, the first byte of each, then the second: what identities share at their front lies together.
     Wide {
         /// Bytes of each value.
@@ -25,6 +30,17 @@ pub(super) enum Packed {
     },
     /// Anything else.
     Mixed(Vec<Value>),
+}
+
+/// Whole numbers in the fewest digits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Numbers {
+    /// They are all multiples of it.
+    unit: i64,
+    /// Whether each is its distance from the one before.
+    steps: bool,
+    /// What is left of them.
+    of: Vec<i64>,
 }
 
 /// What a message may still take of memory when it is unpacked.
@@ -58,10 +74,14 @@ impl Packed {
             if rest.iter().all(|value| value == first) {
                 return Self::Same((*first).clone());
             }
-            if let Some(numbers) = values.iter().map(|value| integer(value)).collect() {
-                return Self::of_integers(numbers);
+            if let Some(numbers) = values
+                .iter()
+                .map(|value| integer(value))
+                .collect::<Option<Vec<_>>>()
+            {
+                return Self::Numbers(Numbers::of(&numbers));
             }
-            if let Some(packed) = Self::of_wide(&values) {
+            if let Some(packed) = Self::of_wide(&values).or_else(|| Self::of_gappy(&values)) {
                 return packed;
             }
         }
@@ -72,21 +92,26 @@ impl Packed {
         let numbers: Vec<i64> = numbers.collect();
         match numbers.first() {
             Some(first) if numbers.iter().all(|n| n == first) => Self::Same(Value::Integer(*first)),
-            _ => Self::of_integers(numbers),
+            _ => Self::Numbers(Numbers::of(&numbers)),
         }
     }
 
-    fn of_integers(numbers: Vec<i64>) -> Self {
-        let mut before = 0_i64;
-        let steps: Vec<i64> = numbers
-            .iter()
-            .map(|&n| n.wrapping_sub(std::mem::replace(&mut before, n)))
-            .collect();
-        if weight(&steps) < weight(&numbers) {
-            Self::Steps(steps)
-        } else {
-            Self::Numbers(numbers)
+    /// `None` when something stands there that is neither a number nor nothing.
+    fn of_gappy(values: &[&Value]) -> Option<Self> {
+        let mut given = vec![0; values.len().div_ceil(8)];
+        let mut numbers = Vec::new();
+        for (n, value) in values.iter().enumerate() {
+            match value {
+                Value::Null => {}
+                Value::Integer(number) => {
+                    given[n / 8] |= 1 << (n % 8);
+                    numbers.push(*number);
+                }
+                _ => return None,
+            }
         }
+        let numbers = Numbers::of(&numbers);
+        Some(Self::Gappy { given, numbers })
     }
 
     fn of_wide(values: &[&Value]) -> Option<Self> {
@@ -128,6 +153,21 @@ impl Packed {
                     .collect()
             }
             Self::Mixed(values) => values,
+            Self::Gappy { given, numbers } => {
+                let mut numbers = numbers.expand().into_iter();
+                let is_given = |n: usize| {
+                    given
+                        .get(n / 8)
+                        .is_some_and(|bits| bits >> (n % 8) & 1 == 1)
+                };
+                let values: Option<Vec<_>> = (0..rows)
+                    .map(|n| match is_given(n) {
+                        true => numbers.next().map(Value::Integer),
+                        false => Some(Value::Null),
+                    })
+                    .collect();
+                values.filter(|_| numbers.next().is_none())?
+            }
             numbers => numbers
                 .expand_numbers(rows, budget)?
                 .into_iter()
@@ -142,18 +182,56 @@ impl Packed {
         budget.take(rows.checked_mul(size_of::<i64>())?)?;
         let numbers = match self {
             Self::Same(Value::Integer(n)) => vec![n; rows],
-            Self::Numbers(numbers) => numbers,
-            Self::Steps(steps) => steps
-                .into_iter()
-                .scan(0_i64, |at, step| {
-                    *at = at.wrapping_add(step);
-                    Some(*at)
-                })
-                .collect(),
+            Self::Numbers(numbers) => numbers.expand(),
             _ => return None,
         };
         (numbers.len() == rows).then_some(numbers)
     }
+}
+
+impl Numbers {
+    fn of(numbers: &[i64]) -> Self {
+        let mut before = 0_i64;
+        let steps: Vec<i64> = numbers
+            .iter()
+            .map(|&n| n.wrapping_sub(std::mem::replace(&mut before, n)))
+            .collect();
+        let (plain, steps) = (Self::in_units(numbers, false), Self::in_units(&steps, true));
+        if weight(&steps.of) < weight(&plain.of) {
+            steps
+        } else {
+            plain
+        }
+    }
+
+    fn in_units(numbers: &[i64], steps: bool) -> Self {
+        let common = numbers
+            .iter()
+            .fold(0, |common, n| divisor(common, n.unsigned_abs()));
+        let unit = i64::try_from(common).unwrap_or(1).max(1);
+        Self {
+            unit,
+            steps,
+            of: numbers.iter().map(|n| n / unit).collect(),
+        }
+    }
+
+    fn expand(self) -> Vec<i64> {
+        let mut at = 0_i64;
+        self.of
+            .into_iter()
+            .map(|n| {
+                let n = n.wrapping_mul(self.unit);
+                at = if self.steps { at.wrapping_add(n) } else { n };
+                at
+            })
+            .collect()
+    }
+}
+
+/// The greatest common divisor.
+fn divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { divisor(b, a % b) }
 }
 
 fn integer(value: &Value) -> Option<i64> {

@@ -288,6 +288,16 @@ proptest! {
         prop_assert_eq!(back, (request(), vec![part]));
     }
 
+    /// A column of numbers with gaps is no other than one without.
+    #[test]
+    fn columns_with_gaps_come_back(column in prop::collection::vec(prop::option::of(0_i64..1_000_000), 0..60)) {
+        let rows = column.into_iter().map(|n| vec![n.map_or(Value::Null, Value::Integer)]).collect();
+        let part = Part::Facts(Run { log: "milking".to_owned(), site: SITE, from: mark(0), columns: vec!["yield_ml".to_owned()], rows });
+        let message = wire::encode(&request(), std::slice::from_ref(&part)).unwrap();
+        let back = wire::decode::<Request>(&message).unwrap();
+        prop_assert_eq!(back, (request(), vec![part]));
+    }
+
     /// Records come back, with the hash that the sender noted.
     #[test]
     fn records_come_back(drawn in prop::collection::vec((0_usize..3, value(), 1_i64..4, any::<bool>(), prop::collection::btree_map("[a-d]", (value(), any::<i64>()), 0..4)), 0..20)) {

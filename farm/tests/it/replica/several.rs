@@ -24,10 +24,10 @@ use tempfile::TempDir;
 use crate::support::{HandClock, MINUTE, NOW, name, open, session, visit};
 
 /// SplitMix64 (Steele, Lea and Flood 2014): a run is told by its seed alone.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -35,7 +35,7 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 
-    fn pick<T: Clone>(&mut self, of: &[T]) -> Option<T> {
+    pub(crate) fn pick<T: Clone>(&mut self, of: &[T]) -> Option<T> {
         let at = self.roll(of.len().max(1) as u64);
         of.get(at as usize).cloned()
     }
@@ -88,14 +88,14 @@ impl Place {
         })
     }
 
-    fn visits(&self) -> Vec<VisitId> {
+    pub(crate) fn visits(&self) -> Vec<VisitId> {
         self.all("SELECT id FROM visit ORDER BY id", |row| {
             Ok(VisitId(uuid::Uuid::from_bytes(row.get(0)?)))
         })
     }
 
     /// Every row of what is replicated and of what follows from it, without the numbers that mean something in this file only.
-    fn content(&self) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn content(&self) -> Vec<(String, Vec<String>)> {
         let site = "(SELECT hex(id) FROM sync_site WHERE ordinal = site) AS site";
         let tables = [
             ("animal", "*"), ("animal_tag", "*"), ("place", "*"), ("device", "*"), ("staff", "*"),
