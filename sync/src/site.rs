@@ -8,11 +8,7 @@ use std::fmt;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error, Refused, Replicated, facts,
-    marks::{self, Hash, Mark, RECORDS},
-    records,
-};
+use crate::{Error, Refused};
 
 /// How many sites a farm may have had in its life, dead ones included.
 pub const MAX_SITES: i64 = 256;
@@ -120,57 +116,6 @@ pub fn ordinal(conn: &Connection, site: Site) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached("SELECT ordinal FROM sync_site WHERE id = ?")?
         .query_row([site.0], |row| row.get(0))
         .optional()
-}
-
-/// Gives a file that was restored from a backup, or copied, an identity of its own: all that it wrote so far becomes that of its old site, of
-/// which it holds that much, and whoever has the rest hands it on. To be called before anything is written to the copy: what a
-/// copy wrote under its old name fits nobody's history. The file must be opened anew and prepared after the commit; only then it is the new
-/// site. Returns the old one.
-///
-/// # Errors
-/// When the file fails, a log has a hole, or the farm has [`MAX_SITES`] sites; the transaction must then be rolled back.
-pub fn renew(conn: &Connection, schema: &Replicated) -> Result<Site, Error> {
-    let old = own(conn)?;
-    let ordinal: i64 = conn.query_row("SELECT count(*) FROM sync_site", [], |row| row.get(0))?;
-    if ordinal >= MAX_SITES {
-        return Err(Refused::TooManySites.into());
-    }
-    let records = Mark {
-        upto: records::head(conn, 0)?,
-        hash: Hash::default(),
-    };
-    for log in schema.logs.keys() {
-        facts::own_mark(conn, schema, log, facts::head(conn, schema, log, 0)?)?;
-        let moved = format!("UPDATE \"{log}\" SET site = ? WHERE site = 0");
-        conn.execute(&moved, [ordinal])?;
-    }
-    for moved in [
-        "UPDATE sync_site SET ordinal = ? WHERE ordinal = 0",
-        "UPDATE sync_mark SET site = ? WHERE site = 0",
-    ] {
-        conn.execute(moved, [ordinal])?;
-    }
-    marks::advance(conn, RECORDS, ordinal, records)?;
-    conn.execute("DELETE FROM sync_offered", [])?;
-    hand_over(conn, old)?;
-    Ok(old)
-}
-
-/// Makes the extension's own site a foreign one: it makes another for itself when the file is opened next.
-fn hand_over(conn: &Connection, old: Site) -> rusqlite::Result<()> {
-    conn.execute("DELETE FROM crsql_site_id WHERE ordinal = 0", [])?;
-    conn.execute("INSERT INTO crsql_site_id (site_id) VALUES (?)", [old.0])?;
-    let read = "SELECT ordinal FROM crsql_site_id WHERE site_id = ?";
-    let theirs: i64 = conn.query_row(read, [old.0], |row| row.get(0))?;
-    let clocks: Vec<String> = conn
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%\\_\\_crsql\\_clock' ESCAPE '\\'")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for clock in clocks {
-        let moved = format!("UPDATE \"{clock}\" SET site_id = ? WHERE site_id = 0");
-        conn.execute(&moved, [theirs])?;
-    }
-    Ok(())
 }
 
 /// Whether this sender may speak for this site, and the site's ordinal.

@@ -1,7 +1,7 @@
 //! A copy of a file becomes a site of its own.
 
 use sync::{
-    Error, Sender,
+    Error, Sender, copies,
     exchange::{self, Speak},
     site,
     store::{Delivery, Turn, Want},
@@ -70,10 +70,13 @@ fn a_copy_that_is_renewed_lives_beside_the_original() {
     let refused = hand(&copy, &hub, Speak::ForItself);
     assert!(matches!(refused, Err(Error::Copied)), "{refused:?}");
     let copy = Farm::restore(&backup);
-    let old = copy.write(|conn| site::renew(conn, &copy.schema)).unwrap();
+    let former = copy
+        .write(|conn| copies::forsake(conn, &copy.schema))
+        .unwrap();
     let copy = Farm::restore(&image(&copy));
     copy.schema.prepare(&copy.conn).unwrap();
-    assert_eq!(old, edge.site);
+    let old = edge.site;
+    assert_eq!(site::ordinal(&copy.conn, old).unwrap(), Some(former));
     assert_eq!(site::all(&copy.conn).unwrap(), [copy.site, hub.site, old]);
     assert_ne!(copy.site, old);
 
