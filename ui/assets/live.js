@@ -162,7 +162,7 @@
       const flash = $("#flash", page);
       if (flash && !get) swap(flash, true);
       if (!form.closest("dialog")) history.replaceState(null, "", answer.url);
-      form.closest("dialog:modal")?.close();
+      if (!("instant" in form.dataset)) form.closest("dialog:modal")?.close();
       alarm();
     } catch {
       failed();
