@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::project::{LactationState, state};
 pub(crate) use self::project::{follow, rebuild};
 use crate::{
-    animals, settings, sql,
+    animals, once, settings, sql,
     store::{FactId, Log, StoreError, Tx, store_error},
 };
 
@@ -285,6 +285,23 @@ pub fn record(tx: &mut Tx<'_>, event: &NewEvent) -> Result<FactId, EventError> {
     follow(tx, animal.id)?;
     note_on_record(tx, &animal, &event.body)?;
     Ok(id)
+}
+
+/// Writes an event down as [`record`] does, unless the form that bears `key` has written one of this animal before: a form may be sent
+/// again because its answer was lost. None then.
+///
+/// # Errors
+/// As of [`record`].
+pub fn record_once(
+    tx: &mut Tx<'_>,
+    key: &str,
+    event: &NewEvent,
+) -> Result<Option<FactId>, EventError> {
+    if once::first(tx, once::key(event.animal.as_bytes(), key))? {
+        record(tx, event).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 /// Says that an event was a mistake: what followed from it is taken back.

@@ -26,6 +26,7 @@ pub mod logins;
 pub mod milkings;
 pub mod mqtt;
 pub mod nodes;
+mod once;
 pub mod places;
 pub mod plan;
 pub mod production;

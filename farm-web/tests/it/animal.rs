@@ -1,7 +1,7 @@
 //! An animal's page: holds, events and their mistakes, tags.
 
 use axum::http::StatusCode;
-use farm::{animals, holds};
+use farm::{animals, events, holds};
 
 use crate::{
     client::{As, Site},
@@ -14,6 +14,46 @@ async fn is_held(site: &Site, seeded: &Seeded) -> bool {
         .read(move |conn| holds::milk_is_held(conn, cow, &now))
         .await
         .unwrap()
+}
+
+#[tokio::test]
+async fn a_form_that_is_sent_again_writes_its_event_once() {
+    let (site, seeded) = Site::full().await;
+    let worker = As::Session(&seeded.worker);
+    let cow = format!("/herd/{}", seeded.cow);
+    let path = format!("{cow}/events/treatment");
+    let key = |page: String| {
+        let key = page.split("name=\"key\" value=\"").nth(1).unwrap();
+        key.split('"').next().unwrap().to_owned()
+    };
+    let [first, second] = [
+        key(site.get(&path, worker).await.text),
+        key(site.get(&path, worker).await.text),
+    ];
+    assert_ne!(first, second);
+    let given = async || {
+        let cow = seeded.cow;
+        let events = site.farm.read(move |conn| events::of_animal(conn, cow));
+        let treated = |e: &events::AnimalEvent| e.body.key() == "treatment";
+        events.await.unwrap().into_iter().filter(treated).count()
+    };
+    for (key, count) in [(&first, 1), (&first, 1), (&second, 2)] {
+        let form =
+            format!("key={key}&medicine=Ceftiofur&dose=&reason=&milk_hold=2&meat_hold=4&when=");
+        let done = site.post(&path, worker, &form).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+        assert_eq!(given().await, count);
+    }
+    // What was refused has used no key up.
+    let third = key(site.get(&path, worker).await.text);
+    let form = |hold| {
+        format!("key={third}&medicine=Ceftiofur&dose=&reason=&milk_hold={hold}&meat_hold=4&when=")
+    };
+    let refused = site.post(&path, worker, &form(999)).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(key(refused.text), third);
+    site.post(&path, worker, &form(2)).await;
+    assert_eq!(given().await, 3);
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use farm_model::{
     observation::MAX_RAW,
 };
 use rusqlite::{Connection, OptionalExtension, params};
-use sha2::{Digest, Sha256};
 
 use super::{
     heat::{self, Half},
@@ -17,11 +16,9 @@ use crate::{
     animals,
     hearing::Word,
     live::LiveValue,
+    once,
     store::{After, Change, StoreError, Tx},
 };
-
-/// Redeliveries are known again among this many keyed observations.
-const KEYS_KEPT: i64 = 200_000;
 
 /// What became of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
@@ -354,20 +351,7 @@ fn keep_tag(tx: &Tx<'_>, device: DeviceId, at: Stamp, tag: &str) -> Result<(), S
 
 /// Whether this key of this device is seen for the first time; remembers it if so.
 fn is_new(tx: &Tx<'_>, device: DeviceId, key: &str) -> Result<bool, StoreError> {
-    let inserted = tx
-        .conn()
-        .prepare_cached("INSERT INTO dedupe (key) VALUES (?1) ON CONFLICT DO NOTHING")?
-        .execute([key_hash(device, key)])?;
-    if inserted == 0 {
-        return Ok(false);
-    }
-    let newest = tx.conn().last_insert_rowid();
-    if newest % 1024 == 0 {
-        tx.conn()
-            .prepare_cached("DELETE FROM dedupe WHERE n <= ?1")?
-            .execute([newest - KEYS_KEPT])?;
-    }
-    Ok(true)
+    once::first(tx, once::key(device.as_bytes(), key))
 }
 
 /// Whether an observation of `device` with this key is stored already.
@@ -375,14 +359,5 @@ fn is_new(tx: &Tx<'_>, device: DeviceId, key: &str) -> Result<bool, StoreError> 
 /// # Errors
 /// When the database fails.
 pub fn is_known(conn: &Connection, device: DeviceId, key: &str) -> Result<bool, StoreError> {
-    Ok(conn
-        .prepare_cached("SELECT 1 FROM dedupe WHERE key = ?1")?
-        .exists([key_hash(device, key)])?)
-}
-
-fn key_hash(device: DeviceId, key: &str) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    hash.update(device.as_bytes());
-    hash.update(key.as_bytes());
-    *hash.finalize().first_chunk().expect("SHA-256 has 32 bytes")
+    once::is_known(conn, once::key(device.as_bytes(), key))
 }

@@ -14,6 +14,7 @@ use ui::{
     fmt,
     icons::Icon,
 };
+use uuid::Uuid;
 
 use super::{Kind, pregnancy};
 use crate::{
@@ -100,6 +101,7 @@ async fn page(ctx: Ctx, Path((id, kind)): Path<(AnimalId, String)>) -> Result<Re
         ("born", one.clone()),
         ("live", one),
         ("urgent", "no".to_owned()),
+        ("key", Uuid::now_v7().to_string()),
     ]);
     Ok(draw(&ctx, &subject, &typed))
 }
@@ -112,8 +114,9 @@ fn draw(ctx: &Ctx, subject: &Subject, typed: &Typed) -> Response {
         (breadcrumbs(lang, &[Breadcrumb { label: name.clone(), href: back.clone() }]))
         h1 { (kind.name(lang)) }
         p { strong { (name) } }
-        form.form method="post" action=(format!("{back}/events/{}", kind.key())) {
+        form.form method="post" data-once action=(format!("{back}/events/{}", kind.key())) {
             (typed.faults(lang))
+            input type="hidden" name="key" value=(typed.text("key"));
             (fields(lang, kind, typed))
             @if kind == Kind::Treatment {
                 (typed.field("when", Field::date_time("when", t::moment(lang)).hint(t::moment_hint(lang))))
@@ -301,10 +304,14 @@ async fn record(
         when: when.unwrap_or(When::Now),
         body,
     };
+    let key = typed.text("key").to_owned();
     let done = ctx
         .web
         .farm
-        .write(ctx.me.actor(), move |tx| events::record(tx, &event))
+        .write(ctx.me.actor(), move |tx| match key.as_str() {
+            "" => events::record(tx, &event).map(Some),
+            key => events::record_once(tx, key, &event),
+        })
         .await;
     match done {
         Ok(_) => Ok(Done::Saved.then(to!("/herd/{animal}"))),
