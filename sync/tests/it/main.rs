@@ -8,6 +8,7 @@ mod facts;
 mod farm;
 mod keys;
 mod merging;
+mod month;
 mod pace;
 mod records;
 mod sim;
