@@ -3,6 +3,7 @@
 mod acts;
 mod copies;
 mod dice;
+mod edge;
 mod exchange;
 mod facts;
 mod farm;
