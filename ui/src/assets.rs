@@ -104,4 +104,40 @@ mod tests {
         let manifest = by_url(url("manifest.json")).unwrap();
         assert!(String::from_utf8_lossy(&manifest.bytes).contains(url("icon.svg")));
     }
+
+    /// What Chromium says of each script, one line for each, without running any.
+    fn parsed(scripts: &[&str]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let page = folder.path().join("page.html");
+        let mut html = String::from("<meta charset=utf-8><body>");
+        for script in scripts {
+            assert!(!script.contains("</"), "a page would end the script there");
+            html += &format!("<script type='text/plain'>{script}</script>\n");
+        }
+        html += "<script>document.body.innerText = [...document.querySelectorAll('[type]')].map(({ text }) => {
+            try { new Function(text); return 'whole'; } catch (error) { return String(error); }
+        }).join('\\n')</script>";
+        std::fs::write(&page, html).unwrap();
+        let output = std::process::Command::new("/usr/bin/chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+            .arg(format!("--user-data-dir={}", folder.path().display()))
+            .arg(format!("file://{}", page.display()))
+            .output()
+            .expect("Debian's chromium starts (`cargo xtask test` installs it)");
+        let dom = String::from_utf8(output.stdout).unwrap();
+        let (_, body) = dom.split_once("<body>").expect("Chromium shows the page");
+        let (said, _) = body.split_once("</body>").expect("a page ends");
+        said.trim().split("<br>").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_browser_understands_each_script() {
+        let scripts = all().iter().filter(|a| a.name.ends_with(".js"));
+        let mut texts: Vec<_> = scripts.map(|a| str::from_utf8(&a.bytes).unwrap()).collect();
+        assert_eq!(texts.len(), 2, "live.js and scan.js");
+        texts.push("const a = 1; const a = 2;");
+        let said = parsed(&texts);
+        assert_eq!(said[..2], ["whole", "whole"]);
+        assert!(said[2].starts_with("SyntaxError"), "{said:?}");
+    }
 }
