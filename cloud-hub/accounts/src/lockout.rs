@@ -12,6 +12,8 @@ const FREE: i64 = 4;
 const FIRST_WAIT_S: i64 = 30;
 /// Longest wait.
 const LONGEST_WAIT_S: i64 = 15 * 60;
+/// Subjects remembered at once; beyond them those with the fewest failures are forgotten.
+const REMEMBERED: i64 = 50_000;
 /// Failures are forgotten after a day without another.
 const FORGET_S: i64 = 86_400;
 
@@ -39,6 +41,9 @@ pub fn count(tx: &mut Tx<'_>, kind: &str, subject: &str) -> Result<Result<(), Lo
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     let failures = before.map_or(0, |(n, _)| n);
+    if before.is_none() {
+        make_room(tx)?;
+    }
     if let Some((n, at)) = before {
         let left = wait_after(n) - now.seconds_since(at);
         if left > 0 {
@@ -51,6 +56,16 @@ pub fn count(tx: &mut Tx<'_>, kind: &str, subject: &str) -> Result<Result<(), Lo
         args![subject, failures + 1, now],
     )?;
     Ok(Ok(()))
+}
+
+/// Whoever tries ever other names cannot fill the table.
+fn make_room(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM attempt WHERE subject IN (
+             SELECT subject FROM attempt ORDER BY failures DESC, at DESC LIMIT $2 OFFSET $1)",
+        args![REMEMBERED, REMEMBERED],
+    )?;
+    Ok(())
 }
 
 /// Forgets the failures.

@@ -59,15 +59,11 @@ pub async fn log_in(
         .write(move |tx| match id.filter(|_| right) {
             Some(id) => open(tx, id, &hash, &email, &client, lives),
             None => {
-                let subject = id.map_or_else(|| email.to_string(), |id| id.to_string());
-                audit::record(
-                    tx,
-                    Actor::Nobody,
-                    None,
-                    "login.failed",
-                    &subject,
-                    &client.address,
-                )?;
+                // Of addresses without an account there could be any number: the audit keeps those that have one.
+                if let Some(id) = id {
+                    let (by, subject) = (Actor::Nobody, id.to_string());
+                    audit::record(tx, by, None, "login.failed", &subject, &client.address)?;
+                }
                 Ok(None)
             }
         })

@@ -285,9 +285,11 @@ fn session_list(lang: Lang, me: &Me, sessions: &[Listed], now: Micros) -> Markup
         ul.readings {
             @for one in sessions {
                 li.reading-row {
-                    span.tile-text {
-                        strong { (browser(lang, &one.client.agent)) }
-                        small { (one.client.address) " · " (t::seen(lang)) " " (time_ago(lang, one.seen.millis(), now.millis())) }
+                    div {
+                        span.tile-text {
+                            strong { (browser(lang, &one.client.agent)) }
+                            small { (one.client.address) " · " (t::seen(lang)) " " (time_ago(lang, one.seen.millis(), now.millis())) }
+                        }
                     }
                     @if one.id == me.session {
                         (Badge::new(Tone::Good, t::here(lang)))

@@ -27,7 +27,8 @@ use crate::web::{Error, Here, Me, Needs, Routes, Web};
 
 pub(crate) mod t {
     ui::texts! {
-        title = "Who did what" / "কে কী করেছেন";
+        title = "History" / "ইতিহাস";
+        heading = "Who did what" / "কে কী করেছেন";
         text = "Kept for good; each entry is chained to the one before, so that a change would be found." / "সব সময়ের জন্য রাখা হয়; প্রতিটি লেখা আগেরটির সঙ্গে বাঁধা, তাই বদলালে ধরা পড়ে।";
         when = "When (UTC)" / "কখন (UTC)";
         who = "Who" / "কে";
@@ -88,7 +89,7 @@ async fn page(
     let next = more.map(|entry| format!("?before={}", entry.seq));
     let today = utc(web.store.now()).date();
     let table = table(lang, &entries, &people, today).pager(None, next);
-    let body = section(t::title(lang), &html! { p { (t::text(lang)) } (table) });
+    let body = section(t::heading(lang), &html! { p { (t::text(lang)) } (table) });
     Ok(farm::framed(lang, &headers, &me, &here, "/audit", &body))
 }
 
@@ -110,7 +111,7 @@ fn table(lang: Lang, entries: &[Entry], people: &[Member], today: Date) -> Table
             html! { (detail(lang, entry, people)) },
         ])
     });
-    Table::new(lang, t::title(lang), columns).rows(rows.collect())
+    Table::new(lang, t::heading(lang), columns).rows(rows.collect())
 }
 
 /// The one who did it, by name where they still belong to the farm.

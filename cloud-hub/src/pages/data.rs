@@ -47,7 +47,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let owner = Needs::Member(Role::Owner);
     routes
         .get(owner, "/manage/{slug}/data", page)
-        .post(owner, "/manage/{slug}/export", export)
+        .get(owner, "/manage/{slug}/export", export)
         .post(owner, "/manage/{slug}/delete", delete)
         .post(owner, "/manage/{slug}/keep", keep)
 }
@@ -59,7 +59,7 @@ async fn page(headers: HeaderMap, me: Me, here: Here) -> Markup {
 fn show(headers: &HeaderMap, me: &Me, here: &Here, typed: &Typed) -> Markup {
     let lang = frame::lang_of(headers);
     let body = html! {
-        (export_form(lang, here))
+        (export_link(lang, here))
         @if here.farm.goes.is_none() { (removal_form(lang, here, typed)) }
     };
     farm::framed(lang, headers, me, here, "/data", &body)
@@ -158,14 +158,12 @@ pub(crate) fn warning(lang: Lang, here: &Here) -> Markup {
     }
 }
 
-fn export_form(lang: Lang, here: &Here) -> Markup {
-    let form = html! {
-        form.form method="post" action={ (here.path()) "/export" } {
-            p { (t::export_text(lang)) }
-            (Button::secondary(t::download(lang)).icon(Icon::Download))
-        }
+fn export_link(lang: Lang, here: &Here) -> Markup {
+    let link = html! {
+        p { (t::export_text(lang)) }
+        a.button.secondary href={ (here.path()) "/export" } download { (Icon::Download) span { (t::download(lang)) } }
     };
-    section(t::export(lang), &form)
+    section(t::export(lang), &link)
 }
 
 fn removal_form(lang: Lang, here: &Here, typed: &Typed) -> Markup {

@@ -30,9 +30,9 @@ use crate::web::{Error, Here, Me, Needs, Reason, Routes, Web};
 pub(crate) mod t {
     ui::texts! {
         open_pages = "Open the farm" / "খামার খুলুন";
-        machines = "Machines of the farm" / "খামারের যন্ত্র";
+        machines = "Machines" / "যন্ত্র";
         none = "No machine is connected" / "কোনো যন্ত্র যুক্ত নেই";
-        none_text = "Make a code here and type it on the farm's machine, under Settings." / "এখানে একটি কোড বানিয়ে খামারের যন্ত্রের সেটিংসে লিখুন।";
+        none_text = "Make a code here and type it on the farm's own machine." / "এখানে একটি কোড বানিয়ে খামারের যন্ত্রে লিখুন।";
         connect = "Connect a machine" / "যন্ত্র যুক্ত করুন";
         machine(id) = "Machine {id}" / "যন্ত্র {id}";
         since(date) = "connected since {date}" / "{date} থেকে যুক্ত";
@@ -45,7 +45,7 @@ pub(crate) mod t {
         cut_off_ask = "Cut this machine off?" / "এই যন্ত্র বিচ্ছিন্ন করবেন?";
         cut_off_text = "Its key is refused from now on. The farm goes on, but tells the hub nothing more. A cut-off machine needs a new code." / "এখন থেকে এর চাবি আর চলবে না। খামার চলবে, কিন্তু হাবকে কিছু জানাবে না। আবার যুক্ত করতে নতুন কোড লাগবে।";
         code = "Code for the machine" / "যন্ত্রের কোড";
-        code_text = "Type it on the farm's machine, under Settings, or scan it there. It works once and ends tomorrow; it is not shown again." / "খামারের যন্ত্রের সেটিংসে লিখুন বা স্ক্যান করুন। একবারই চলবে, কাল শেষ হবে; আর দেখানো হবে না।";
+        code_text = "Type it on the farm's own machine, with the address of this hub. It works once and ends tomorrow; it is not shown again." / "এই হাবের ঠিকানাসহ খামারের যন্ত্রে লিখুন। একবারই চলবে, কাল শেষ হবে; আর দেখানো হবে না।";
         hub_address = "Address of this hub" / "এই হাবের ঠিকানা";
         open_codes = "Codes that wait" / "অপেক্ষমাণ কোড";
         open_code(time) = "A code was made; it ends in {time}." / "একটি কোড বানানো আছে; {time} পরে শেষ হবে।";

@@ -303,11 +303,13 @@ impl Shown<'_> {
             ul.readings {
                 @for one in waiting {
                     li.reading-row {
-                        span.tile-text {
-                            strong { (one.email) }
-                            small {
-                                (frame::role(lang, one.role)) " · "
-                                (t::ends_in(lang, fmt::duration(lang, one.expires.seconds_since(self.now))))
+                        div {
+                            span.tile-text {
+                                strong { (one.email) }
+                                small {
+                                    (frame::role(lang, one.role)) " · "
+                                    (t::ends_in(lang, fmt::duration(lang, one.expires.seconds_since(self.now))))
+                                }
                             }
                         }
                         form method="post" action={ (path) "/invitations/" (one.id) "/withdraw" } {

@@ -210,12 +210,15 @@ fn code_field(lang: Lang) -> Field {
 }
 
 fn shown_once(lang: Lang, codes: &[Secret]) -> Markup {
-    let lines: Vec<&str> = codes.iter().map(Secret::as_str).collect();
     html! {
         h1 { (t::codes(lang)) }
         p { (t::codes_text(lang)) }
-        ul.codes { @for code in &lines { li { code { (code) } } } }
-        (copyable(lang, "backup-codes", &lines.join(" ")))
+        div.copyable {
+            ul #backup-codes { @for code in codes { li { code { (code.as_str()) } " " } } }
+            button.button.secondary type="button" hidden data-copy="backup-codes" data-done=(ui::t::copied(lang)) {
+                (Icon::Copy) span { (ui::t::copy(lang)) }
+            }
+        }
         div.actions { (Button::primary(t::kept(lang)).icon(Icon::Check).href("/")) }
     }
 }

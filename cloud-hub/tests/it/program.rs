@@ -119,6 +119,73 @@ fn it_runs_answers_and_ends_in_order() {
 }
 
 #[test]
+fn no_secret_is_written_to_the_log() {
+    let machine = Machine::new();
+    machine.said(
+        &[
+            "accounts",
+            "add",
+            "--email",
+            "a@example.com",
+            "--name",
+            "Rahima",
+        ],
+        "cow-milk-bell-9\n",
+    );
+    let mut command = machine.command(&["run"]);
+    let mut child = command.env("RUST_LOG", "trace").spawn().unwrap();
+    let log = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (sent, lines) = std::sync::mpsc::channel();
+    let reading = std::thread::spawn(move || {
+        let mut all = String::new();
+        for line in log.map(Result::unwrap) {
+            // Nobody waits for it any more once it runs.
+            let _ = sent.send(line.clone());
+            all.push_str(&line);
+            all.push('\n');
+        }
+        all
+    });
+    let started = lines
+        .iter()
+        .find(|line| line.contains("the hub runs"))
+        .unwrap();
+    let started: serde_json::Value = serde_json::from_str(&started).unwrap();
+    let address = started["web"]
+        .as_str()
+        .unwrap()
+        .trim_matches(['[', ']'])
+        .to_owned();
+    let form = "email=a%40example.com&password=cow-milk-bell-9";
+    let mut stream = TcpStream::connect(&address).unwrap();
+    write!(
+        stream,
+        "POST /login HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+        form.len()
+    )
+    .unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    let (_, cookie) = said.split_once("set-cookie: session=").expect("it logs in");
+    let (cookie, _) = cookie.split_once(';').unwrap();
+    assert_eq!(cookie.len(), 64);
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let log = reading.join().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(log.contains("the hub runs"));
+    for secret in ["cow-milk-bell-9", cookie] {
+        assert!(!log.contains(secret), "{secret} stands in the log");
+    }
+}
+
+#[test]
 fn accounts_are_made_and_mended_at_the_command_line() {
     let machine = Machine::new();
     let add = [

@@ -150,9 +150,9 @@ impl World {
         }
     }
 
-    /// What a form's answer holds, byte by byte, with its headers.
+    /// What a link's answer holds, byte by byte, with its headers.
     pub(crate) async fn download(&self, path: &str, session: &str) -> (HeaderMap, Vec<u8>) {
-        let request = Request::post(path)
+        let request = Request::get(path)
             .header(header::COOKIE, format!("{COOKIE}={session}"))
             .body(Body::empty())
             .unwrap();
