@@ -104,12 +104,16 @@ impl Running {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(house::keep(store.clone(), farms.clone(), stop.clone()));
         let mut web = Vec::new();
+        // One for all addresses: it remembers which requests came, and who tried too often.
+        let routes = router(hub.clone());
         for address in &config.web.listen {
             let listener = TcpListener::bind(address).await.with_context(|| {
                 format!("the web address {address} cannot be used; see who has it with: ss -ltnp")
             })?;
             web.push(listener.local_addr()?);
-            let service = router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
+            let service = routes
+                .clone()
+                .into_make_service_with_connect_info::<SocketAddr>();
             let ended = stop.clone();
             tasks.spawn(async move {
                 let served = axum::serve(listener, service)

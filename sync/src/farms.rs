@@ -43,6 +43,11 @@ pub trait Farms: Clone + Send + Sync + 'static {
         next: PublicKey,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
+    /// Resolves when the hub is about to end: requests that wait for news are answered at once then. Never, if it does not say.
+    fn closing(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// An exchange came through: how fresh the farm is, and what waits at the edge. Must not fail, and should not wait for a disk.
     fn heard(&self, farm: &Self::Farm, visit: Visit) -> impl Future<Output = ()> + Send;
 }

@@ -42,7 +42,7 @@ const BUSY_S: u32 = 15;
 const CODE_BYTES: usize = 64;
 const NAME_BYTES: usize = 128;
 
-/// The routes of replication, for all farms of a hub.
+/// The routes of replication, for all farms of a hub. To be made once and cloned for each address: it remembers which requests came.
 pub fn router<F: Farms>(farms: F) -> Router {
     let endpoint = Endpoint {
         farms,
@@ -191,6 +191,7 @@ impl<F: Farms> Endpoint<F> {
                 () = store.news(seen) => {}
                 () = tokio::time::sleep(left) => {}
                 _ = ended => serving.hurry(),
+                () = self.farms.closing() => serving.hurry(),
             }
             turn = serving.again();
         }

@@ -9,7 +9,7 @@ use sync::{
     keys::{Purpose, SEALED_BYTES, SecretKey},
     marks::Mark,
     records::{Cell, Row, Span, Version},
-    wire::{self, Answer, PROTOCOL, Part, Refusal, Reply, Request},
+    wire::{self, Answer, Have, PROTOCOL, Part, Refusal, Reply, Request},
 };
 
 use crate::{dice::Dice, hub::Running};
@@ -379,41 +379,54 @@ async fn parts_that_contradict_themselves_or_speak_for_others_are_refused_each_f
     assert_eq!((answer.refused.len(), answer.have[0].mark.upto), (1, 1));
 }
 
+impl Hand {
+    /// A request that has nothing to fetch, and waits.
+    async fn waiting(&mut self) -> Vec<u8> {
+        let body = self.seal(&message(&request()));
+        let answer = self.running.client.exchange(body, PATIENCE).await;
+        let answer = answer.expect("the hub answers");
+        let (_, parts) = wire::decode::<Reply>(&answer).expect("it is a reply");
+        let end = |part: &Part| match part {
+            Part::Records(span) => span.end(),
+            Part::Facts(run) => run.end(),
+        };
+        let have = parts.iter().map(|part| Have {
+            stream: part.stream(),
+            mark: end(part).expect("it is small"),
+        });
+        let waits = Request {
+            have: have.collect(),
+            wait_s: 240,
+            ..request()
+        };
+        self.seal(&message(&waits))
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_one_key_one_request_waits() {
     let mut hand = Hand::new().await;
-    let have = hand.answered(&[]).await;
-    assert!(!have.more);
-    // It holds all that the hub has, so that there is something to wait for.
-    let everything = {
-        let body = hand.seal(&message(&request()));
-        let answer = hand.running.client.exchange(body, PATIENCE).await.unwrap();
-        let (_, parts) = wire::decode::<Reply>(&answer).unwrap();
-        parts
-            .iter()
-            .map(|part| wire::Have {
-                stream: part.stream(),
-                mark: match part {
-                    Part::Records(span) => span.end().unwrap(),
-                    Part::Facts(run) => run.end().unwrap(),
-                },
-            })
-            .collect::<Vec<_>>()
-    };
-    let waits = Request {
-        have: everything,
-        wait_s: 240,
-        ..request()
-    };
-    let first = hand.seal(&message(&waits));
-    let second = hand.seal(&message(&waits));
+    let first = hand.waiting().await;
+    let second = hand.waiting().await;
     let client = hand.running.client.clone();
     let begun = tokio::spawn(async move { client.exchange(first, PATIENCE).await });
     let client = hand.running.client.clone();
-    let mut newer = tokio::spawn(async move { client.exchange(second, PATIENCE).await });
-    // Whichever came first: one of them ends at once, by its own or by the other's arrival.
+    let newer = tokio::spawn(async move { client.exchange(second, PATIENCE).await });
+    // Whichever came first: one of them ends at once, by its own time or by the other's arrival.
     tokio::select! {
         answer = begun => drop(answer.unwrap().unwrap()),
-        answer = &mut newer => drop(answer.unwrap().unwrap()),
+        answer = newer => drop(answer.unwrap().unwrap()),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_ends_keeps_nobody_waiting() {
+    let mut hand = Hand::new().await;
+    let waits = hand.waiting().await;
+    let client = hand.running.client.clone();
+    let waiting = tokio::spawn(async move { client.exchange(waits, PATIENCE).await });
+    hand.running.hub.closing.cancel();
+    let answer = waiting.await.unwrap().unwrap();
+    let (reply, parts) = wire::decode::<Reply>(&answer).unwrap();
+    assert!(matches!(reply, Reply::Answer(_)) && parts.is_empty());
 }

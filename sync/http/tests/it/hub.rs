@@ -129,6 +129,7 @@ pub(crate) struct Hub {
     pub(crate) holders: Arc<Mutex<HashMap<PublicKey, Holder<()>>>>,
     codes: Arc<Mutex<HashMap<String, Option<PublicKey>>>>,
     pub(crate) visits: Arc<watch::Sender<Vec<Visit>>>,
+    pub(crate) closing: CancellationToken,
 }
 
 impl Farms for Hub {
@@ -169,6 +170,10 @@ impl Farms for Hub {
         holder.rotate = false;
         holders.insert(next, holder);
         Ok(())
+    }
+
+    async fn closing(&self) {
+        self.closing.cancelled().await;
     }
 
     async fn heard(&self, (): &(), visit: Visit) {
@@ -220,6 +225,7 @@ impl Running {
             holders: Arc::default(),
             codes: Arc::default(),
             visits: Arc::new(watch::Sender::default()),
+            closing: CancellationToken::new(),
         };
         let socket = TcpListener::bind("127.0.0.1:0")
             .await
