@@ -71,11 +71,14 @@ async fn the_table_says_who_may() {
 #[tokio::test]
 async fn every_route_refuses_each_wrong_identity() {
     let world = World::new();
-    let (owner, farm) = world.owner("rahima").await;
-    let (other_owner, _) = world.owner("salma").await;
-    let expired = world.log_in_whole("rahima").await;
-    let late = world.post("/logout", &expired, "").await;
-    assert_eq!(late.status, StatusCode::SEE_OTHER);
+    let (expired, farm) = world.owner("rahima").await;
+    world.owner("salma").await;
+    world.pass(30 * 60 + 1);
+    let owner = world.log_in_whole("rahima").await;
+    let other_owner = world.log_in_whole("salma").await;
+    let ended = world.log_in_whole("rahima").await;
+    let left = world.post("/logout", &ended, "").await;
+    assert_eq!(left.status, StatusCode::SEE_OTHER);
     let pending = world.try_password("rahima", PASSWORD).await.session;
     world.person("karim").await;
     let nobodys = world.log_in("karim").await;
@@ -89,7 +92,12 @@ async fn every_route_refuses_each_wrong_identity() {
             continue;
         }
         let path = path_of(entry.path, &farm.slug);
-        let mut wrong = vec![("nobody", ""), ("ended", &expired), ("unknown", "ffff")];
+        let mut wrong = vec![
+            ("nobody", ""),
+            ("ended", ended.as_str()),
+            ("expired", &expired),
+            ("unknown", "ffff"),
+        ];
         match entry.needs {
             Needs::Pending => wrong.push(("whole", &owner)),
             Needs::Session => {}
