@@ -162,6 +162,11 @@ impl Web {
         self.revoked.subscribe()
     }
 
+    /// Tells open streams whose sessions ended, without keeping any of this.
+    pub(crate) fn revoker(&self) -> broadcast::Sender<Who> {
+        self.revoked.clone()
+    }
+
     /// Tells open streams that sessions of `who` ended.
     pub(crate) fn revoke(&self, who: Who) {
         // Fails only when no stream is open.

@@ -168,11 +168,12 @@ impl Me {
         }))
     }
 
-    /// Whether the session still stands.
+    /// Whether the session still stands, and with it all that it may see.
     pub(crate) async fn is_valid(&self, web: &Web) -> bool {
         match (&self.session, web.mount()) {
             (Session::Own { secret, .. }, None) => {
-                matches!(Self::of(web, secret.clone()).await, Ok(Some(_)))
+                let now = Self::of(web, secret.clone()).await;
+                matches!(now, Ok(Some(me)) if me.role >= self.role)
             }
             (Session::Visit(visitor), Some(mount)) => mount.host.stands(visitor).await,
             (Session::Own { .. }, Some(_)) | (Session::Visit(_), None) => false,

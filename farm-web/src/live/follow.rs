@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use farm::Resume;
+use farm::{Change, Resume};
 
 use super::Topic;
-use crate::app::Web;
+use crate::{app::Web, auth::Who};
 
 /// Changes that come while this long has not passed since the last drawing are drawn together.
 const TOGETHER: Duration = Duration::from_millis(10);
@@ -30,9 +30,10 @@ enum Which {
     All,
 }
 
-/// Starts following; ends by itself when the last clone of `web` is gone.
+/// Starts following, and has the open streams of whom a change of staff concerns look at once whether they still stand; ends by itself when the last clone of `web` is gone.
 pub(crate) fn follow(web: &Web) {
     let hub = Arc::downgrade(web.hub());
+    let revoked = web.revoker();
     let mut changes = web.farm.events().subscribe();
     let mut parlour = web.farm.live().watch_parlour();
     let mut presence = web.farm.live().watch_presence();
@@ -47,6 +48,10 @@ pub(crate) fn follow(web: &Web) {
                         for event in &events {
                             dirty.extend(Topic::touched_by(&event.change).iter().copied());
                             dirty.extend(Topic::of_device(&event.change));
+                            if let Change::Staff { staff } = event.change {
+                                // Fails only when no stream is open.
+                                let _ = revoked.send(Who::Staff(staff));
+                            }
                         }
                     }
                     Resume::Gap(_) => {

@@ -1,6 +1,7 @@
 //! `GET /live`: the stream that a browser holds.
 //!
-//! It ends when the session does: at once when this program revokes it, within a heartbeat when another did.
+//! It ends when the session does, or when who holds it may see less than before: at once when this program is told, within a
+//! few heartbeats otherwise.
 
 use std::{convert::Infallible, sync::Arc};
 

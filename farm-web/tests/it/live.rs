@@ -1,14 +1,19 @@
 //! The live stream.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{
     body::Body,
     http::{Request, StatusCode},
     response::Response,
 };
-use farm::logins::{Carrier, Login, Proof};
-use farm_model::live::Phase;
+use farm::{
+    Actor,
+    logins::{Carrier, Login, Proof},
+    staff,
+    text::Name,
+};
+use farm_model::{live::Phase, staff::Role};
 use http_body_util::BodyExt as _;
 
 use crate::{
@@ -126,6 +131,36 @@ async fn a_stream_ends_with_its_session() {
     stream.until("stall-1").await;
     site.post("/logout", As::Session(&seeded.worker), "").await;
     stream.end().await;
+}
+
+/// A stream that nobody is told of looks at its session later than this.
+const BEATS: Duration = Duration::from_secs(10);
+/// What the manager is called.
+const MANAGER: &str = "আনোয়ার";
+
+/// Changes the member of staff who is called so.
+async fn edit(site: &Site, name: &str, role: Role) {
+    let called = Name::new(name).unwrap();
+    let edited = site.farm.write(Actor::System, move |tx| {
+        let all = staff::list(tx.conn())?;
+        let who = all.iter().find(|s| s.name == called.as_str()).unwrap();
+        staff::edit(tx, who.id, &called, role)
+    });
+    edited.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_holder_may_see_less() {
+    let (site, seeded) = Site::full().await;
+    let mut stream = Stream::open(&site, &seeded.manager, "/live?topics=inbox", None).await;
+    stream.until("retry").await;
+    edit(&site, MANAGER, Role::Manager).await;
+    edit(&site, MANAGER, Role::Worker).await;
+    let began = Instant::now();
+    stream.end().await;
+    assert!(began.elapsed() < BEATS, "at once, not when it is looked at");
+    let refused = site.get("/live?topics=inbox", As::Session(&seeded.manager));
+    assert_eq!(refused.await.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
