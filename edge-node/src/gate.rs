@@ -112,7 +112,7 @@ impl FarmGate {
     ) -> BoxFuture<'static, Result<(), Refused>> {
         let mut askers = self.askers.lock().unwrap_or_else(PoisonError::into_inner);
         if !askers.may_ask(address, Instant::now()) {
-            metrics::counter!("mqtt_joins_refused_total").increment(1);
+            self.keeper.refuse_join(address);
             tracing::info!(%address, serial, "a request to join was refused: too many came");
             let reason = "too many ask to join: wait a minute, then ask again";
             return refused(RefusedKind::Quota, reason);
@@ -126,12 +126,15 @@ impl FarmGate {
                 return Box::pin(std::future::ready(Ok(())));
             }
         };
-        let farm = self.farm.clone();
+        let (farm, keeper) = (self.farm.clone(), Arc::clone(&self.keeper));
         Box::pin(async move {
             let asked = farm.write(Actor::System, move |tx| joins::ask(tx, &ask, address));
             asked.await.map_err(|error| Refused {
                 kind: match error {
-                    JoinError::TooMany => RefusedKind::Quota,
+                    JoinError::TooMany => {
+                        keeper.refuse_join(address);
+                        RefusedKind::Quota
+                    }
                     _ => RefusedKind::Unavailable,
                 },
                 reason: error.to_string(),

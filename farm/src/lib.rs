@@ -44,7 +44,7 @@ pub mod watch;
 pub mod yields;
 
 pub use clock::FarmClock;
-pub use live::{Live, LiveValue};
+pub use live::{JoinsRefused, Live, LiveValue};
 pub use spans::Moment;
 pub use store::{
     Actor, Change, Event, EventLog, FactId, Farm, Follower, NotAFactId, OpenError, Options, Resume,

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError, RwLock},
 };
 
@@ -62,6 +63,18 @@ pub struct Live {
     hearing: Mutex<Hearing>,
     parlour: watch::Sender<Parlour>,
     presences: Presences,
+    joins_refused: RwLock<Option<JoinsRefused>>,
+}
+
+/// Requests to join that were not heard in this run, because too many came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JoinsRefused {
+    /// How many.
+    pub count: u32,
+    /// Where the last one came from.
+    pub from: IpAddr,
+    /// When it came.
+    pub at: UnixMillis,
 }
 
 impl Live {
@@ -76,6 +89,7 @@ impl Live {
             hearing: Mutex::new(hearing),
             parlour: watch::Sender::new(Parlour::default()),
             presences: Presences::load(conn)?,
+            joins_refused: RwLock::new(None),
         })
     }
 
@@ -143,6 +157,25 @@ impl Live {
     /// Says that a connection of a device has ended.
     pub fn leaves(&self, device: DeviceId) {
         self.presences.leaves(device);
+    }
+
+    /// Counts a request to join that was not heard. It costs no commit: whoever asks too often writes nothing.
+    pub fn refuse_join(&self, from: IpAddr, at: UnixMillis) {
+        let mut refused = self
+            .joins_refused
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = refused.map_or(0, |refused| refused.count);
+        let count = before.saturating_add(1);
+        *refused = Some(JoinsRefused { count, from, at });
+    }
+
+    /// Requests to join that were not heard, if there were any.
+    pub fn joins_refused(&self) -> Option<JoinsRefused> {
+        *self
+            .joins_refused
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The parlour as it is now.

@@ -165,6 +165,13 @@ impl Doorkeeper {
         }
     }
 
+    /// Counts one who asks to join and is not heard, because too many do.
+    pub(super) fn refuse_join(&self, address: IpAddr) {
+        metrics::counter!("mqtt_joins_refused_total").increment(1);
+        let now = self.farm.clock().now().wall;
+        self.farm.live().refuse_join(address, now);
+    }
+
     /// Whoever shows nothing: trusted by address, or asks to join.
     fn admit_unknown(&self, login: &Login) -> Result<Permit, Denied> {
         let address = login.peer.ip().to_canonical();
@@ -174,7 +181,7 @@ impl Doorkeeper {
                 return Err(Denied::NotAuthorized);
             }
             if !self.joiners.has_room(address) {
-                metrics::counter!("mqtt_joins_refused_total").increment(1);
+                self.refuse_join(address);
                 return Err(Denied::Unavailable);
             }
             let who = Who::Joining {

@@ -257,6 +257,26 @@ impl Node {
 }
 
 #[tokio::test]
+async fn requests_to_join_that_were_not_heard_are_shown() {
+    let (site, seeded, _) = site().await;
+    let manager = As::Session(&seeded.manager);
+    let said = "Requests to join that were not heard: 2. Too many came, the last from 192.168.1.9.";
+    for page in ["/devices", "/devices/join"] {
+        let before = site.get(page, manager).await.text;
+        assert!(!before.contains("not heard"), "{page}: {before}");
+    }
+    for last in [7, 9] {
+        let now = site.farm.clock().now().wall;
+        let from = IpAddr::V4(Ipv4Addr::new(192, 168, 1, last));
+        site.farm.live().refuse_join(from, now);
+    }
+    for page in ["/devices", "/devices/join"] {
+        let after = site.get(page, manager).await.text;
+        assert!(after.contains(said), "{page}: {after}");
+    }
+}
+
+#[tokio::test]
 async fn a_device_joins_by_the_code_on_its_sticker() {
     let (site, seeded, yard) = site().await;
     let manager = As::Session(&seeded.manager);

@@ -50,6 +50,7 @@ pub(crate) mod t {
         find = "Find the device" / "যন্ত্রটি খুঁজুন";
         waiting = "Waiting now" / "এখন অপেক্ষায়";
         nobody = "Nobody asks now. Switch the device on; it appears here by itself." / "এখন কেউ অপেক্ষায় নেই। যন্ত্রটি চালু করুন; নিজেই এখানে দেখা যাবে।";
+        unheard(n, address) = "Requests to join that were not heard: {n}. Too many came, the last from {address}. See what asks there. A device of the farm asks again by itself." / "যোগ দেওয়ার যত অনুরোধ শোনা হয়নি: {n}টি। একসঙ্গে অনেক এসেছে, শেষটি {address} থেকে। সেখান থেকে কী চাইছে, দেখুন। খামারের যন্ত্র হলে নিজেই আবার চাইবে।";
         says = "It says of itself" / "নিজের কথা";
         firmware(version) = "firmware {version}" / "ফার্মওয়্যার {version}";
         asks_from = "Asks from" / "যে ঠিকানা থেকে";
@@ -82,9 +83,10 @@ pub(super) fn routes(routes: Routes) -> Routes {
 pub(super) async fn fragments(farm: &Farm, lang: Lang) -> Result<Vec<Fragment>, Error> {
     let now = farm.clock().now();
     let waiting = farm.read(move |conn| joins::waiting(conn, &now)).await?;
+    let unheard = unheard(lang, farm);
     Ok(vec![
-        Fragment::new("join-requests", notice(lang, &waiting, now.wall)),
-        Fragment::new("join-list", list(lang, &waiting, now.wall)),
+        Fragment::new("join-requests", notice(lang, &waiting, &unheard, now.wall)),
+        Fragment::new("join-list", list(lang, &waiting, &unheard, now.wall)),
     ])
 }
 
@@ -92,12 +94,30 @@ pub(super) async fn fragments(farm: &Farm, lang: Lang) -> Result<Vec<Fragment>, 
 pub(super) async fn above_list(ctx: &Ctx) -> Result<Markup, Error> {
     let now = ctx.now;
     let waiting = ctx.web.farm.read(move |conn| joins::waiting(conn, &now));
-    Ok(notice(ctx.lang, &waiting.await?, now.wall))
+    let unheard = unheard(ctx.lang, &ctx.web.farm);
+    Ok(notice(ctx.lang, &waiting.await?, &unheard, now.wall))
 }
 
-fn notice(lang: Lang, waiting: &[Request], now: UnixMillis) -> Markup {
+/// For how long it is news that requests were not heard.
+const NEWS_MS: i64 = 3_600_000;
+
+/// A word on requests that were not heard lately, if there were any.
+fn unheard(lang: Lang, farm: &Farm) -> Markup {
+    let now = farm.clock().now().wall;
+    let unheard = farm.live().joins_refused();
+    html! {
+        @if let Some(unheard) = unheard.filter(|unheard| now.0 - unheard.at.0 < NEWS_MS) {
+            p.hint {
+                (t::unheard(lang, unheard.count, unheard.from.to_string())) " " (time_ago(lang, unheard.at.0, now.0))
+            }
+        }
+    }
+}
+
+fn notice(lang: Lang, waiting: &[Request], unheard: &Markup, now: UnixMillis) -> Markup {
     html! {
         div #join-requests {
+            (unheard)
             @if !waiting.is_empty() {
                 section.card {
                     header {
@@ -111,9 +131,10 @@ fn notice(lang: Lang, waiting: &[Request], now: UnixMillis) -> Markup {
     }
 }
 
-fn list(lang: Lang, waiting: &[Request], now: UnixMillis) -> Markup {
+fn list(lang: Lang, waiting: &[Request], unheard: &Markup, now: UnixMillis) -> Markup {
     html! {
         div #join-list {
+            (unheard)
             @if waiting.is_empty() { p.hint { (t::nobody(lang)) } } @else { (rows(lang, waiting, now)) }
         }
     }
@@ -180,7 +201,7 @@ async fn ask_code(ctx: &Ctx, typed: &Typed) -> Result<Response, Error> {
                 (scanner(lang, "code"))
             }
         }
-        section.section { h2 { (t::waiting(lang)) } (list(lang, &waiting, now.wall)) }
+        section.section { h2 { (t::waiting(lang)) } (list(lang, &waiting, &unheard(lang, &ctx.web.farm), now.wall)) }
     };
     let page = ctx.page(t::title(lang), &[Topic::Devices]).body(body);
     Ok(typed.answer(page.render()))
