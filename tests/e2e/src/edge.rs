@@ -6,6 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -338,13 +339,24 @@ fn configuration(edge: &Edge, options: &EdgeOptions) -> String {
         .collect()
 }
 
-/// An address on this machine that nobody listens on.
+/// Ports below those that Linux gives to whoever asks for any.
+const PORTS: std::ops::Range<u32> = 20_000..32_000;
+/// How far apart processes that start one after the other begin to look.
+const APART: u32 = 64;
+
+/// An address on this machine that nobody listens on, and that no other process is given while its owner is restarted.
 ///
 /// # Panics
 /// When there is none left.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
+    static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(APART);
+    let mut ports = PORTS.map(|_| {
+        let n = first.wrapping_add(LOOKED_AT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + n % (PORTS.end - PORTS.start);
+        u16::try_from(port).expect("they are ports")
+    });
+    let listener = ports.find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let bound = listener.expect("a free port").local_addr();
+    bound.expect("a bound socket has an address")
 }
