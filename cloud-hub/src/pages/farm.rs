@@ -228,9 +228,11 @@ impl Shown<'_> {
         let dialog = format!("cut-{}", site.id);
         html! {
             div {
-                strong { (t::machine(lang, tail(&id))) @if !site.name.is_empty() { " · " (site.name) } }
-                p { (t::since(lang, date)) " · " (frame::heard(lang, site.heard, self.now)) }
-                @if site.waiting > 0 { p { (farms::t::waiting(lang, site.waiting)) } }
+                span.tile-text {
+                    strong { (t::machine(lang, tail(&id))) @if !site.name.is_empty() { " · " (site.name) } }
+                    small { (t::since(lang, date)) " · " (frame::heard(lang, site.heard, self.now)) }
+                    @if site.waiting > 0 { small { (farms::t::waiting(lang, site.waiting)) } }
+                }
             }
             @if site.revoked.is_some() {
                 (Badge::new(Tone::Neutral, t::replaced(lang)))

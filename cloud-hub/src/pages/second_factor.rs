@@ -213,7 +213,7 @@ fn shown_once(lang: Lang, codes: &[Secret]) -> Markup {
     html! {
         h1 { (t::codes(lang)) }
         p { (t::codes_text(lang)) }
-        div.copyable {
+        div.cluster {
             ul #backup-codes { @for code in codes { li { code { (code.as_str()) } " " } } }
             button.button.secondary type="button" hidden data-copy="backup-codes" data-done=(ui::t::copied(lang)) {
                 (Icon::Copy) span { (ui::t::copy(lang)) }
