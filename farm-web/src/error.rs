@@ -75,6 +75,8 @@ reasons! {
     DeviceSilent = BAD_GATEWAY, "device-silent";
     /// The machine has more to do than it can; try again.
     Busy = SERVICE_UNAVAILABLE, "busy";
+    /// The disk takes nothing: it is full or broken.
+    NoRoom = SERVICE_UNAVAILABLE, "no-room";
     /// It took too long.
     TimedOut = GATEWAY_TIMEOUT, "timed-out";
     /// Something broke inside.
@@ -202,10 +204,11 @@ pub(crate) struct Problem {
 
 impl From<farm::StoreError> for Error {
     fn from(error: farm::StoreError) -> Self {
-        let reason = if error.is_transient() {
-            Reason::Busy
-        } else {
-            Reason::Internal
+        use farm::StoreError::{Full, Io, ReadOnly, Undone};
+        let reason = match &error {
+            Full | Io(_) | ReadOnly | Undone => Reason::NoRoom,
+            other if other.is_transient() => Reason::Busy,
+            _ => Reason::Internal,
         };
         Self::from(reason).because(error)
     }

@@ -34,6 +34,11 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
             "a body has at most {limit} bytes: send it in parts"
         ));
     }
+    if error.reason == Reason::NotLoggedIn && error.detail.is_none() {
+        error = error.detail(
+            "a program sends `Authorization: Bearer` and a token that was not revoked; the owner makes tokens on the Staff page",
+        );
+    }
     error.log(asked.method.as_str(), asked.uri.path());
     let mut answer = if wants_json(asked.uri.path(), &asked.headers) {
         problem(&error)
@@ -48,7 +53,7 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
     } else {
         page(&error, asked, &web).await
     };
-    if error.reason == Reason::Busy {
+    if matches!(error.reason, Reason::Busy | Reason::NoRoom) {
         answer
             .headers_mut()
             .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
@@ -114,6 +119,12 @@ fn problem(error: &Error) -> Response {
         header::CONTENT_TYPE,
         header::HeaderValue::from_static("application/problem+json"),
     );
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            header::HeaderValue::from_static("Bearer"),
+        );
+    }
     response
 }
 

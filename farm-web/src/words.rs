@@ -195,6 +195,7 @@ pub mod t {
         reason_no_hardware = "This machine reaches no devices. Use the one on the farm." / "এই মেশিন থেকে যন্ত্র ধরা যায় না। খামারের মেশিনটি ব্যবহার করুন।";
         reason_device_silent = "The device does not answer. Check its power, cable and address." / "যন্ত্রটি সাড়া দিচ্ছে না। বিদ্যুৎ, তার আর ঠিকানা দেখুন।";
         reason_busy = "Too much to do right now. Try again in a moment." / "এখন অনেক কাজ চলছে। একটু পরে আবার চেষ্টা করুন।";
+        reason_no_room = "The machine's disk is full or broken. Nothing was saved. Note it on paper and tell the owner at once." / "মেশিনের ডিস্ক ভরে গেছে বা নষ্ট। কিছুই সংরক্ষণ হয়নি। কাগজে লিখে রাখুন আর মালিককে এখনই জানান।";
         reason_timed_out = "It took too long. Try again." / "অনেক সময় লেগে যাচ্ছে। আবার চেষ্টা করুন।";
         reason_internal = "Something broke here. Nothing was saved. Try again, and tell the owner if it happens again." / "এখানে কিছু একটা নষ্ট হয়েছে, কিছুই সংরক্ষণ হয়নি। আবার চেষ্টা করুন; আবার হলে মালিককে জানান।";
     }
@@ -222,6 +223,7 @@ pub fn reason(lang: Lang, reason: Reason) -> &'static str {
         Reason::NoHardware => t::reason_no_hardware(lang),
         Reason::DeviceSilent => t::reason_device_silent(lang),
         Reason::Busy => t::reason_busy(lang),
+        Reason::NoRoom => t::reason_no_room(lang),
         Reason::TimedOut => t::reason_timed_out(lang),
         Reason::Internal => t::reason_internal(lang),
     }

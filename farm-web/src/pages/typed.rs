@@ -54,7 +54,10 @@ impl<S: Send + Sync> FromRequest<S> for Typed {
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let Form(values) = Form::<HashMap<String, String>>::from_request(request, state)
             .await
-            .map_err(|_| Error::from(Reason::Malformed))?;
+            .map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Reason::TooLarge,
+                _ => Reason::Malformed,
+            })?;
         Ok(Self {
             values,
             ..Self::default()

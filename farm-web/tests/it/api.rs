@@ -154,6 +154,14 @@ async fn errors_are_problem_json_with_a_closed_reason() {
         (wrong.status, &wrong.json()["reason"]),
         (StatusCode::UNAUTHORIZED, &json!("not-logged-in"))
     );
+    let what_to_do = wrong.json()["detail"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(what_to_do.contains("Authorization: Bearer"), "{what_to_do}");
+    let stranger = axum::http::Request::get("/api/v1/animals").body(axum::body::Body::empty());
+    let refused = site.raw(stranger.unwrap()).await;
+    assert_eq!(refused.headers()["www-authenticate"], "Bearer");
 }
 
 #[tokio::test]

@@ -310,3 +310,46 @@ async fn a_cow_that_is_not_there_is_said_beside_the_milk() {
     let page = site.get(&asked.location, manager).await;
     assert!(page.text.contains("No cow has this number or tag."));
 }
+
+#[tokio::test]
+async fn who_writes_onto_a_full_disk_is_told_so_and_not_to_try_again() {
+    let (site, seeded) = Site::full().await;
+    let pages = |limit: &'static str| {
+        site.farm.write(Actor::System, move |tx| {
+            Ok::<_, farm::StoreError>(tx.conn().query_row(limit, [], |_| Ok(()))?)
+        })
+    };
+    pages("PRAGMA max_page_count = 1").await.unwrap();
+    let (note, owner) = (
+        format!("/herd/{}/events/note", seeded.cow),
+        As::Session(&seeded.owner),
+    );
+    // Notes go into free room until a page more is needed.
+    let body = format!("day=&text={}", "x".repeat(400));
+    let mut refused = site.post(&note, owner, &body).await;
+    for _ in 0..200 {
+        if refused.status != StatusCode::SEE_OTHER {
+            break;
+        }
+        refused = site.post(&note, owner, &body).await;
+    }
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        refused.text.contains("disk is full or broken"),
+        "{}",
+        refused.text
+    );
+    pages("PRAGMA max_page_count = 1000000").await.unwrap();
+    let stored = site.post(&note, owner, &body).await;
+    assert_eq!(stored.status, StatusCode::SEE_OTHER, "{}", stored.text);
+}
+
+#[tokio::test]
+async fn a_form_beyond_its_limit_is_too_large_and_not_unreadable() {
+    let (site, seeded) = Site::full().await;
+    let note = format!("/herd/{}/events/note", seeded.cow);
+    let body = format!("day=&text={}", "x".repeat(300 * 1024));
+    let refused = site.post(&note, As::Session(&seeded.owner), &body).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(refused.text.contains("Send less"), "{}", refused.text);
+}
