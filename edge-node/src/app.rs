@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
 use crate::{
-    cli, clock, config::Config, ingest::Ingest, lock::DataLock, logging, mqtt, tasks::Tasks,
+    cli, clock, config::Config, hub::HubLink, ingest::Ingest, lock::DataLock, logging, mqtt,
+    tasks::Tasks,
 };
 
 /// Batches of drivers that may wait for the pipeline.
@@ -126,6 +127,7 @@ impl Appliance {
         let mqtt::Opened { door, authority } = mqtt::open(&config, &farm, &intake, &tasks).await?;
         let parts = Parts {
             firmware: firmware(&config),
+            hub: HubLink::new(farm.clone(), config.hub.clone()),
             config,
             farm,
             drivers,
@@ -142,6 +144,7 @@ impl Appliance {
         let web = parts.open_pages(settings, metrics).await?;
         parts.tell_home_assistant();
         parts.start_jobs();
+        parts.go_to_the_hub();
         let Parts {
             farm,
             drivers,

@@ -20,7 +20,7 @@ use self::{devices::Devices, firmware::Firmware};
 use crate::{
     app, config,
     config::Config,
-    control::{Edit, Order, carry_out},
+    control::{Edit, HubOrder, Order, carry_out},
     doctor::{self, Verdict},
 };
 
@@ -74,6 +74,21 @@ enum Command {
     Token {
         #[command(subcommand)]
         what: Token,
+    },
+    /// Connect the farm to a hub, with a claim code that the hub shows on the farm's page.
+    ///
+    /// Works whether or not the appliance runs.
+    Enrol {
+        /// The claim code.
+        code: String,
+        /// Address of the hub, such as https://hub.example.org.
+        #[arg(long)]
+        hub: String,
+    },
+    /// The farm's hub: how the exchange goes, try again now, leave it.
+    Hub {
+        #[command(subcommand)]
+        what: HubCommand,
     },
     /// Copy the database to a new file; the appliance may run meanwhile.
     ///
@@ -160,6 +175,26 @@ impl From<ScopeName> for auth::Scope {
     }
 }
 
+#[derive(Subcommand, Debug)]
+enum HubCommand {
+    /// Say to which hub the farm is sent, and how that goes.
+    Status,
+    /// Try again now.
+    Send,
+    /// Send the farm there no more, and forget the key.
+    Leave,
+}
+
+impl From<HubCommand> for HubOrder {
+    fn from(what: HubCommand) -> Self {
+        match what {
+            HubCommand::Status => Self::Status,
+            HubCommand::Send => Self::Send,
+            HubCommand::Leave => Self::Leave,
+        }
+    }
+}
+
 impl Cli {
     /// Does what was asked.
     ///
@@ -194,6 +229,14 @@ impl Cli {
             Command::Firmware { what } => firmware::run(&load()?, what, &mut out)?,
             Command::Staff { what } => staff_command(&load()?, what, &mut out)?,
             Command::Token { what } => token_command(&load()?, what, &mut out)?,
+            Command::Enrol { code, hub } => {
+                let order = HubOrder::Enrol { code, hub };
+                write!(out, "{}", carry_out(&load()?, Order::Hub(order))?.said)?;
+            }
+            Command::Hub { what } => {
+                let order = Order::Hub(what.into());
+                write!(out, "{}", carry_out(&load()?, order)?.said)?;
+            }
             Command::Backup { to } => {
                 let bytes = backup::copy(&database(&load()?), &to)?;
                 writeln!(

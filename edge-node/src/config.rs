@@ -45,6 +45,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Discovery messages for Home Assistant.
     pub homeassistant: HomeAssistantConfig,
+    /// The farm's hub.
+    pub hub: HubConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -269,6 +271,31 @@ pub enum ClockTrust {
 pub struct HomeAssistantConfig {
     /// Whether to publish them.
     pub enabled: bool,
+}
+
+/// The farm's hub. To which one the farm is sent, its owner says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HubConfig {
+    /// Whether the farm may be sent to a hub at all.
+    pub enabled: bool,
+    /// Addresses of hubs that may be joined; none allows every one.
+    pub allowed: Vec<String>,
+    /// Minutes between visits, on a line that costs by the minute; 0 stays in touch all the time.
+    pub visit_minutes: u32,
+    /// Demonstrations only: the page on which the line to the hub can be cut.
+    pub demo_switch: String,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            allowed: Vec::new(),
+            visit_minutes: 0,
+            demo_switch: String::new(),
+        }
+    }
 }
 
 /// Logs.

@@ -6,6 +6,7 @@
 
 mod edits;
 mod firmware;
+mod hub;
 mod orders;
 mod socket;
 
@@ -16,11 +17,13 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::{
     edits::{DeviceEdit, Edit, Joins, NewDevice},
     firmware::FirmwareOrder,
+    hub::HubOrder,
     orders::Order,
     socket::{Desk, serve},
 };
 use crate::{
-    app, authority::FarmAuthority, cli, clock, config::Config, lock::DataLock, lock::LockError,
+    app, authority::FarmAuthority, cli, clock, config::Config, hub::HubLink, lock::DataLock,
+    lock::LockError,
 };
 
 /// What orders are about.
@@ -29,6 +32,7 @@ pub(crate) struct Ruled {
     pub(crate) farm: Farm,
     pub(crate) authority: FarmAuthority,
     pub(crate) shelf: Shelf,
+    pub(crate) hub: HubLink,
     pub(crate) runs: Runs,
 }
 
@@ -79,6 +83,7 @@ pub(crate) fn carry_out(config: &Config, order: impl Into<Order>) -> anyhow::Res
             let authority = edge_ca::Authority::open(&config.data.dir.join("ca"))?;
             let ruled = Ruled {
                 authority: FarmAuthority::new(farm.clone(), authority.into()),
+                hub: HubLink::new(farm.clone(), config.hub.clone()),
                 farm,
                 shelf: app::firmware(config).shelf,
                 runs: Runs::No,

@@ -31,6 +31,11 @@ const COUNTERS: &[(&str, &str)] = &[
         "Bytes of firmware sent to nodes.",
     ),
     (
+        "hub_errors_total",
+        "Exchanges with the hub that failed, by reason.",
+    ),
+    ("hub_exchanges_total", "Exchanges that the hub answered."),
+    (
         "ingest_commits_total",
         "Groups of observations committed to disk.",
     ),
@@ -96,6 +101,15 @@ const GAUGES: &[(&str, &str)] = &[
     (
         "driver_running",
         "1 while the device's driver hears it, else 0.",
+    ),
+    ("hub_joined", "1 while the farm is sent to a hub, else 0."),
+    (
+        "hub_last_exchange_seconds",
+        "How long ago the hub last answered.",
+    ),
+    (
+        "hub_waiting",
+        "Versions of records and facts that the hub does not hold yet.",
     ),
     (
         "ingest_stalled",

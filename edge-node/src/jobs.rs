@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::DataConfig,
     figures,
+    hub::HubLink,
     ingest::Pulse,
     tasks::{Tasks, count_panic},
 };
@@ -45,6 +46,7 @@ pub(crate) struct Charge {
     pub(crate) drivers: Arc<Drivers>,
     pub(crate) door: Arc<Door>,
     pub(crate) pulse: Pulse,
+    pub(crate) hub: HubLink,
     pub(crate) data: DataConfig,
 }
 
@@ -62,6 +64,7 @@ pub(crate) fn start(charge: Charge, tasks: &Tasks) {
         drivers,
         door,
         pulse,
+        hub,
         data,
     } = charge;
     let unsound = Arc::new(Unsound::default());
@@ -95,6 +98,7 @@ pub(crate) fn start(charge: Charge, tasks: &Tasks) {
         5,
         "figures",
         job(&farm, move |farm| {
+            hub.show();
             figures::show(farm, Arc::clone(&shown), Arc::clone(&door), pulse.clone())
         }),
     );

@@ -20,6 +20,7 @@ mod gate;
 mod hardware;
 mod herd;
 mod homeassistant;
+mod hub;
 pub mod ingest;
 mod jobs;
 pub mod lock;

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     auth::Who,
-    border::{Authority, Hardware, Ingest},
+    border::{Authority, Hardware, HubLink, Ingest},
     live::{Artist, Hub},
     mount::Mount,
 };
@@ -40,6 +40,8 @@ pub struct Options {
     pub mqtt: MqttPorts,
     /// Makes certificates for devices, where the farm has an authority.
     pub authority: Option<Arc<dyn Authority>>,
+    /// The way to the farm's hub, where the farm may have one.
+    pub hub: Option<Arc<dyn HubLink>>,
     /// Takes in firmware of nodes, where there is a way to them.
     pub firmware: Option<Firmware>,
     /// Renders `/metrics`, if the program installed a recorder.
@@ -56,6 +58,7 @@ impl Default for Options {
             setup_code: None,
             mqtt: MqttPorts::default(),
             authority: None,
+            hub: None,
             firmware: None,
             metrics: None,
             ready: None,
@@ -134,6 +137,7 @@ impl Web {
             farm.clone(),
             Arc::clone(&hardware),
             options.rules(),
+            options.hub.clone(),
             mount.clone(),
         );
         Self(Arc::new(Shared {

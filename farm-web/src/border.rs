@@ -4,6 +4,8 @@
 //! The edge node implements them; the hub has none, and says so on the page. All are object-safe, so that a test can
 //! put its own in their place. Invariant: `Ingest::submit` resolves only when what it accepted is on disk.
 
+mod hub;
+
 use farm::{Actor, Farm, readings};
 use farm_model::{
     DeviceId, Link, Milli, Observation, Quantity,
@@ -11,6 +13,8 @@ use farm_model::{
     time::UnixMillis,
 };
 use futures_util::future::BoxFuture;
+
+pub use self::hub::{HubLink, HubStanding, HubTrouble, JoinError, JoinedHub};
 
 /// What the Devices page asks of the machine that it runs on.
 pub trait Hardware: Send + Sync + 'static {

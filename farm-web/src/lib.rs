@@ -28,8 +28,9 @@ pub use access::{Deed, Needs, RouteEntry, Served};
 pub use address::{Base, BaseError};
 pub use app::{App, Cookies, Firmware, MqttPorts, Options};
 pub use border::{
-    Authority, AuthorityError, Bundle, DriverHealth, DriverState, Hardware, HardwareError, Ingest,
-    NoHardware, Preset, Probe, Refused, Report, SerialPort, StoreIngest, Words,
+    Authority, AuthorityError, Bundle, DriverHealth, DriverState, Hardware, HardwareError, HubLink,
+    HubStanding, HubTrouble, Ingest, JoinError, JoinedHub, NoHardware, Preset, Probe, Refused,
+    Report, SerialPort, StoreIngest, Words,
 };
 pub use error::{Error, Reason};
 pub use mount::{Host, HostLinks, Mount, Mounted, Part, Visitor, mounted};

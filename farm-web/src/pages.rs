@@ -16,6 +16,7 @@ pub(crate) mod health;
 pub(crate) mod heard;
 pub(crate) mod herd;
 pub(crate) mod home;
+pub(crate) mod hub;
 pub(crate) mod inbox;
 pub(crate) mod login;
 pub(crate) mod milk;
@@ -36,6 +37,7 @@ pub(crate) use context::Ctx;
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = routes
         .at_the_farm(firmware::routes)
+        .at_the_farm(hub::routes)
         .at_the_farm(login::routes)
         .at_the_farm(parlour::routes);
     [

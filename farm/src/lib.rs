@@ -19,6 +19,7 @@ pub mod events;
 pub mod firmware;
 mod hearing;
 pub mod holds;
+pub mod hub;
 pub mod inbox;
 pub mod joins;
 pub mod live;

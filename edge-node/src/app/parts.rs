@@ -23,6 +23,7 @@ use crate::{
     front::{self, Bounds},
     hardware::EdgeHardware,
     homeassistant,
+    hub::HubLink,
     ingest::{Intake, NodeSaid, Pulse},
     jobs::{self, Charge},
     post::{self, Letter},
@@ -43,6 +44,7 @@ pub(super) struct Parts {
     pub(super) door: Arc<Door>,
     pub(super) authority: FarmAuthority,
     pub(super) firmware: Firmware,
+    pub(super) hub: HubLink,
     pub(super) tasks: Tasks,
 }
 
@@ -109,6 +111,7 @@ impl Parts {
             farm: self.farm.clone(),
             authority: self.authority.clone(),
             shelf: self.firmware.shelf.clone(),
+            hub: self.hub.clone(),
             runs: Runs::Yes,
         };
         self.tasks.keep("orders", move |stop| {
@@ -158,6 +161,7 @@ impl Parts {
                 },
                 authority: Some(Arc::new(self.authority.clone())),
                 firmware: Some(self.firmware.clone()),
+                hub: Some(Arc::new(self.hub.clone())),
                 ..Options::default()
             },
         })
@@ -174,6 +178,12 @@ impl Parts {
         });
     }
 
+    /// Keeps the farm the same here and at its hub, if it has one.
+    pub(super) fn go_to_the_hub(&self) {
+        let hub = self.hub.clone();
+        self.tasks.keep("hub", move |stop| hub.clone().run(stop));
+    }
+
     pub(super) fn start_jobs(&self) {
         let (farm, door, drivers) = self.reached();
         let charge = Charge {
@@ -181,6 +191,7 @@ impl Parts {
             drivers,
             door,
             pulse: self.pulse.clone(),
+            hub: self.hub.clone(),
             data: self.config.data.clone(),
         };
         jobs::start(charge, &self.tasks);

@@ -6,11 +6,13 @@ use std::{
 };
 
 use farm_firmware::TrustedKey;
+use sync_http::client::HubAddress;
 use toml::de::{DeTable, DeValue};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
-    ClockConfig, Config, DataConfig, FirmwareConfig, LogConfig, MqttConfig, Problem, WebConfig,
+    ClockConfig, Config, DataConfig, FirmwareConfig, HubConfig, LogConfig, MqttConfig, Problem,
+    WebConfig,
 };
 
 /// Checks and reads configuration text.
@@ -151,6 +153,7 @@ impl Values<'_> {
         self.at_least_one("onewire.every_s", config.onewire.every_s.into());
         self.milking(&config.milking);
         self.clock(&config.clock);
+        self.hub(&config.hub);
         self.log(&config.log);
     }
 
@@ -249,6 +252,14 @@ impl Values<'_> {
         if rate != 0.0 && !(0.001..=10_000.0).contains(&rate) {
             let what = "must be 0 or between 0.001 and 10000";
             self.wrong("clock.simulated_rate", what);
+        }
+    }
+
+    fn hub(&mut self, hub: &HubConfig) {
+        for address in &hub.allowed {
+            if let Err(error) = address.parse::<HubAddress>() {
+                self.wrong("hub.allowed", &format!("has {address:?}: {error}"));
+            }
         }
     }
 

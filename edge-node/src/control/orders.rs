@@ -15,6 +15,7 @@ use super::{
     Outcome, Ruled, Runs,
     edits::{self, Edit, unknown},
     firmware::{self, FirmwareOrder},
+    hub::{self, HubOrder},
 };
 use crate::authority::FarmAuthority;
 
@@ -39,6 +40,7 @@ pub(crate) enum Order {
         name: String,
     },
     Firmware(FirmwareOrder),
+    Hub(HubOrder),
 }
 
 impl From<Edit> for Order {
@@ -56,6 +58,7 @@ pub(crate) async fn perform(ruled: &Ruled, order: Order) -> Result<Outcome, Stri
         farm,
         authority,
         shelf,
+        hub: link,
         runs,
     } = ruled;
     match order {
@@ -64,6 +67,7 @@ pub(crate) async fn perform(ruled: &Ruled, order: Order) -> Result<Outcome, Stri
         Order::ListJoining => list_joining(farm, *runs).await,
         Order::AddStaff { name, role, pin } => add_staff(farm, &name, role, pin).await,
         Order::AddImage { path, name } => firmware::add(farm, shelf, path, name).await,
+        Order::Hub(order) => hub::perform(link, order).await,
         Order::Firmware(order) => firmware::perform(farm, shelf, order).await,
     }
 }

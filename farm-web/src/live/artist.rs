@@ -8,13 +8,19 @@ use futures_util::future::BoxFuture;
 use ui::Lang;
 
 use super::{Draw, Fragment, Topic};
-use crate::{border::Hardware, error::Error, mount::Mount, pages};
+use crate::{
+    border::{Hardware, HubLink},
+    error::Error,
+    mount::Mount,
+    pages,
+};
 
 /// Draws from the farm as it is now.
 pub(crate) struct Artist {
     farm: Farm,
     hardware: Arc<dyn Hardware>,
     rules: Rules,
+    hub: Option<Arc<dyn HubLink>>,
     mount: Option<Mount>,
 }
 
@@ -23,12 +29,14 @@ impl Artist {
         farm: Farm,
         hardware: Arc<dyn Hardware>,
         rules: Rules,
+        hub: Option<Arc<dyn HubLink>>,
         mount: Option<Mount>,
     ) -> Self {
         Self {
             farm,
             hardware,
             rules,
+            hub,
             mount,
         }
     }
@@ -48,6 +56,7 @@ impl Artist {
                 pages::devices::fragments_of(farm, &self.hardware, lang, device).await
             }
             Topic::Heard => Ok(pages::heard::fragments(farm, self.mount.as_ref(), lang)),
+            Topic::Hub => pages::hub::fragments(farm, self.hub.as_ref(), lang).await,
             Topic::Firmware => pages::firmware::fragments(farm, self.rules, lang).await,
         }
     }

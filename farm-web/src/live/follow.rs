@@ -12,13 +12,14 @@ const TOGETHER: Duration = Duration::from_millis(10);
 /// How often what shows its own age is drawn without a change.
 const AGEING: Duration = Duration::from_secs(5);
 /// Topics that show ages or change by time alone.
-const AGE: [Topic; 6] = [
+const AGE: [Topic; 7] = [
     Topic::Parlour,
     Topic::Sensors,
     Topic::Tanks,
     Topic::Devices,
     Topic::Today,
     Topic::Heard,
+    Topic::Hub,
 ];
 
 /// Pages of which devices are drawn.

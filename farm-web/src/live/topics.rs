@@ -60,6 +60,8 @@ topics! {
     Devices = "devices", Manager;
     /// What runs where, and how far updates are.
     Firmware = "firmware", Manager;
+    /// How the exchange with the hub goes.
+    Hub = "hub", Owner;
     /// When the host last heard the farm.
     Heard = "heard", Worker;
 }

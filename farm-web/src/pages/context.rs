@@ -18,6 +18,7 @@ use ui::{
     shell::{Flash, NavItem, Page, Theme, Tone, User},
 };
 
+use super::hub;
 use crate::{
     address::to,
     app::Web,
@@ -232,6 +233,9 @@ impl Ctx {
         }
         if self.me.role == Role::Owner {
             items.push(NavItem::new(to!("/staff"), t::staff(lang), Icon::Staff));
+            if self.web.options.hub.is_some() {
+                items.push(NavItem::new(to!("/hub"), hub::t::hub(lang), Icon::Wifi));
+            }
         }
         if manager {
             items.push(NavItem::new(

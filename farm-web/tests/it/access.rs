@@ -32,7 +32,7 @@ const OPEN: &[(&str, &str)] = &[
 
 /// Prefixes of what only a manager may see or do, and only an owner.
 const MANAGERS: &[&str] = &["/inbox", "/devices", "/settings", "/herd/new"];
-const OWNERS: &[&str] = &["/staff", "/tokens"];
+const OWNERS: &[&str] = &["/staff", "/tokens", "/hub"];
 
 /// An address that fits a route.
 pub(crate) fn path_of(pattern: &str, seeded: &Seeded) -> String {

@@ -38,6 +38,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v9.sql"),
     include_str!("../schema/v10.sql"),
     include_str!("../schema/v11.sql"),
+    include_str!("../schema/v12.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =

@@ -94,6 +94,13 @@ impl Handle {
         self.status.clone()
     }
 
+    /// How long until it is tried again, if something failed.
+    pub fn again_in(&self) -> Duration {
+        let at_ms = self.status.borrow().again_ms;
+        let in_ms = at_ms.saturating_sub(self.clock.now_ms());
+        Duration::from_millis(u64::try_from(in_ms).unwrap_or_default())
+    }
+
     /// How long ago the hub last answered, if it did since the start.
     pub fn heard_ago(&self) -> Option<Duration> {
         let heard_ms = self.status.borrow().heard_ms?;
