@@ -80,7 +80,10 @@ async fn page(ctx: Ctx) -> Result<Response, Error> {
 
 async fn draw(ctx: &Ctx, typed: &Typed) -> Result<Response, Error> {
     let lang = ctx.lang;
-    let standing = link(&ctx.web)?.standing().await?;
+    let standing = match &ctx.web.options.hub {
+        Some(link) => link.standing().await?,
+        None => HubStanding::Off,
+    };
     let body = html! {
         h1 { (t::hub(lang)) }
         p { (t::text(lang)) }
