@@ -1,5 +1,7 @@
 //! The command line: `run`, and what an operator does without a browser.
 
+mod farms;
+
 use std::{
     io::{BufRead, Write},
     path::PathBuf,
@@ -44,6 +46,13 @@ enum Command {
         #[command(subcommand)]
         what: Accounts,
     },
+    /// Farms: add, let people on, connect appliances and cut them off.
+    ///
+    /// Works whether or not the hub runs.
+    Farms {
+        #[command(subcommand)]
+        what: farms::Farms,
+    },
     /// The record of who did what.
     Audit {
         #[command(subcommand)]
@@ -72,6 +81,12 @@ enum Accounts {
     },
     /// Make a link with which somebody chooses a new password: it works once, within an hour.
     ResetLink {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+    },
+    /// Set up a second factor for somebody; prints the key for their app and their backup codes, once.
+    SecondFactor {
         /// Their e-mail address.
         #[arg(long)]
         email: String,
@@ -118,6 +133,7 @@ impl Cli {
                 app::run(load()?)?;
             }
             Command::Accounts { what } => accounts_command(&load()?, what, &mut out)?,
+            Command::Farms { what } => farms::run(&open(&load()?)?, what, &mut out)?,
             Command::Audit {
                 what: Audit::Verify { since },
             } => {
@@ -179,6 +195,20 @@ fn accounts_command(config: &Config, what: Accounts, out: &mut impl Write) -> an
             let secret = store.write_blocking(move |tx| reset::make(tx, by, &email))?;
             let url = config.web.url.trim_end_matches('/');
             writeln!(out, "{url}/reset/{}", secret.as_str())?;
+        }
+        Accounts::SecondFactor { email } => {
+            let id = find(store, &Email::new(&email)?)?;
+            let (key, codes) = store.write_blocking(move |tx| {
+                let key = second_factor::begin(tx, id)?;
+                let step = tx.now().millis() / 30_000;
+                let none = hub_accounts::ids::SessionId::new();
+                let codes = second_factor::finish(tx, id, &key.code(step), none)?;
+                Ok::<_, second_factor::SecondFactorError>((key, codes))
+            })?;
+            writeln!(out, "{}", key.base32())?;
+            for code in codes {
+                writeln!(out, "{}", code.grouped())?;
+            }
         }
         Accounts::RemoveSecondFactor { email } => {
             let email = Email::new(&email)?;
