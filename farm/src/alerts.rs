@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use farm_model::{AlertId, AnimalId, DeviceId, PlaceId, UnixMillis, VisitId, milking::Finding};
+use farm_model::{
+    AlertId, AnimalId, DeviceId, PlaceId, StaffId, UnixMillis, VisitId, milking::Finding,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
@@ -83,6 +85,12 @@ kinds! {
     Database = "database", Critical;
     /// A device did badly with new firmware, and its rollout was stopped.
     Firmware = "firmware", Warning;
+    /// Two places each wrote down a calving of one cow.
+    CalvedTwice = "calved_twice", Warning;
+    /// Milk went into the tank of a cow that another place had treated.
+    Tanked = "tanked", Critical;
+    /// Somebody whom one place dismissed went on working at another.
+    Dismissed = "dismissed", Critical;
 }
 
 impl AlertKind {
@@ -145,6 +153,8 @@ pub enum Subject {
     Visit(VisitId),
     /// A stall of the parlour.
     Stall(farm_model::Stall),
+    /// A member of staff.
+    Staff(StaffId),
 }
 
 impl fmt::Display for Subject {
@@ -156,6 +166,7 @@ impl fmt::Display for Subject {
             Self::Animal(id) => write!(f, "animal:{id}"),
             Self::Visit(id) => write!(f, "visit:{id}"),
             Self::Stall(stall) => write!(f, "stall:{stall}"),
+            Self::Staff(id) => write!(f, "staff:{id}"),
         }
     }
 }
@@ -177,6 +188,7 @@ impl Subject {
             "device" => id.parse().map_or(Self::Farm, Self::Device),
             "animal" => id.parse().map_or(Self::Farm, Self::Animal),
             "visit" => id.parse().map_or(Self::Farm, Self::Visit),
+            "staff" => id.parse().map_or(Self::Farm, Self::Staff),
             "stall" => id
                 .parse()
                 .map_or(Self::Farm, |n| Self::Stall(farm_model::Stall(n))),
@@ -254,6 +266,55 @@ pub fn raise(
         ])?;
     tell(tx, id, kind, State::Open);
     Ok(id)
+}
+
+/// Raises what two places may find at once: under the identity that both give it, unless it was raised before, settled or not.
+pub(crate) fn raise_once(
+    tx: &mut Tx<'_>,
+    id: AlertId,
+    kind: AlertKind,
+    subject: Subject,
+    at: UnixMillis,
+    detail: &Value,
+) -> Result<(), StoreError> {
+    let raised = tx
+        .conn()
+        .prepare_cached(
+            "INSERT INTO alert (id, kind, subject, severity, raised_at, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            id.as_bytes(),
+            kind.key(),
+            subject.to_string(),
+            kind.severity() as u8,
+            at.0,
+            detail.to_string()
+        ])?;
+    if raised > 0 {
+        tell(tx, id, kind, State::Open);
+    }
+    Ok(())
+}
+
+/// Closes the open alerts of this kind and subject but for these, because their cause is gone.
+pub(crate) fn clear_others(
+    tx: &mut Tx<'_>,
+    kind: AlertKind,
+    subject: Subject,
+    standing: &[AlertId],
+) -> Result<(), StoreError> {
+    let mut statement = tx.conn().prepare_cached(
+        "SELECT id FROM alert WHERE kind = ?1 AND subject = ?2 AND closed_at IS NULL",
+    )?;
+    let rows = statement.query_map(params![kind.key(), subject.to_string()], |row| {
+        sql::id(row, 0)
+    })?;
+    let open: Vec<AlertId> = rows.collect::<Result<_, _>>()?;
+    for id in open.into_iter().filter(|id| !standing.contains(id)) {
+        close(tx, id, kind, &Actor::System, None)?;
+    }
+    Ok(())
 }
 
 /// Closes the open alert of this kind and subject, if there is one, because its cause is gone.

@@ -1,6 +1,6 @@
 //! Who did what, and when: appended by every command that a person gives.
 
-use farm_model::{ClockQuality, UnixMillis};
+use farm_model::{ClockQuality, StaffId, UnixMillis};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde_json::Value;
@@ -27,6 +27,23 @@ pub struct Entry {
     pub subject: String,
     /// Figures.
     pub detail: Option<Value>,
+}
+
+/// The members of staff that a stretch of a site's log speaks of: those who acted, and those who were let go.
+pub(crate) fn of_whom(
+    conn: &Connection,
+    site: i64,
+    from: i64,
+    to: i64,
+) -> Result<Vec<StaffId>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT substr(actor, 7) FROM audit WHERE site = ?1 AND seq > ?2 AND seq <= ?3 AND actor LIKE 'staff:%'
+         UNION SELECT subject FROM audit WHERE site = ?1 AND seq > ?2 AND seq <= ?3 AND action = 'staff.deactivate'",
+    )?;
+    let rows = statement.query_map(params![site, from, to], |row| {
+        Ok(sql::text(row, 0)?.parse().ok())
+    })?;
+    Ok(sql::known(rows)?)
 }
 
 /// This site's entries before number `before`, newest first.

@@ -16,6 +16,7 @@ pub mod credentials;
 pub mod curve;
 pub mod devices;
 pub mod events;
+pub mod findings;
 pub mod firmware;
 mod hearing;
 pub mod holds;

@@ -19,7 +19,9 @@ use sync::{
 
 use crate::{
     alerts::AlertKind,
-    animals, auth, events, milkings, settings, sql,
+    animals, audit, auth, events,
+    findings::{self, Touched},
+    milkings, settings, sql,
     store::{Actor, Change, Farm, Log, StoreError, Tx},
 };
 
@@ -124,36 +126,45 @@ fn follow(
         return Ok(());
     }
     tx.took_from_others();
-    let mut animals = BTreeSet::new();
+    let (mut animals, mut touched) = (BTreeSet::new(), Touched::default());
     for part in &taken {
         if let Part::Facts(run) = part {
-            follow_facts(tx, run, &mut animals)?;
+            follow_facts(tx, run, &mut animals, &mut touched)?;
         }
     }
     follow_merges(tx, before, &taken, &mut animals)?;
     if settings::load(tx.conn())?.timezone == before.timezone {
-        for animal in animals {
-            events::follow(tx, animal)?;
+        for animal in &animals {
+            events::follow(tx, *animal)?;
         }
     } else {
         events::rebuild(tx)?;
     }
-    follow_records(tx, &taken)
+    follow_records(tx, &taken, &mut touched)?;
+    touched.animals.append(&mut animals);
+    findings::look(tx, &touched)
 }
 
 fn follow_facts(
     tx: &mut Tx<'_>,
     run: &Run,
     animals: &mut BTreeSet<AnimalId>,
+    touched: &mut Touched,
 ) -> Result<(), StoreError> {
     let Some(ordinal) = site::ordinal(tx.conn(), run.site)? else {
         return Ok(());
     };
     let (from, to) = (run.from.upto, run.to());
     if run.log == Log::Milking.table() {
-        milkings::follow(tx, ordinal, from, to)?;
+        touched
+            .animals
+            .extend(milkings::follow(tx, ordinal, from, to)?);
     } else if run.log == Log::Event.table() {
         animals.extend(events::of_whom(tx.conn(), ordinal, from, to)?);
+    } else if run.log == Log::Audit.table() {
+        touched
+            .staff
+            .extend(audit::of_whom(tx.conn(), ordinal, from, to)?);
     }
     Ok(())
 }
@@ -180,12 +191,18 @@ fn follow_merges(
 }
 
 /// Tells each record that came, and ends the sessions of staff that may not go on.
-fn follow_records(tx: &mut Tx<'_>, taken: &[Part]) -> Result<(), StoreError> {
+fn follow_records(
+    tx: &mut Tx<'_>,
+    taken: &[Part],
+    touched: &mut Touched,
+) -> Result<(), StoreError> {
     let mut told = BTreeSet::new();
     for row in rows(taken) {
         let Some(id) = key(row) else { continue };
         if row.table == "staff" && (has(row, "pin") || has(row, "active")) {
-            auth::end_stale_sessions(tx, StaffId::from_bytes(id), has(row, "pin"))?;
+            let who = StaffId::from_bytes(id);
+            auth::end_stale_sessions(tx, who, has(row, "pin"))?;
+            touched.staff.insert(who);
         }
         if told.insert((row.table.as_str(), id))
             && let Some(change) = change(tx.conn(), &row.table, id)?

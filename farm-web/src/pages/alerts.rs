@@ -84,6 +84,12 @@ pub(crate) mod t {
         database_do = "Ask whoever looks after the machine at once." / "যিনি মেশিন দেখেন তাঁকে এখনই বলুন।";
         firmware = "New firmware did badly" / "নতুন ফার্মওয়্যারে সমস্যা";
         firmware_do = "No other device is offered it. See on the page Firmware what happened, then go on or withdraw it." / "আর কোনো যন্ত্রে দেওয়া হচ্ছে না। ফার্মওয়্যার পাতায় দেখুন কী হয়েছে, তারপর চালিয়ে যান বা ফিরিয়ে নিন।";
+        calved_twice = "Two calvings written down" / "দুই জায়গায় বাচ্চা দেওয়ার কথা লেখা";
+        calved_twice_do = "She cannot have calved twice. Open her page and strike out the one that is wrong." / "একবারে দুবার বাচ্চা হয় না। গরুর পাতা খুলে ভুলটি কেটে দিন।";
+        tanked = "Milk of a treated cow in the tank" / "ওষুধ চলা গরুর দুধ ট্যাংকে";
+        tanked_do = "Do not sell the tank's milk before you have asked the vet. Then correct the milking." / "পশু চিকিৎসককে না জিজ্ঞেস করে ট্যাংকের দুধ বেচবেন না। তারপর দোহনটি ঠিক করুন।";
+        dismissed = "Dismissed, and still at work" / "বাদ দেওয়ার পরও কাজ করেছেন";
+        dismissed_do = "Look at what was written down in this name, then settle it here." / "এই নামে কী লেখা হয়েছে দেখুন, তারপর এখানে মিটিয়ে দিন।";
         less(percent, litres) = "{percent}% less: {litres}" / "{percent}% কম: {litres}";
     }
 }
@@ -119,6 +125,9 @@ pub(crate) fn title(lang: Lang, kind: AlertKind) -> &'static str {
         AlertKind::DiskFull => t::disk_full(lang),
         AlertKind::Database => t::database(lang),
         AlertKind::Firmware => t::firmware(lang),
+        AlertKind::CalvedTwice => t::calved_twice(lang),
+        AlertKind::Tanked => t::tanked(lang),
+        AlertKind::Dismissed => t::dismissed(lang),
     }
 }
 
@@ -147,6 +156,9 @@ pub(crate) fn advice(lang: Lang, alert: &Alert) -> &'static str {
         AlertKind::DiskFull => t::disk_full_do(lang),
         AlertKind::Database => t::database_do(lang),
         AlertKind::Firmware => t::firmware_do(lang),
+        AlertKind::CalvedTwice => t::calved_twice_do(lang),
+        AlertKind::Tanked => t::tanked_do(lang),
+        AlertKind::Dismissed => t::dismissed_do(lang),
     }
 }
 

@@ -89,7 +89,15 @@ impl Ctx {
 
 /// Whether an alert of this kind is listed in the inbox.
 pub(crate) fn waits(kind: AlertKind) -> bool {
-    kind.is_decision() || matches!(kind, AlertKind::Silent | AlertKind::YieldDrop)
+    kind.is_decision()
+        || matches!(
+            kind,
+            AlertKind::Silent
+                | AlertKind::YieldDrop
+                | AlertKind::CalvedTwice
+                | AlertKind::Tanked
+                | AlertKind::Dismissed
+        )
 }
 
 impl Ctx {

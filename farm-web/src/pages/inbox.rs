@@ -8,6 +8,7 @@ use farm::{
     Farm,
     alerts::AlertKind,
     animals::{self, Conflict},
+    findings,
     inbox::{self, Candidate, Inbox, Item},
     milkings::{self, VisitRow},
 };
@@ -51,6 +52,11 @@ pub(crate) mod t {
         conflict_tag = "One tag on several animals" / "এক ট্যাগ একাধিক গরুর";
         conflict_number = "One number for several animals" / "এক নম্বর একাধিক গরুর";
         conflict_do = "Open the animals and correct or join them." / "গরুগুলো খুলে ঠিক করুন বা এক করুন।";
+        did_calving = "wrote down a calving" / "বাচ্চা দেওয়ার কথা লিখেছেন";
+        did_treatment = "treated her" / "চিকিৎসা দিয়েছেন";
+        did_milking = "milked her" / "দোহন করেছেন";
+        did_dismiss = "ended the access" / "প্রবেশ বন্ধ করেছেন";
+        did_work = "went on working" / "কাজ চালিয়ে গেছেন";
         tag_is(tag) = "Tag {tag}" / "ট্যাগ {tag}";
     }
 }
@@ -137,15 +143,16 @@ fn entry(lang: Lang, item: &Item, view: &View) -> Markup {
             @if let Some(tag) = item.visit.as_ref().and_then(|v| v.tag.as_ref()) {
                 p { code { (t::tag_is(lang, fmt::digits(lang, &tag.to_string()))) } }
             }
-            @if alert.kind.is_decision() { (decision(lang, item)) } @else { (other(lang, item)) }
+            @if alert.kind.is_decision() { (decision(lang, item, view)) } @else { (other(lang, item, view)) }
         }
     }
 }
 
 /// What is not about whose milk it was: the advice, and that it is settled.
-fn other(lang: Lang, item: &Item) -> Markup {
+fn other(lang: Lang, item: &Item, view: &View) -> Markup {
     html! {
         p { (alert_page::advice(lang, &item.alert)) }
+        (sides(lang, item, view))
         form method="post" action=(to!("/alerts/{}/settle", item.alert.id)) {
             input type="hidden" name="next" value=(to!("/inbox"));
             (Button::secondary(alert_page::t::settle(lang)).icon(Icon::Check))
@@ -153,9 +160,38 @@ fn other(lang: Lang, item: &Item) -> Markup {
     }
 }
 
-fn decision(lang: Lang, item: &Item) -> Markup {
+/// Both sides of what a merge has shown: who did what, and when.
+fn sides(lang: Lang, item: &Item, view: &View) -> Markup {
+    let sides = findings::sides(&item.alert);
+    let today = view.now.timestamp().to_zoned(view.tz.clone()).date();
+    html! {
+        @if !sides.is_empty() {
+            ul {
+                @for side in &sides {
+                    @let at = side.at.timestamp().to_zoned(view.tz.clone());
+                    li {
+                        strong { (alert_page::who_is(lang, &side.actor, &view.names.staff)) } ": "
+                        (deed(lang, &side.what)) " · " (fmt::date_time(lang, at.datetime(), today))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn deed(lang: Lang, what: &str) -> &'static str {
+    match what {
+        "calving" => t::did_calving(lang),
+        "treatment" => t::did_treatment(lang),
+        "milking" => t::did_milking(lang),
+        "staff.deactivate" => t::did_dismiss(lang),
+        _ => t::did_work(lang),
+    }
+}
+
+fn decision(lang: Lang, item: &Item, view: &View) -> Markup {
     let Some(visit) = &item.visit else {
-        return other(lang, item);
+        return other(lang, item, view);
     };
     let id = visit.id;
     let strike = Confirm {

@@ -1,8 +1,14 @@
-//! Names of animals, devices and places, for pages that speak of many.
+//! Names of animals, devices, places and staff, for pages that speak of many.
 
 use std::collections::HashMap;
 
-use farm::{StoreError, alerts::Subject, animals, animals::Animal, devices, places};
+use farm::{
+    StoreError,
+    alerts::Subject,
+    animals::{self, Animal},
+    devices, places,
+    staff::{self, Staff},
+};
 use farm_model::{AnimalId, Device, DeviceId, Place, PlaceId, PlaceKind};
 use rusqlite::Connection;
 use ui::{Lang, fmt};
@@ -14,6 +20,7 @@ pub(crate) struct Names {
     pub(crate) animals: HashMap<AnimalId, Animal>,
     pub(crate) devices: HashMap<DeviceId, Device>,
     pub(crate) places: HashMap<PlaceId, Place>,
+    pub(crate) staff: Vec<Staff>,
 }
 
 impl Names {
@@ -28,6 +35,7 @@ impl Names {
                 .map(|d| (d.id, d))
                 .collect(),
             places: places::list(conn)?.into_iter().map(|p| (p.id, p)).collect(),
+            staff: staff::list(conn)?,
         })
     }
 
@@ -62,6 +70,14 @@ impl Names {
                 w::stall_number(lang, stall.0),
                 Some(to!("/parlour/{stall}")),
             ),
+            Subject::Staff(id) => {
+                let name = self
+                    .staff
+                    .iter()
+                    .find(|s| s.id == id)
+                    .map(|s| s.name.clone());
+                (name.unwrap_or_else(|| w::unknown(lang).to_owned()), None)
+            }
             Subject::Visit(id) => (w::milk(lang).to_owned(), Some(to!("/milkings/{id}"))),
         }
     }

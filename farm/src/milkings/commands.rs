@@ -36,6 +36,7 @@ const ALL: &[AlertKind] = &[
     AlertKind::SwappedTag,
     AlertKind::MilkedTwice,
     AlertKind::TooMuch,
+    AlertKind::Tanked,
 ];
 
 /// What a visit gave in truth.
@@ -93,7 +94,8 @@ pub fn correct(tx: &mut Tx<'_>, id: VisitId, correction: &Correction) -> Result<
     };
     let fact = append(tx, id, &fact)?;
     project(tx, id)?;
-    alerts::settle_visit(tx, id, &[AlertKind::TooMuch], "corrected")?;
+    let settled = [AlertKind::TooMuch, AlertKind::Tanked];
+    alerts::settle_visit(tx, id, &settled, "corrected")?;
     tx.audit("milking.correct", &id.to_string(), None)?;
     Ok(fact)
 }

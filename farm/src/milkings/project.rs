@@ -275,15 +275,21 @@ pub(crate) fn follow_animal(tx: &mut Tx<'_>, animal: AnimalId) -> Result<(), Sto
     Ok(())
 }
 
-/// Brings the visits in step that a stretch of another site's log speaks of.
-pub(crate) fn follow(tx: &mut Tx<'_>, site: i64, from: i64, to: i64) -> Result<(), StoreError> {
-    let mut seen = HashSet::new();
+/// Brings the visits in step that a stretch of another site's log speaks of. Returns whose they are.
+pub(crate) fn follow(
+    tx: &mut Tx<'_>,
+    site: i64,
+    from: i64,
+    to: i64,
+) -> Result<HashSet<AnimalId>, StoreError> {
+    let (mut seen, mut animals) = (HashSet::new(), HashSet::new());
     for id in facts::note(tx.conn(), site, from, to)? {
         if seen.insert(id) {
             project(tx, id)?;
+            animals.extend(get(tx.conn(), id)?.and_then(|visit| visit.animal));
         }
     }
-    Ok(())
+    Ok(animals)
 }
 
 /// Builds visits and days anew from the facts alone. Slow: for repair, and to show that it makes no difference.

@@ -5,8 +5,11 @@ mod wire;
 
 use farm::{
     Farm, Options,
+    alerts::{self, AlertKind},
     animals::{self, AnimalForm},
     backup,
+    events::{self, EventBody, NewEvent},
+    findings,
 };
 use farm_model::{AnimalStatus, Clock as _};
 use sync::{
@@ -204,4 +207,138 @@ fn a_member_of_staff_dismissed_elsewhere_is_logged_out_here() {
         .unwrap();
     several::join(&edge, &hub);
     assert_eq!(number(&edge.farm, "SELECT count(*) FROM login_session"), 0);
+}
+
+/// What was found, at each of two places: kind, identity, who did what.
+fn found(places: [&Place; 2]) -> Vec<(AlertKind, farm_model::AlertId, Vec<String>)> {
+    let [here, there] = places.map(|place| {
+        let open = place.farm.read_blocking(alerts::open).unwrap();
+        let kinds = [
+            AlertKind::CalvedTwice,
+            AlertKind::Tanked,
+            AlertKind::Dismissed,
+        ];
+        let open = open.into_iter().filter(|alert| kinds.contains(&alert.kind));
+        let told = open.map(|alert| {
+            let sides = findings::sides(&alert).into_iter();
+            (
+                alert.kind,
+                alert.id,
+                sides
+                    .map(|side| format!("{} {}", side.actor, side.what))
+                    .collect(),
+            )
+        });
+        told.collect::<Vec<_>>()
+    });
+    assert_eq!(here, there, "both places find the same");
+    here
+}
+
+#[test]
+fn what_a_merge_shows_is_found_at_both_places_and_settled_at_both() {
+    let (edge, hub) = (Place::new(), Place::new());
+    let form = AnimalForm::new(name("101"), AnimalStatus::Lactating);
+    let cow = edge
+        .write(move |tx| animals::register(tx, &form, None, None))
+        .unwrap();
+    let hash = farm::staff::Pin::new("2580").unwrap().hash();
+    let who = edge
+        .write(move |tx| farm::staff::add(tx, &name("Rahim"), farm_model::Role::Worker, &hash))
+        .unwrap();
+    several::join(&edge, &hub);
+    assert!(found([&edge, &hub]).is_empty());
+
+    // Apart: each place writes a calving down; one treats her, the other milks her into the tank; one dismisses who works at the other.
+    let calved = move |day| NewEvent::on(cow, crate::support::date(day), EventBody::calving(2));
+    edge.write(move |tx| events::record(tx, &calved("2026-11-01")))
+        .unwrap();
+    hub.write(move |tx| events::record(tx, &calved("2026-11-03")))
+        .unwrap();
+    let treatment = EventBody::Treatment {
+        medicine: "penicillin".into(),
+        dose: String::new(),
+        reason: String::new(),
+        milk_hold_h: 72,
+        meat_hold_h: 0,
+    };
+    hub.write(move |tx| events::record(tx, &NewEvent::now(cow, treatment)))
+        .unwrap();
+    hub.write(move |tx| farm::staff::deactivate(tx, who))
+        .unwrap();
+    edge.clock.pass(crate::support::HOUR);
+    let told = visit(
+        "1",
+        Some(cow),
+        session("2026-11-20", 1),
+        8_000,
+        edge.farm.clock().now(),
+    );
+    let milking = told.id;
+    let actor = farm::Actor::Staff(who);
+    edge.farm
+        .write_blocking(actor.clone(), move |tx| farm::milkings::record(tx, told))
+        .unwrap();
+    edge.farm
+        .write_blocking(actor.clone(), move |tx| {
+            animals::tag(tx, cow, &"050000000000217".parse().unwrap())
+        })
+        .unwrap();
+    several::join(&edge, &hub);
+    let all = found([&edge, &hub]);
+    let sides = |kind| {
+        let of = all.iter().find(|(found, ..)| *found == kind);
+        of.unwrap_or_else(|| panic!("{kind:?} was not found: {all:?}"))
+            .2
+            .clone()
+    };
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert_eq!(
+        sides(AlertKind::CalvedTwice),
+        ["system calving", "system calving"]
+    );
+    assert_eq!(
+        sides(AlertKind::Tanked),
+        ["system treatment".to_owned(), format!("{actor} milking")]
+    );
+    assert_eq!(
+        sides(AlertKind::Dismissed),
+        [
+            "system staff.deactivate".to_owned(),
+            format!("{actor} animal.tag")
+        ]
+    );
+
+    // Each is settled at one place: by correcting the milking, by striking a calving out, by a person's word.
+    let correction = farm::milkings::Correction {
+        yield_ml: 8_000,
+        destination: farm_model::Destination::Tank,
+        reason: None,
+    };
+    edge.write(move |tx| farm::milkings::correct(tx, milking, &correction))
+        .unwrap();
+    let known = hub
+        .farm
+        .read_blocking(|conn| events::of_animal(conn, cow))
+        .unwrap();
+    let calving = known
+        .iter()
+        .find(|e| matches!(e.body, EventBody::Calving { .. }))
+        .unwrap()
+        .id;
+    hub.write(move |tx| events::void(tx, calving)).unwrap();
+    let dismissed = all
+        .iter()
+        .find(|(kind, ..)| *kind == AlertKind::Dismissed)
+        .unwrap()
+        .1;
+    hub.write(move |tx| alerts::settle(tx, dismissed, None))
+        .unwrap();
+    several::join(&edge, &hub);
+    assert!(
+        found([&edge, &hub]).is_empty(),
+        "{:?}",
+        found([&edge, &hub])
+    );
+    assert_eq!(hub.content(), edge.content());
 }
