@@ -27,6 +27,8 @@ impl Test {
             "--package",
             "edge-node",
             "--package",
+            "cloud-hub",
+            "--package",
             "virtual-farm",
             "--bins",
         ]))?;

@@ -6,12 +6,14 @@
 pub mod browser;
 pub mod edge;
 pub mod farm;
+pub mod hub;
 pub mod trace;
 pub mod wait;
 
 pub use browser::Browser;
 pub use edge::{Edge, EdgeOptions};
 pub use farm::{Farm, FarmOptions};
+pub use hub::{Hub, Line};
 pub use wait::{until, until_async};
 
 use std::path::PathBuf;

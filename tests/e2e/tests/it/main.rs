@@ -25,6 +25,8 @@ mod nodes;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod smoke;

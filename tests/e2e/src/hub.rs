@@ -1,0 +1,224 @@
+//! The hub as a child process, and a line to it that can be cut.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{edge::free_address, program, until};
+
+/// Everybody's password at the hub.
+pub const PASSWORD: &str = "cow-milk-bell-9";
+/// Who owns the farm there, and who manages it.
+pub const PEOPLE: [&str; 2] = ["owner@example.com", "manager@example.com"];
+
+/// The hub, running in a temporary folder; killed when dropped.
+pub struct Hub {
+    /// Its folder: configuration, data, log.
+    pub dir: tempfile::TempDir,
+    /// Address of its pages.
+    pub web: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Hub {
+    /// Starts it with a farm, its owner and its manager; the farm's short name.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start() -> (Self, String) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let web = free_address();
+        let data = dir.path().join("data");
+        fs::create_dir(&data).expect("its folder is writable");
+        let text = format!(
+            "[data]\ndir = {data:?}\n[web]\nlisten = [\"{web}\"]\nurl = \"http://{web}\"\n"
+        );
+        fs::write(dir.path().join("hub.toml"), text).expect("its folder is writable");
+        let mut hub = Self {
+            dir,
+            web,
+            child: None,
+        };
+        for email in PEOPLE {
+            hub.command(
+                &["accounts", "add", "--email", email, "--name", "Somebody"],
+                PASSWORD,
+            );
+        }
+        hub.command(&["accounts", "second-factor", "--email", PEOPLE[0]], "");
+        let farm = hub.command(
+            &["farms", "add", "--owner", PEOPLE[0], "--name", "Farm"],
+            "",
+        );
+        let farm = farm.trim().to_owned();
+        let admit = [
+            "farms", "admit", &farm, "--email", PEOPLE[1], "--role", "manager",
+        ];
+        hub.command(&admit, "");
+        hub.spawn();
+        (hub, farm)
+    }
+
+    /// Runs one of its subcommands with `input` on standard input; gives its standard output.
+    ///
+    /// # Panics
+    /// When the subcommand fails.
+    pub fn command(&self, args: &[&str], input: &str) -> String {
+        let mut child = self
+            .program(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("cloud-hub starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        let told = stdin.write_all(format!("{input}\n").as_bytes());
+        assert!(told.is_ok() || input.is_empty(), "it reads its input");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        assert!(
+            output.status.success(),
+            "cloud-hub {args:?}: {}",
+            output.status
+        );
+        String::from_utf8(output.stdout).expect("it prints UTF-8")
+    }
+
+    /// Starts the process and waits until it answers.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn spawn(&mut self) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("cloud-hub.log"))
+            .expect("its folder is writable");
+        let child = self
+            .program(&["run"])
+            .stdin(Stdio::null())
+            .stdout(log)
+            .spawn();
+        self.child = Some(child.expect("cloud-hub starts"));
+        until("the hub to be ready", 20, || {
+            TcpStream::connect(self.web).ok()
+        });
+    }
+
+    /// Pulls the plug: SIGKILL.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it can be waited for");
+    }
+
+    /// An address of its pages.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.web)
+    }
+
+    /// Where its only farm's file is, once somebody opened it.
+    pub fn database(&self) -> Option<PathBuf> {
+        let files = fs::read_dir(self.dir.path().join("data/farms")).ok()?;
+        let mut paths = files.filter_map(|file| Some(file.ok()?.path()));
+        paths.find(|path| path.extension().is_some_and(|end| end == "db"))
+    }
+
+    fn program(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program("cloud-hub"));
+        command
+            .arg("--config")
+            .arg(self.dir.path().join("hub.toml"))
+            .args(args);
+        command
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A line that can be cut: connections end, and new ones come to nothing.
+pub struct Line {
+    /// Where it begins.
+    pub near: SocketAddr,
+    open: Arc<Mutex<Ends>>,
+}
+
+/// What is connected; `None` while the line is cut.
+type Ends = Option<Vec<TcpStream>>;
+
+impl Line {
+    /// A line to `far`.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub fn to(far: SocketAddr) -> Self {
+        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let near = door.local_addr().expect("it is bound");
+        let open: Arc<Mutex<Ends>> = Arc::new(Mutex::new(Some(Vec::new())));
+        let ends = Arc::clone(&open);
+        std::thread::spawn(move || {
+            for caller in door.incoming().flatten() {
+                let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(ends) = ends.as_mut()
+                    && let Ok(called) = TcpStream::connect_timeout(&far, Duration::from_secs(2))
+                {
+                    join(&caller, &called);
+                    ends.extend([caller, called]);
+                }
+            }
+        });
+        Self { near, open }
+    }
+
+    /// Where the edge is to go.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.near)
+    }
+
+    /// Cuts it, in the middle of whatever is under way.
+    pub fn cut(&self) {
+        let ends = self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        for end in ends.into_iter().flatten() {
+            // It may have ended by itself.
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Joins it again.
+    pub fn mend(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
+}
+
+fn join(one: &TcpStream, other: &TcpStream) {
+    for (from, to) in [(one, other), (other, one)] {
+        let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else {
+            return;
+        };
+        std::thread::spawn(move || {
+            // Whichever end closes first, the other one learns of it.
+            let _ = io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    }
+}
