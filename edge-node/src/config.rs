@@ -445,7 +445,9 @@ mod tests {
         "#);
         insta::assert_snapshot!(problems("[mqtt]\nnames = [\"farm.local\", \"ফার্ম\"]\n"), @r#"  line 2: `mqtt.names` has "ফার্ম", which is neither a host name nor an address; write it as "farm.example" or "192.168.1.10""#);
         insta::assert_snapshot!(problems("[mqtt]\ntls_min = \"1.1\"\n"), @"  line 2: unknown variant `1.1`, expected `1.2` or `1.3`");
-        insta::assert_snapshot!(problems("[data]\ncopies = \"thirty\"\n"), @r#"  line 2: invalid type: string "thirty", expected u32"#);
+        insta::assert_snapshot!(problems("[data]\ncopies = \"thirty\"\n"), @r#"  line 2: invalid type: string "thirty", expected a whole number, 0 or more"#);
+        insta::assert_snapshot!(problems("[data]\ncopies = -1\n"), @"  line 2: invalid value: integer `-1`, expected a whole number, 0 or more");
+        insta::assert_snapshot!(problems("[web]\nlisten = \"0.0.0.0:8080\"\n"), @r#"  line 2: invalid type: string "0.0.0.0:8080", expected a list in brackets, such as ["…"]"#);
         insta::assert_snapshot!(problems("[web]\nlisten = [\"localhost:8080\"]\n"), @r#"  line 2: "localhost:8080" is no address with a port; write it as "0.0.0.0:8080""#);
         insta::assert_snapshot!(problems("[mqtt]\nanonymous_from = [\"10.0.0.0/8\"]\n"), @r#"  line 2: "10.0.0.0/8" is no address; write it as "192.168.1.50""#);
         insta::assert_snapshot!(problems("web = 3\n"), @"  line 1: invalid type: integer `3`, expected a section, as of WebConfig");

@@ -42,6 +42,17 @@ pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     Err(problems)
 }
 
+/// What the names of types mean to whoever writes the file.
+const IN_WORDS: &[(&str, &str)] = &[
+    ("struct", "a section, as of"),
+    ("a sequence", "a list in brackets, such as [\"…\"]"),
+    ("u32", "a whole number, 0 or more"),
+    ("u64", "a whole number, 0 or more"),
+    ("usize", "a whole number, 0 or more"),
+    ("i64", "a whole number"),
+    ("f64", "a number"),
+];
+
 fn at(text: &str, error: &toml::de::Error) -> Problem {
     let Some(span) = error.span() else {
         return Problem {
@@ -57,9 +68,14 @@ fn at(text: &str, error: &toml::de::Error) -> Problem {
         "invalid IP address syntax" => {
             format!("{written} is no address; write it as \"192.168.1.50\"")
         }
-        other => other
-            .replace('\n', " ")
-            .replace("expected struct", "expected a section, as of"),
+        other => IN_WORDS
+            .iter()
+            .fold(other.replace('\n', " "), |said, (type_name, words)| {
+                said.replace(
+                    &format!("expected {type_name}"),
+                    &format!("expected {words}"),
+                )
+            }),
     };
     Problem {
         line: line_of(text, span.start),
