@@ -7,6 +7,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     net::SocketAddr,
     sync::Arc,
     time::Duration,
@@ -36,8 +37,15 @@ const ACK_WITHIN: Duration = Duration::from_secs(1);
 /// After this no answer comes: the node sends again.
 const GIVE_UP: Duration = Duration::from_secs(30);
 
-/// Whose message: sender and message id.
-type Whose = (SocketAddr, u16);
+/// Which message: sender, message id, and a hash of what it says. A node that began anew may use an id again for another frame
+/// long before the id is forgotten, and that frame must not be taken for the old one.
+type Whose = (SocketAddr, u16, u64);
+
+fn whose(from: SocketAddr, id: u16, frame: &[u8]) -> Whose {
+    let mut hash = DefaultHasher::new();
+    frame.hash(&mut hash);
+    (from, id, hash.finish())
+}
 
 /// Messages that came, with the answer that they had.
 #[derive(Default)]
@@ -123,7 +131,7 @@ pub(crate) async fn serve(
             metrics::counter!("coap_requests_dropped_total").increment(1);
             continue;
         }
-        let whose = (from, exchange.id);
+        let whose = whose(from, exchange.id, &frame);
         if let Some(answer) = memory.came(whose, Instant::now()) {
             send(&socket, answer, from).await;
             continue;

@@ -13,10 +13,13 @@ use crate::ingest::Ingest;
 fn memory_is_bounded_and_forgets_with_time() {
     let mut memory = Memory::default();
     let now = Instant::now();
-    let whose = |id| (SocketAddr::from(([127, 0, 0, 1], 1)), id);
+    let from = SocketAddr::from(([127, 0, 0, 1], 1));
+    let whose = |id| whose(from, id, b"a frame");
     assert_eq!(memory.came(whose(0), now), None);
     memory.answered(whose(0), vec![1]);
     assert_eq!(memory.came(whose(0), now), Some(&vec![1]));
+    let another = super::whose(from, 0, b"another frame");
+    assert_eq!(memory.came(another, now), None, "an id that was used again");
     assert_eq!(memory.came(whose(0), now + LIFETIME), None);
     for id in 0..5_000 {
         memory.came(whose(id), now + LIFETIME);

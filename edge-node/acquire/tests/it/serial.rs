@@ -56,6 +56,57 @@ async fn a_cow_is_told_once_while_she_stays_with_her_frame_and_time() {
     assert_eq!(status.state, DriverState::Running);
 }
 
+/// Writes what two readers write for cow 050 000000000007, by pyserial: a WL-134A's ASCII fields lie least significant digit first,
+/// and its sum is their exclusive or, followed by its complement.
+const PYSERIAL: &str = r#"
+import serial, sys
+tag, country = 7, 50
+def wl134a():
+    body = '%010X' % tag
+    body = body[::-1] + ('%04X' % country)[::-1] + '0' + '1' + '0000' + '000000'
+    total = 0
+    for letter in body.encode(): total ^= letter
+    return b'\x02' + body.encode() + bytes([total, total ^ 0xff]) + b'\x03'
+frames = {'wl134a': wl134a(), 'allflex': b'LA %03d %012d\r\n' % (country, tag)}
+with serial.Serial(sys.argv[1], 9600) as port:
+    port.write(frames[sys.argv[2]])
+    port.flush()
+"#;
+
+#[tokio::test]
+async fn what_pyserial_writes_as_a_reader_is_read() {
+    for (dialect, name) in [
+        (RfidDialect::Wl134a, "wl134a"),
+        (RfidDialect::Allflex, "allflex"),
+    ] {
+        let (driver, python) = (Pty::open(), Pty::open());
+        let reader = reader(&driver.path, dialect);
+        let mut rig = Rig::new(settings(), &[&reader]).await;
+        rig.status(&reader, |s| s.state == DriverState::Waiting)
+            .await;
+        let written = tokio::process::Command::new("/usr/bin/python3")
+            .args(["-c", PYSERIAL, python.path.to_str().unwrap(), name])
+            .status();
+        let cable = async {
+            let mut bytes = [0; 256];
+            loop {
+                let length = python.read(&mut bytes).await.unwrap();
+                driver.write(&bytes[..length]).await.unwrap();
+            }
+        };
+        let seen = async {
+            let ended = written.await.expect("Debian's python3 starts");
+            assert!(ended.success(), "pyserial writes: python3-serial is needed");
+            assert_eq!(rig.next().await.body, Body::Heard);
+            rig.next().await
+        };
+        tokio::select! {
+            () = cable => unreachable!("a cable has no end"),
+            seen = seen => assert_eq!(seen.body, identified(7), "{name}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_cow_that_stays_is_told_again_after_a_while() {
     let pty = Pty::open();
