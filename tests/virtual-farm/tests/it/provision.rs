@@ -29,7 +29,7 @@ class Api(http.server.BaseHTTPRequestHandler):
         items = json.loads(self.rfile.read(int(self.headers['Content-Length'])))['items']
         if self.headers['Authorization'] != 'Bearer secret':
             return self.reply(401, {'title': 'no'})
-        name = self.path.removeprefix('/api/v1/')
+        name = self.path.removeprefix('/api/v1/').split('?')[0]
         counts[name] = counts.get(name, 0) + len(items)
         self.reply(200, {'rejected': 0, 'results': []})
 server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Api)
