@@ -32,11 +32,20 @@ pub fn open_store(data: &DataConfig, clock: Clock) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-/// Runs the hub until SIGTERM or SIGINT.
+/// When to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// At SIGTERM or SIGINT.
+    Signal,
+    /// At those, or when standard input closes.
+    StdinCloses,
+}
+
+/// Runs the hub.
 ///
 /// # Errors
 /// When it can't start.
-pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+pub(crate) fn run(config: Config, until: Until) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -50,12 +59,23 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = closed(until) => {}
         }
         tracing::info!("stopping");
         running.stop().await
     });
     runtime.shutdown_timeout(TASKS_END);
     result
+}
+
+/// Waits until standard input closes, if that is a reason to end.
+async fn closed(until: Until) {
+    if until == Until::Signal {
+        return std::future::pending().await;
+    }
+    let read = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+    // Whether it ended or failed: there is nobody at the other end any more.
+    let _ = tokio::task::spawn_blocking(read).await;
 }
 
 /// A running hub.

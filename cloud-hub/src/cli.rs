@@ -32,7 +32,11 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run the hub, until SIGTERM or Ctrl-C.
-    Run,
+    Run {
+        /// End when standard input closes too, so that a demonstration leaves nothing behind.
+        #[arg(long)]
+        until_stdin_closes: bool,
+    },
     /// Check the configuration file and name every mistake with its line.
     CheckConfig {
         /// Print a configuration file with every setting explained and at its default, and check nothing.
@@ -128,9 +132,14 @@ impl Cli {
                 load()?;
                 writeln!(out, "the configuration is good")?;
             }
-            Command::Run => {
+            Command::Run { until_stdin_closes } => {
                 drop(out);
-                app::run(load()?)?;
+                let until = if until_stdin_closes {
+                    app::Until::StdinCloses
+                } else {
+                    app::Until::Signal
+                };
+                app::run(load()?, until)?;
             }
             Command::Accounts { what } => accounts_command(&load()?, what, &mut out)?,
             Command::Farms { what } => farms::run(&open(&load()?)?, what, &mut out)?,
