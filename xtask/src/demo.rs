@@ -1,4 +1,8 @@
-//! `cargo xtask demo`: the appliance and a farm that is not there, on this machine, with nothing to set up.
+//! `cargo xtask demo`: the appliance, a farm that is not there, and the hub that shows it from afar, on this machine, with
+//! nothing to set up.
+
+mod hub;
+mod line;
 
 use std::{
     fs::{self, TryLockError},
@@ -6,12 +10,14 @@ use std::{
     net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::Args;
 
+use self::{hub::Hub, line::Line};
 use crate::process::{cargo, run, target_dir};
 
 const OWNER: (&str, &str) = ("রহিমা", "2580");
@@ -64,17 +70,26 @@ impl Demo {
         self.check_faults(&bin)?;
         let started = Instant::now();
         let site = self.settle(bin)?;
+        let hub = site.hub.clone();
+        let hub = thread::spawn(move || hub.start());
         let token = site.enrol()?;
         site.supply_firmware()?;
         let farm = self.start_farm(&site, &token)?;
         let edge = site.start_edge()?;
         self.greet(&site, started);
-        site.watch(farm, edge)
+        let joined = hub
+            .join()
+            .map_err(|_| anyhow!("the hub's start panicked"))?;
+        let (hub, code) = joined.context("the hub did not start")?;
+        site.join_hub(&code)?;
+        self.greet_hub(&site);
+        site.watch(farm, edge, hub)
     }
 
-    /// Builds both programs; the folder that they are in.
+    /// Builds the programs; the folder that they are in.
     fn build(&self) -> anyhow::Result<PathBuf> {
         let mut build = cargo(&["build", "--bins", "-p", "edge-node", "-p", "virtual-farm"]);
+        build.args(["-p", "cloud-hub"]);
         if self.release {
             build.arg("--release");
         }
@@ -93,12 +108,21 @@ impl Demo {
             fs::remove_dir_all(&dir)?;
         }
         fs::create_dir_all(&dir)?;
+        let web = free_port(self.port)?;
+        let hub = Hub {
+            program: bin.join("cloud-hub"),
+            dir: dir.join("hub"),
+            log: dir.join("cloud-hub.log"),
+            port: free_port(web.saturating_add(1).max(8090))?,
+        };
         let site = Site {
             bin,
             dir,
-            web: free_port(self.port)?,
+            web,
             mqtt: free_port(1883)?,
             tls: free_port(8883)?,
+            line: Line::to(hub.port)?,
+            hub,
         };
         fs::write(site.config(), self.config(&site))?;
         Ok(site)
@@ -134,12 +158,14 @@ impl Demo {
              [mqtt]\nlisten = [\"127.0.0.1:{mqtt}\"]\ntls = [\"127.0.0.1:{tls}\"]\nanonymous_from = [\"127.0.0.1\"]\n\
              [serial]\ndirs = [\"{farm}/tty\"]\n[onewire]\nroot = \"{farm}/w1\"\nevery_s = 2\n\
              [firmware]\ntrusted_keys = [\"{VENDOR_LINE}\"]\n\
+             [hub]\ndemo_switch = \"http://{switch}/\"\n\
              [clock]\nsimulated_start_ms = {origin}\nsimulated_rate = {speed:?}\n",
             data = site.dir.join("data").display(),
             web = site.web,
             mqtt = site.mqtt,
             tls = site.tls,
             farm = site.dir.join("farm").display(),
+            switch = site.line.page,
             origin = self.origin_ms(),
             speed = self.speed,
         )
@@ -179,7 +205,7 @@ impl Demo {
         let mut lines = BufReader::new(lines);
         lines.read_line(&mut ready)?;
         let mut rest = fs::File::options().append(true).open(&log)?;
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut rest));
+        thread::spawn(move || std::io::copy(&mut lines, &mut rest));
         ensure!(
             ready.starts_with('{'),
             "the virtual farm did not start; its log is {}",
@@ -218,7 +244,27 @@ impl Demo {
             "              at http://localhost:{web}/devices/firmware and watch; none leaves while cows are milked (--at 12:00 begins between)"
         );
         println!("    logs      {}", dir.display());
-        println!("\n  Ctrl-C stops it.\n");
+    }
+
+    fn greet_hub(&self, site: &Site) {
+        println!(
+            "\n    hub       {}/ shows the same farm from afar; it is being sent there now",
+            site.hub.url()
+        );
+        println!(
+            "    log in    {} with password {} (manager)",
+            hub::MANAGER.0,
+            hub::PASSWORD
+        );
+        println!(
+            "    line      http://{}/ cuts the line between farm and hub, and joins it: change both meanwhile, and see them agree",
+            site.line.page
+        );
+        println!(
+            "              The hub's clock is real and the farm's runs {} times as fast: once that is days ahead, the hub's start page shows the real day",
+            self.speed
+        );
+        println!("\n  Ctrl-C stops everything.\n");
     }
 }
 
@@ -229,6 +275,8 @@ struct Site {
     web: u16,
     mqtt: u16,
     tls: u16,
+    hub: Hub,
+    line: Line,
 }
 
 impl Site {
@@ -285,52 +333,29 @@ impl Site {
         self.order(&["firmware", "add", &signed], "").map(drop)
     }
 
+    /// Joins the farm to the hub, over the line.
+    fn join_hub(&self, code: &str) -> anyhow::Result<()> {
+        let hub = format!("http://{}", self.line.near);
+        self.order(&["enrol", code, "--hub", &hub], "").map(drop)
+    }
+
     /// Runs a subcommand of the appliance, with `secret` on its standard input so that it stands in no process list.
     fn order(&self, args: &[&str], secret: &str) -> anyhow::Result<String> {
-        let mut child = self
-            .edge_node()
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("edge-node")?;
-        let mut input = child.stdin.take().context("its input is piped")?;
-        writeln!(input, "{secret}")?;
-        drop(input);
-        let output = child.wait_with_output()?;
-        ensure!(
-            output.status.success(),
-            "edge-node {} failed",
-            args.join(" ")
-        );
-        Ok(String::from_utf8(output.stdout)?)
+        let mut edge = self.edge_node();
+        edge.args(args);
+        told(edge, secret)
     }
 
     /// Starts the appliance and waits until its pages can be opened.
     fn start_edge(&self) -> anyhow::Result<Stopped> {
-        let edge = self
-            .edge_node()
-            .args(["run", "--until-stdin-closes"])
-            .stdin(Stdio::piped())
-            .stdout(fs::File::create(self.log("edge-node"))?)
-            .spawn()
-            .context("edge-node")?;
-        let mut edge = Stopped(edge);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < deadline {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.web)).is_ok() {
-                return Ok(edge);
-            }
-            if let Some(status) = edge.0.try_wait()? {
-                bail!("edge-node did not start ({status})");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        bail!("edge-node did not open its web port within 20 s")
+        let mut edge = self.edge_node();
+        edge.args(["run", "--until-stdin-closes"]);
+        Stopped::start(edge, &self.log("edge-node"), self.web)
     }
 
-    /// Waits for the end of either; the appliance may end well, the virtual farm is to outlive it.
-    fn watch(&self, mut farm: Stopped, mut edge: Stopped) -> anyhow::Result<()> {
+    /// Waits for the end of any; the appliance may end well, the others are to outlive it.
+    fn watch(&self, farm: Stopped, mut edge: Stopped, hub: Stopped) -> anyhow::Result<()> {
+        let mut others = [("virtual-farm", farm), ("cloud-hub", hub)];
         loop {
             if let Some(status) = edge.0.try_wait()? {
                 ensure!(
@@ -340,19 +365,60 @@ impl Site {
                 );
                 return Ok(());
             }
-            if let Some(status) = farm.0.try_wait()? {
-                bail!(
-                    "the virtual farm ended ({status}); its log is {}",
-                    self.log("virtual-farm").display()
-                );
+            for (name, child) in &mut others {
+                if let Some(status) = child.0.try_wait()? {
+                    bail!(
+                        "{name} ended ({status}); its log is {}",
+                        self.log(name).display()
+                    );
+                }
             }
-            std::thread::sleep(Duration::from_millis(200));
+            thread::sleep(Duration::from_millis(200));
         }
     }
 }
 
+/// Runs a command to its end, with `secret` on its standard input; what it says.
+fn told(mut command: Command, secret: &str) -> anyhow::Result<String> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{command:?}"))?;
+    let mut input = child.stdin.take().context("its input is piped")?;
+    // A command that reads nothing may have ended.
+    let _ = writeln!(input, "{secret}");
+    drop(input);
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "{command:?} failed");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 /// A child that ends with this value: its standard input closes, and that is its sign to stop.
 struct Stopped(Child);
+
+impl Stopped {
+    /// Starts a program that ends with its standard input, and waits until its pages can be opened.
+    fn start(mut program: Command, log: &Path, port: u16) -> anyhow::Result<Self> {
+        let child = program
+            .stdin(Stdio::piped())
+            .stdout(fs::File::create(log)?)
+            .spawn()
+            .with_context(|| format!("{program:?}"))?;
+        let mut child = Self(child);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                return Ok(child);
+            }
+            if let Some(status) = child.0.try_wait()? {
+                bail!("{program:?} did not start ({status})");
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        bail!("{program:?} did not open port {port} within 20 s")
+    }
+}
 
 impl Drop for Stopped {
     fn drop(&mut self) {
@@ -362,7 +428,7 @@ impl Drop for Stopped {
             if !matches!(self.0.try_wait(), Ok(None)) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
         }
         // It did not listen. Nothing more can be done when even this fails.
         let _ = self.0.kill();
@@ -385,8 +451,14 @@ fn network_address() -> Option<IpAddr> {
 }
 
 fn free_port(wanted: u16) -> anyhow::Result<u16> {
+    let free = first_free(Ipv4Addr::UNSPECIFIED, wanted)?;
+    Ok(free.local_addr()?.port())
+}
+
+/// Takes the first port that is free.
+fn first_free(address: Ipv4Addr, wanted: u16) -> anyhow::Result<TcpListener> {
     (wanted..wanted.saturating_add(200))
-        .find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok())
+        .find_map(|port| TcpListener::bind((address, port)).ok())
         .with_context(|| format!("no free port from {wanted} on"))
 }
 

@@ -31,7 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start the farm appliance and a virtual farm, and say where to look.
+    /// Start the farm appliance, a virtual farm and the hub, and say where to look.
     Demo(demo::Demo),
     /// Install what tests need, then run every test.
     Test(test::Test),
