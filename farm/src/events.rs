@@ -1,6 +1,6 @@
 //! What happened to an animal: treatments, calvings, heats, weights, notes. Facts: a mistake is voided by a later one.
 //!
-//! From the events of an animal follow its holds and the state of its lactation ([`project`]); both can be rebuilt.
+//! From the events of an animal follow its holds and the state of its lactation (`project`); both can be rebuilt.
 
 mod project;
 

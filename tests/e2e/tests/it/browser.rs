@@ -11,7 +11,11 @@ mod pages;
 mod plain;
 mod walk;
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use e2e::{
     Browser, Edge, EdgeOptions, Farm, FarmOptions,
@@ -63,10 +67,17 @@ impl<'a> Visit<'a> {
 
     /// The first element that matches, waited for.
     async fn see(&self, css: &str) -> Element {
-        let wait = self.browser.client.wait().at_most(Duration::from_secs(15));
-        match wait.for_element(Locator::Css(css)).await {
-            Ok(element) => element,
-            Err(error) => panic!("{css} is never there: {error}\n{}", self.text("body").await),
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = self.browser.client.wait().at_most(left);
+            match wait.for_element(Locator::Css(css)).await {
+                Ok(element) => return element,
+                // The page goes to another while it is asked.
+                Err(error)
+                    if !left.is_zero() && error.to_string().contains("aborted by navigation") => {}
+                Err(error) => panic!("{css} is never there: {error}\n{}", self.text("body").await),
+            }
         }
     }
 

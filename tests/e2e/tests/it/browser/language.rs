@@ -21,8 +21,9 @@ const known = new Set([...atHome.split(" "), ...data.split(" ")]);
 const wrong = new Set();
 const look = (text, el) => {
   if (el.closest("[lang]:not(html), code, .tag-number, script, style")) return;
-  // What machines are called (east-tank, WL-134A), their paths, and the places of a template are data wherever they stand.
-  const said = text.replace(/\{\w+\}|\/[\w/]+|[A-Za-z0-9]+(-[A-Za-z0-9]+)+/g, "");
+  // What machines are called (east-tank, WL-134A), their paths and addresses, and the places of a template are data wherever
+  // they stand.
+  const said = text.replace(/https?:\/\/[\w.-]+|\{\w+\}|\/[\w/]+|[A-Za-z0-9]+(-[A-Za-z0-9]+)+/g, "");
   for (const word of said.match(/[A-Za-z]+/g) ?? []) {
     if (!known.has(word)) wrong.add(word + " in «" + text.trim().slice(0, 80) + "»");
   }
