@@ -50,7 +50,8 @@ async fn an_image_is_uploaded_offered_and_seen_to_arrive() {
     choose_english(&visit).await;
     visit.go("/devices/firmware").await;
     upload(&visit, &damaged).await;
-    let error = visit.see("#f-file-error").await.text().await.unwrap();
+    visit.see("#f-file-error").await;
+    let error = visit.text("#f-file-error").await;
     assert!(error.contains("damaged"), "{error}");
     visit.picture("firmware-refused").await;
     assert!(visit.text("#firmware-images").await.contains("Refused"));
