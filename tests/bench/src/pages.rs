@@ -35,8 +35,8 @@ const VIEWS: &[&str] = &[
     "/sensors/{device}/{quantity}?span=year",
 ];
 
-/// Pages that only a link with a query leads to.
-const NEED_QUERY: &[&str] = &["/herd/{id}/strike"];
+/// What only a link with a query leads to, and what draws nothing but leads on.
+const NO_PAGES: &[&str] = &["/alerts/{id}", "/herd/{id}/strike"];
 
 pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     let path = history::milked()?;
@@ -88,7 +88,7 @@ fn pages() -> Vec<&'static str> {
         .filter(|path| !machines.iter().any(|m| path.starts_with(m)) && !path.ends_with(".csv"))
         // Draws what a meter answers; there is none on this farm.
         .filter(|path| !path.ends_with("/decode"))
-        .filter(|path| !NEED_QUERY.contains(path))
+        .filter(|path| !NO_PAGES.contains(path))
         .chain(VIEWS.iter().copied())
         .collect();
     pages.sort_unstable();
