@@ -295,6 +295,8 @@ impl Site {
     fn edge_node(&self) -> Command {
         let mut edge = self.program("edge-node");
         edge.arg("--config").arg(self.config());
+        // As in deploy/raspberry-pi/edge-node.service.
+        edge.env("MALLOC_ARENA_MAX", "2");
         edge
     }
 

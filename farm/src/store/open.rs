@@ -133,7 +133,7 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
          PRAGMA wal_autocheckpoint = 1000;
          PRAGMA journal_size_limit = 16777216;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -8192;",
+         PRAGMA cache_size = -4096;",
     )?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     crsqlite::load(&conn)?;

@@ -276,7 +276,9 @@ impl Edge {
         command
             .arg("--config")
             .arg(self.dir.path().join("khamar.toml"))
-            .args(args);
+            .args(args)
+            // As in deploy/raspberry-pi/edge-node.service.
+            .env("MALLOC_ARENA_MAX", "2");
         command
     }
 }
