@@ -35,8 +35,13 @@ const VIEWS: &[&str] = &[
     "/sensors/{device}/{quantity}?span=year",
 ];
 
-/// What only a link with a query leads to, and what draws nothing but leads on.
-const NO_PAGES: &[&str] = &["/alerts/{id}", "/herd/{id}/strike"];
+/// What only a link with a query leads to, what only leads on, and what only an appliance has.
+const NO_PAGES: &[&str] = &[
+    "/alerts/{id}",
+    "/devices/farm-ca.pem",
+    "/herd/{id}/strike",
+    "/hub",
+];
 
 pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     let path = history::milked()?;
