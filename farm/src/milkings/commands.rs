@@ -263,7 +263,10 @@ fn given(conn: &Connection, visit: &VisitRow) -> Result<Given, StoreError> {
         ..Stamp::default()
     };
     let heard = conn
-        .prepare_cached("SELECT at, clock FROM milking WHERE visit = ?1 AND kind = 0 ORDER BY at")?
+        .prepare_cached(
+            "SELECT m.at, m.clock FROM milking_of o JOIN milking m ON m.site = o.site AND m.seq = o.seq
+             WHERE o.visit = ?1 AND m.kind = 0 ORDER BY m.at",
+        )?
         .query_row([visit.id.as_bytes()], |row| {
             let clock = ClockQuality::from_code(row.get(1)?);
             Ok(stamp(UnixMillis(row.get(0)?), clock))
