@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -23,7 +23,10 @@ use sync_http::{
     client::Client,
     endpoint,
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::farm::Farm;
@@ -210,12 +213,20 @@ impl Hub {
     }
 }
 
-/// A hub that runs until it is dropped.
+/// A hub that runs until it is dropped, and then ends as a killed process does: its connections as well.
 pub(crate) struct Running {
     pub(crate) hub: Hub,
     pub(crate) client: Client,
     pub(crate) socket: SocketAddr,
-    _stop: DropGuard,
+    process: Option<Runtime>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.shutdown_background();
+        }
+    }
 }
 
 impl Running {
@@ -227,19 +238,20 @@ impl Running {
             visits: Arc::new(watch::Sender::default()),
             closing: CancellationToken::new(),
         };
-        let socket = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port is free");
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        socket.set_nonblocking(true).expect("it can be asked");
         let bound = socket.local_addr().expect("it is bound");
         let hub_address = format!("http://{bound}");
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
         let router = endpoint::router(hub.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stopped => {}
-                served = axum::serve(socket, router) => served.expect("it serves"),
-            }
+        let process = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("the system has a thread");
+        process.spawn(async move {
+            // A socket belongs to the runtime that serves it.
+            let socket = tokio::net::TcpListener::from_std(socket).expect("it does not block");
+            axum::serve(socket, router).await.expect("it serves");
         });
         let client =
             Client::new(&hub_address.parse().expect("it is one"), &[]).expect("HTTP works");
@@ -247,7 +259,7 @@ impl Running {
             hub,
             client,
             socket: bound,
-            _stop: stop.drop_guard(),
+            process: Some(process),
         }
     }
 
