@@ -5,18 +5,14 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Context;
 use hub_store::{Clock, Store, system_clock};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use program::{Asked, DataLock, Until, log};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{Address, Config, DataConfig},
     farms::Farms,
     house,
-    lock::DataLock,
-    logging,
     web::{Hub, Options, router},
 };
 
@@ -32,50 +28,26 @@ pub fn open_store(data: &DataConfig, clock: Clock) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-/// When to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Until {
-    /// At SIGTERM or SIGINT.
-    Signal,
-    /// At those, or when standard input closes.
-    StdinCloses,
-}
-
 /// Runs the hub.
 ///
 /// # Errors
 /// When it can't start.
 pub(crate) fn run(config: Config, until: Until) -> anyhow::Result<()> {
-    logging::start(&config.log)?;
+    log::start(config.log.format, &config.log.level, None)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {
         // From now on a signal is an order to end, not an end without order.
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let asked = Asked::listen(until)?;
         let metrics = farm_web::install_metrics()?;
         let running = Running::start(config, Some(metrics), system_clock()).await?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = closed(until) => {}
-        }
+        asked.wait().await;
         tracing::info!("stopping");
         running.stop().await
     });
     runtime.shutdown_timeout(TASKS_END);
     result
-}
-
-/// Waits until standard input closes, if that is a reason to end.
-async fn closed(until: Until) {
-    if until == Until::Signal {
-        return std::future::pending().await;
-    }
-    let read = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-    // Whether it ended or failed: there is nobody at the other end any more.
-    let _ = tokio::task::spawn_blocking(read).await;
 }
 
 /// A running hub.
@@ -99,7 +71,7 @@ impl Running {
         metrics: Option<PrometheusHandle>,
         clock: Clock,
     ) -> anyhow::Result<Self> {
-        let lock = DataLock::take(&config.data.dir)?;
+        let lock = DataLock::take(&config.data.dir, "cloud-hub")?;
         let data = config.data.clone();
         let store = tokio::task::spawn_blocking(move || open_store(&data, clock)).await??;
         let address = Address::of(&config.web.url).map_err(anyhow::Error::msg)?;

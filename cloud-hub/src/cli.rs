@@ -11,6 +11,7 @@ use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 use hub_accounts::{Actor, Email, Name, Password, accounts, audit, reset, second_factor};
 use hub_store::{Store, system_clock};
+use program::Until;
 
 use crate::{app, config, config::Config};
 
@@ -120,7 +121,7 @@ impl Cli {
     /// When it can't be done; the message says what to do.
     pub fn run(self) -> anyhow::Result<()> {
         let load = || match &self.config {
-            Some(path) => config::load(path).map_err(anyhow::Error::from),
+            Some(path) => program::config::load(path).map_err(anyhow::Error::from),
             None => Ok(Config::default()),
         };
         let mut out = std::io::stdout().lock();
@@ -135,9 +136,9 @@ impl Cli {
             Command::Run { until_stdin_closes } => {
                 drop(out);
                 let until = if until_stdin_closes {
-                    app::Until::StdinCloses
+                    Until::StdinCloses
                 } else {
-                    app::Until::Signal
+                    Until::Signal
                 };
                 app::run(load()?, until)?;
             }

@@ -4,15 +4,16 @@
 //! people reach over a network sends its cookies over HTTPS only.
 
 use std::{
-    fmt,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use hub_accounts::sessions::Lifetimes;
+use program::{
+    config::{Configured, Values},
+    log::{LogFormat, is_level},
+};
 use serde::{Deserialize, Serialize};
-use toml::de::{DeTable, DeValue};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// The commented file that `cloud-hub check-config --print-default` writes.
 pub const DEFAULT: &str = include_str!("../cloud-hub.toml");
@@ -138,220 +139,32 @@ impl Default for LogConfig {
     }
 }
 
-/// Form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
+impl Configured for Config {
+    const ADDRESS: &'static str = "127.0.0.1:8090";
 
-/// What is wrong with a configuration, all of it at once.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file can't be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file says something that is not understood.
-    #[error("{path} is not a valid configuration:\n{}", list(problems))]
-    Invalid {
-        /// Which file.
-        path: PathBuf,
-        /// Each problem.
-        problems: Vec<Problem>,
-    },
-}
-
-/// One thing wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Line, from 1; 0 when the problem has no line.
-    pub line: usize,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => f.write_str(&self.message),
-            line => write!(f, "line {line}: {}", self.message),
+    fn check(&self, values: &mut Values<'_>) {
+        values.folder("data.dir", &self.data.dir, "/var/lib/khamar-hub");
+        if self.web.listen.is_empty() {
+            let what = "is empty: nobody could reach the hub; write [\"127.0.0.1:8090\"]";
+            values.wrong("web.listen", what);
+        }
+        if let Err(why) = Address::of(&self.web.url) {
+            let message = format!("`web.url`: \"{}\" {why}", self.web.url);
+            values.note(values.line("web.url"), message);
+        }
+        let open_at_most = i64::try_from(self.farms.open_at_most).unwrap_or(i64::MAX);
+        values.at_least_one("farms.open_at_most", open_at_most);
+        let accounts = &self.accounts;
+        values.at_least_one("accounts.idle_minutes", accounts.idle_minutes.into());
+        values.at_least_one("accounts.longest_hours", accounts.longest_hours.into());
+        if !is_level(&self.log.level) {
+            let message = format!(
+                "`log.level`: \"{}\" is no level; write error, warn, info, debug or trace",
+                self.log.level
+            );
+            values.note(values.line("log.level"), message);
         }
     }
-}
-
-fn list(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
-    lines.join("\n")
-}
-
-/// Reads and checks the file at `path`.
-///
-/// # Errors
-/// When the file can't be read, or any key or value in it is wrong; all wrong keys are named at once.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    parse(&text).map_err(|problems| ConfigError::Invalid {
-        path: path.to_owned(),
-        problems,
-    })
-}
-
-/// Checks and reads configuration text.
-///
-/// # Errors
-/// Every problem found, in the order of lines.
-pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
-    let table = DeTable::parse(text).map_err(|e| vec![at(text, &e)])?;
-    let known =
-        toml::Value::try_from(Config::default()).expect("the default configuration is plain data");
-    let mut problems = Vec::new();
-    unknown_keys(text, table.get_ref(), &known, "", &mut problems);
-    if !problems.is_empty() {
-        problems.sort_by_key(|p| p.line);
-        return Err(problems);
-    }
-    let config: Config = toml::from_str(text).map_err(|e| vec![at(text, &e)])?;
-    let problems = wrong_values(text, &config);
-    if problems.is_empty() {
-        Ok(config)
-    } else {
-        Err(problems)
-    }
-}
-
-fn at(text: &str, error: &toml::de::Error) -> Problem {
-    let Some(span) = error.span() else {
-        return Problem {
-            line: 0,
-            message: error.message().replace('\n', " "),
-        };
-    };
-    let written = text.get(span.clone()).unwrap_or_default();
-    let message = match error.message() {
-        "invalid socket address syntax" => {
-            format!("{written} is no address with a port; write it as \"127.0.0.1:8090\"")
-        }
-        other => other
-            .replace('\n', " ")
-            .replace("expected struct", "expected a section, as of"),
-    };
-    Problem {
-        line: line_of(text, span.start),
-        message,
-    }
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    before.iter().filter(|b| **b == b'\n').count() + 1
-}
-
-fn unknown_keys(
-    text: &str,
-    table: &DeTable<'_>,
-    known: &toml::Value,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) {
-    let toml::Value::Table(known) = known else {
-        return;
-    };
-    for (key, value) in table {
-        let name: &str = key.get_ref().as_ref();
-        match (known.get(name), value.get_ref()) {
-            (Some(inner), DeValue::Table(table)) => {
-                unknown_keys(text, table, inner, &format!("{path}{name}."), problems);
-            }
-            (Some(_), _) => {}
-            (None, _) => problems.push(Problem {
-                line: line_of(text, key.span().start),
-                message: format!("unknown key `{path}{name}`; {}", hint(name, path, known)),
-            }),
-        }
-    }
-}
-
-/// The nearest key, or all of them.
-fn hint(name: &str, path: &str, known: &toml::Table) -> String {
-    let likeness = |key: &String| strsim::jaro_winkler(name, key);
-    let nearest = known
-        .keys()
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    match nearest {
-        Some(near) if likeness(near) > 0.75 => format!("did you mean `{path}{near}`?"),
-        _ => {
-            let keys: Vec<String> = known.keys().map(|key| format!("`{key}`")).collect();
-            format!("known here: {}", keys.join(", "))
-        }
-    }
-}
-
-/// What types cannot say.
-fn wrong_values(text: &str, config: &Config) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut wrong = |key: &str, message: String| {
-        let line = text
-            .lines()
-            .position(|l| l.trim_start().starts_with(key))
-            .map_or(0, |i| i + 1);
-        problems.push(Problem { line, message });
-    };
-    if config.data.dir.as_os_str().is_empty() {
-        wrong(
-            "dir",
-            "`data.dir` is empty; write the folder, such as \"/var/lib/khamar-hub\"".to_owned(),
-        );
-    }
-    if config.web.listen.is_empty() {
-        wrong(
-            "listen",
-            "`web.listen` is empty: nobody could reach the hub; write [\"127.0.0.1:8090\"]"
-                .to_owned(),
-        );
-    }
-    if let Err(why) = Address::of(&config.web.url) {
-        wrong("url", format!("`web.url`: \"{}\" {why}", config.web.url));
-    }
-    if config.farms.open_at_most == 0 {
-        wrong(
-            "open_at_most",
-            "`farms.open_at_most` must be at least 1".to_owned(),
-        );
-    }
-    if config.accounts.idle_minutes == 0 {
-        wrong(
-            "idle_minutes",
-            "`accounts.idle_minutes` must be at least 1".to_owned(),
-        );
-    }
-    if config.accounts.longest_hours == 0 {
-        wrong(
-            "longest_hours",
-            "`accounts.longest_hours` must be at least 1".to_owned(),
-        );
-    }
-    if !is_level(&config.log.level) {
-        let level = &config.log.level;
-        wrong(
-            "level",
-            format!(
-                "`log.level`: \"{level}\" is no level; write error, warn, info, debug or trace"
-            ),
-        );
-    }
-    problems.sort_by_key(|p| p.line);
-    problems
 }
 
 /// The address under which the hub is reached.
@@ -395,21 +208,14 @@ impl Address {
     }
 }
 
-/// Whether logs understand it: a level, or directives of modules.
-fn is_level(text: &str) -> bool {
-    let is_directive = |part: &str| {
-        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
-        level.trim().parse::<LevelFilter>().is_ok()
-    };
-    text.split(',').all(is_directive) && EnvFilter::try_new(text).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use program::config::{list, parse};
+
     use super::*;
 
     fn problems(text: &str) -> String {
-        list(&parse(text).unwrap_err())
+        list(&parse::<Config>(text).unwrap_err())
     }
 
     #[test]
@@ -418,7 +224,7 @@ mod tests {
         let shipped: toml::Value = toml::from_str(DEFAULT).unwrap();
         assert_eq!(shipped, known);
         assert_eq!(
-            toml::Value::try_from(parse(DEFAULT).unwrap()).unwrap(),
+            toml::Value::try_from(parse::<Config>(DEFAULT).unwrap()).unwrap(),
             known
         );
     }

@@ -9,8 +9,6 @@ mod cli;
 pub mod config;
 mod farms;
 mod house;
-mod lock;
-mod logging;
 mod pages;
 mod sync;
 mod web;

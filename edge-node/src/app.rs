@@ -14,17 +14,13 @@ use edge_acquire::{Drivers, Settings};
 use edge_broker::Door;
 use farm::{Farm, StoreError, firmware::Shelf};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
-    task::JoinHandle,
-};
+use program::{Asked, DataLock, Until};
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
 use crate::{
-    cli, clock, config::Config, hub::HubLink, ingest::Ingest, lock::DataLock, logging, mqtt,
-    tasks::Tasks,
+    PROGRAM, cli, clock, config::Config, hub::HubLink, ingest::Ingest, logging, mqtt, tasks::Tasks,
 };
 
 /// Batches of drivers that may wait for the pipeline.
@@ -33,15 +29,6 @@ const INBOUND: usize = 256;
 const TASKS_END: Duration = Duration::from_secs(1);
 /// How long what was heard may take to reach the disk at the end. None of it was acknowledged.
 const PIPELINE_ENDS: Duration = Duration::from_secs(10);
-
-/// When to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Until {
-    /// At SIGTERM or SIGINT.
-    Signal,
-    /// At those, or when standard input closes.
-    StdinCloses,
-}
 
 /// Runs the appliance.
 ///
@@ -112,7 +99,7 @@ impl Appliance {
     /// # Errors
     /// When the data folder is in use, the database is of a newer version, or an address is taken.
     pub async fn start(config: Config, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
-        let lock = DataLock::take(&config.data.dir)?;
+        let lock = DataLock::take(&config.data.dir, PROGRAM)?;
         let tasks = Tasks::default();
         let farm = open_farm(&config, &tasks).await?;
 
@@ -273,40 +260,6 @@ fn acquire_settings(config: &Config) -> Settings {
     }
 }
 
-/// The ways in which somebody asks it to end.
-struct Asked {
-    terminate: Signal,
-    interrupt: Signal,
-    until: Until,
-}
-
-impl Asked {
-    fn listen(until: Until) -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            until,
-        })
-    }
-
-    /// Waits until somebody asks, or asked since this listens.
-    async fn wait(mut self) {
-        let closed = async {
-            if self.until == Until::Signal {
-                return std::future::pending().await;
-            }
-            let read = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-            // Whether it ended or failed: there is nobody at the other end any more.
-            let _ = tokio::task::spawn_blocking(read).await;
-        };
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            () = closed => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,6 +284,6 @@ mod tests {
         );
         // It ended in order: another one may begin.
         Farm::open(&dir.path().join("farm.db"), farm::Options::default()).unwrap();
-        DataLock::take(dir.path()).unwrap();
+        DataLock::take(dir.path(), PROGRAM).unwrap();
     }
 }

@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use farm::{auth, backup, staff};
 use farm_model::Role;
+use program::Until;
 
 use self::{devices::Devices, firmware::Firmware};
 use crate::{
@@ -202,7 +203,7 @@ impl Cli {
     /// When it can't be done; the message says what to do.
     pub fn run(self) -> anyhow::Result<()> {
         let load = || match &self.config {
-            Some(path) => config::load(path).map_err(anyhow::Error::from),
+            Some(path) => program::config::load(path).map_err(anyhow::Error::from),
             None => Ok(Config::default()),
         };
         let mut out = std::io::stdout().lock();
@@ -219,9 +220,9 @@ impl Cli {
                 app::run(
                     load()?,
                     if until_stdin_closes {
-                        app::Until::StdinCloses
+                        Until::StdinCloses
                     } else {
-                        app::Until::Signal
+                        Until::Signal
                     },
                 )?;
             }

@@ -7,16 +7,14 @@
 mod check;
 
 use std::{
-    fmt,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use farm_firmware::{Rules, TrustedKey};
 use farm_model::UnixMillis;
+use program::log::LogFormat;
 use serde::{Deserialize, Serialize};
-
-pub use self::check::parse;
 
 /// The commented file that `edge-node check-config --print-default` writes.
 pub const DEFAULT: &str = include_str!("../khamar.toml");
@@ -326,89 +324,19 @@ impl Default for LogConfig {
     }
 }
 
-/// Form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
-
-/// What is wrong with a configuration, all of it at once.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file can't be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file says something that is not understood.
-    #[error("{path} is not a valid configuration:\n{}", list(problems))]
-    Invalid {
-        /// Which file.
-        path: PathBuf,
-        /// Each problem.
-        problems: Vec<Problem>,
-    },
-}
-
-/// One thing wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Line, from 1; 0 when the problem has no line.
-    pub line: usize,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => f.write_str(&self.message),
-            line => write!(f, "line {line}: {}", self.message),
-        }
-    }
-}
-
-fn list(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(|p| format!("  {p}"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// Reads and checks the file at `path`.
-///
-/// # Errors
-/// When the file can't be read, or any key or value in it is wrong; all wrong keys are named at once.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    parse(&text).map_err(|problems| ConfigError::Invalid {
-        path: path.to_owned(),
-        problems,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use program::config::{list, parse};
+
     use super::*;
 
     fn problems(text: &str) -> String {
-        list(&parse(text).unwrap_err())
+        list(&parse::<Config>(text).unwrap_err())
     }
 
     #[test]
     fn the_shipped_file_is_the_default() {
-        let shipped = parse(DEFAULT).unwrap();
+        let shipped: Config = parse(DEFAULT).unwrap();
         assert_eq!(
             toml::Value::try_from(shipped).unwrap(),
             toml::Value::try_from(Config::default()).unwrap()

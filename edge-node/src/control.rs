@@ -12,6 +12,7 @@ mod socket;
 
 use anyhow::anyhow;
 use farm::{Farm, firmware::Shelf};
+use program::{DataLock, LockError};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
@@ -21,10 +22,7 @@ pub(crate) use self::{
     orders::Order,
     socket::{Desk, serve},
 };
-use crate::{
-    app, authority::FarmAuthority, cli, clock, config::Config, hub::HubLink, lock::DataLock,
-    lock::LockError,
-};
+use crate::{PROGRAM, app, authority::FarmAuthority, cli, clock, config::Config, hub::HubLink};
 
 /// What orders are about.
 #[derive(Clone)]
@@ -68,7 +66,7 @@ impl Outcome {
 /// When it cannot be; the message says what to do.
 pub(crate) fn carry_out(config: &Config, order: impl Into<Order>) -> anyhow::Result<Outcome> {
     let order = order.into();
-    match DataLock::take(&config.data.dir) {
+    match DataLock::take(&config.data.dir, PROGRAM) {
         Ok(_lock) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -92,7 +90,7 @@ pub(crate) fn carry_out(config: &Config, order: impl Into<Order>) -> anyhow::Res
                 .block_on(orders::perform(&ruled, order))
                 .map_err(|text| anyhow!(text))
         }
-        Err(LockError::InUse(_)) => socket::send(&config.data.dir, &order),
+        Err(LockError::InUse { .. }) => socket::send(&config.data.dir, &order),
         Err(error) => Err(error.into()),
     }
 }

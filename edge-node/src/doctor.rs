@@ -14,10 +14,9 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::{
-    clock,
+    PROGRAM, clock,
     config::{ClockTrust, Config},
     control::Runs,
-    lock,
 };
 
 /// How one thing is.
@@ -91,7 +90,7 @@ impl fmt::Display for Check {
 
 /// Looks at everything.
 pub fn examine(config: &Config) -> Vec<Check> {
-    let runs = if lock::is_taken(&config.data.dir) {
+    let runs = if program::is_taken(&config.data.dir, PROGRAM) {
         Runs::Yes
     } else {
         Runs::No

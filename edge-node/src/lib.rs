@@ -23,7 +23,6 @@ mod homeassistant;
 mod hub;
 pub mod ingest;
 mod jobs;
-pub mod lock;
 mod logging;
 mod mqtt;
 mod names;
@@ -34,3 +33,6 @@ mod updates;
 mod wanted;
 
 pub use cli::Cli;
+
+/// The name under which it holds its data folder.
+const PROGRAM: &str = "edge-node";

@@ -1,4 +1,4 @@
-//! One process at a time writes a farm's data: an advisory lock on a file beside the database.
+//! One process at a time has a data folder: an advisory lock on a file in it.
 
 use std::{
     fs::{File, TryLockError},
@@ -9,8 +9,15 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error("{0} is in use by a running edge-node: stop it first (sudo systemctl stop edge-node)")]
-    InUse(PathBuf),
+    #[error(
+        "{dir} is in use by a running {program}: stop it first (sudo systemctl stop {program})"
+    )]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// Whose it is.
+        program: &'static str,
+    },
     /// The folder or the lock's file can't be made.
     #[error("cannot make {path}: check that this user may write the folder")]
     Io {
@@ -28,17 +35,17 @@ pub struct DataLock(
 );
 
 impl DataLock {
-    /// Takes the folder `dir`, making it when there is none.
+    /// Takes the folder `dir` for `program`, making it when there is none.
     ///
     /// # Errors
     /// When another process has it or it can't be written.
-    pub fn take(dir: &Path) -> Result<Self, LockError> {
+    pub fn take(dir: &Path, program: &'static str) -> Result<Self, LockError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| LockError::Io { path, source }
         };
         std::fs::create_dir_all(dir).map_err(io(dir))?;
-        let path = dir.join("edge-node.lock");
+        let path = file_of(dir, program);
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -47,17 +54,24 @@ impl DataLock {
             .map_err(io(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(LockError::InUse(dir.to_owned())),
+            Err(TryLockError::WouldBlock) => Err(LockError::InUse {
+                dir: dir.to_owned(),
+                program,
+            }),
             Err(TryLockError::Error(source)) => Err(LockError::Io { path, source }),
         }
     }
 }
 
-/// Whether an appliance that runs has the folder `dir`. Makes nothing: whoever only looks may be another user than the one
-/// whose files these must be.
-pub(crate) fn is_taken(dir: &Path) -> bool {
-    File::open(dir.join("edge-node.lock"))
+/// Whether a running `program` has the folder `dir`. Makes nothing: whoever only looks may be another user than the one whose
+/// files these must be.
+pub fn is_taken(dir: &Path, program: &str) -> bool {
+    File::open(file_of(dir, program))
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn file_of(dir: &Path, program: &str) -> PathBuf {
+    dir.join(program).with_extension("lock")
 }
 
 #[cfg(test)]
@@ -67,15 +81,15 @@ mod tests {
     #[test]
     fn a_folder_has_one_writer() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(!is_taken(dir.path()));
+        assert!(!is_taken(dir.path(), "edge-node"));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        let first = DataLock::take(dir.path()).unwrap();
-        assert!(is_taken(dir.path()));
+        let first = DataLock::take(dir.path(), "edge-node").unwrap();
+        assert!(is_taken(dir.path(), "edge-node"));
         assert!(matches!(
-            DataLock::take(dir.path()),
-            Err(LockError::InUse(_))
+            DataLock::take(dir.path(), "edge-node"),
+            Err(LockError::InUse { .. })
         ));
         drop(first);
-        DataLock::take(dir.path()).unwrap();
+        DataLock::take(dir.path(), "edge-node").unwrap();
     }
 }
