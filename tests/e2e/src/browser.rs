@@ -4,10 +4,14 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
-use fantoccini::{Client, ClientBuilder};
-use serde_json::json;
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use serde_json::{Value, json};
+
+/// How long an element may take to come.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A headless Chromium with an empty profile, and the driver that steers it.
 pub struct Browser {
@@ -103,13 +107,131 @@ impl Browser {
         }
     }
 
-    /// Saves what the screen shows, for a person to look at.
+    /// Opens an address.
+    ///
+    /// # Panics
+    /// When the browser is gone.
+    pub async fn open(&self, url: &str) {
+        self.client.goto(url).await.expect("the browser goes there");
+    }
+
+    /// The first element that matches, waited for.
+    ///
+    /// # Panics
+    /// When it does not come; what the page says is printed.
+    pub async fn see(&self, css: &str) -> Element {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = self.client.wait().at_most(left);
+            match wait.for_element(Locator::Css(css)).await {
+                Ok(element) => return element,
+                // The page goes to another while it is asked.
+                Err(error)
+                    if !left.is_zero() && error.to_string().contains("aborted by navigation") => {}
+                Err(error) => panic!("{css} is never there: {error}\n{}", self.text("body").await),
+            }
+        }
+    }
+
+    /// Taps it where a person would: out of reach of the bars that stay at the edges of the page.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub async fn tap(&self, css: &str) {
+        let element = self.see(css).await;
+        let script = "document.querySelector(arguments[0])?.scrollIntoView({ block: 'center', behavior: 'instant' })";
+        self.ask(script, vec![json!(css)]).await;
+        element.click().await.expect("it can be tapped");
+    }
+
+    /// Types into a field.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let field = self.see(css).await;
+        field.send_keys(text).await.expect("it takes what is typed");
+    }
+
+    /// What it says. Asked in one step: a live page may replace the element between two.
+    pub async fn text(&self, css: &str) -> String {
+        let script = format!("return document.querySelector({})?.innerText", json!(css));
+        let text = self.run(&script).await;
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Runs a script.
+    pub async fn run(&self, script: &str) -> Value {
+        self.ask(script, vec![]).await
+    }
+
+    /// Runs a script that is given something.
+    ///
+    /// # Panics
+    /// When it throws.
+    pub async fn ask(&self, script: &str, given: Vec<Value>) -> Value {
+        let answer = self.client.execute(script, given).await;
+        answer.expect("the script runs")
+    }
+
+    /// Runs a script that answers when it is done.
+    ///
+    /// # Panics
+    /// When it throws.
+    pub async fn ask_later(&self, script: &str) -> Value {
+        let answer = self.client.execute_async(script, vec![]).await;
+        answer.expect("the script runs")
+    }
+
+    /// Asks the driver for something of its own.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn driver(&self, command: &str, body: Value) -> Value {
+        let session = self.client.session_id().await.expect("the driver answers");
+        let session = session.expect("it has a session");
+        let url = format!("{}/session/{session}/{command}", self.driver_url);
+        let request = reqwest::Client::new().post(url).json(&body);
+        let answer = request.send().await.expect("the driver answers");
+        assert!(answer.status().is_success(), "{command}");
+        let answer: Value = answer.json().await.expect("in JSON");
+        answer["value"].clone()
+    }
+
+    /// A command of Chromium's own protocol.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn command(&self, name: &str, params: Value) {
+        let body = json!({ "cmd": name, "params": params });
+        self.driver("goog/cdp/execute", body).await;
+    }
+
+    /// What the device prefers, as style sheets ask: `prefers-color-scheme`, `prefers-reduced-motion`.
+    ///
+    /// # Panics
+    /// When the browser is gone.
+    pub async fn prefer(&self, features: &[(&str, &str)]) {
+        let features: Vec<Value> = features
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        let media = json!({ "features": features });
+        self.command("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// Leaves a picture of the screen in `target/screenshots`, for a person to look at.
     ///
     /// # Panics
     /// When the browser is gone or the file can't be written.
-    pub async fn screenshot(&self, path: &Path) {
+    pub async fn picture(&self, name: &str) {
+        let program = crate::program("edge-node");
+        let folder = program.ancestors().nth(2).expect("it is in target/debug");
+        let folder = folder.join("screenshots");
+        std::fs::create_dir_all(&folder).expect("target is writable");
         let png = self.client.screenshot().await.expect("a screenshot");
-        std::fs::write(path, png).expect("the file is writable");
+        std::fs::write(folder.join(format!("{name}.png")), png).expect("the folder is writable");
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{edge::free_address, program, until};
 pub const PASSWORD: &str = "cow-milk-bell-9";
 /// Who owns the farm there, and who manages it.
 pub const PEOPLE: [&str; 2] = ["owner@example.com", "manager@example.com"];
+/// What they are called.
+pub const NAMES: [&str; 2] = ["Rahima", "Selina"];
 
 /// The hub, running in a temporary folder; killed when dropped.
 pub struct Hub {
@@ -45,9 +47,9 @@ impl Hub {
             web,
             child: None,
         };
-        for email in PEOPLE {
+        for (email, name) in PEOPLE.into_iter().zip(NAMES) {
             hub.command(
-                &["accounts", "add", "--email", email, "--name", "Somebody"],
+                &["accounts", "add", "--email", email, "--name", name],
                 PASSWORD,
             );
         }

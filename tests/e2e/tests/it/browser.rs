@@ -1,6 +1,7 @@
 //! What workers and managers see and do, in a real browser. Pictures are left in `target/screenshots`.
 
 mod alarm;
+mod apart;
 mod away;
 mod contrast;
 mod devices;
@@ -11,18 +12,14 @@ mod pages;
 mod plain;
 mod walk;
 
-use std::{
-    path::PathBuf,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::process::Command;
 
 use e2e::{
     Browser, Edge, EdgeOptions, Farm, FarmOptions,
     browser::{DESK, NARROW, PHONE, Screen},
     edge::{OWNER, WORKER},
 };
-use fantoccini::{Locator, elements::Element, key::Key};
+use fantoccini::{Locator, key::Key};
 use serde_json::{Value, json};
 
 use crate::{store::MORNING, web};
@@ -41,77 +38,8 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Asks the browser's driver for something of its own.
-    async fn driver(&self, command: &str, body: Value) -> Value {
-        let session = self.browser.client.session_id().await.unwrap();
-        let session = session.expect("it has a session");
-        let url = format!("{}/session/{session}/{command}", self.browser.driver_url);
-        let answer = reqwest::Client::new()
-            .post(url)
-            .json(&body)
-            .send()
-            .await
-            .unwrap();
-        assert!(answer.status().is_success(), "{command}");
-        let answer: Value = answer.json().await.unwrap();
-        answer["value"].clone()
-    }
-
     async fn go(&self, path: &str) {
-        self.browser
-            .client
-            .goto(&self.edge.url(path))
-            .await
-            .unwrap();
-    }
-
-    /// The first element that matches, waited for.
-    async fn see(&self, css: &str) -> Element {
-        let deadline = Instant::now() + Duration::from_secs(15);
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let wait = self.browser.client.wait().at_most(left);
-            match wait.for_element(Locator::Css(css)).await {
-                Ok(element) => return element,
-                // The page goes to another while it is asked.
-                Err(error)
-                    if !left.is_zero() && error.to_string().contains("aborted by navigation") => {}
-                Err(error) => panic!("{css} is never there: {error}\n{}", self.text("body").await),
-            }
-        }
-    }
-
-    /// Taps it where a person would: out of reach of the bars that stay at the edges of the page.
-    async fn tap(&self, css: &str) {
-        let element = self.see(css).await;
-        let script = "document.querySelector(arguments[0])?.scrollIntoView({ block: 'center', behavior: 'instant' })";
-        self.ask(script, vec![json!(css)]).await;
-        element.click().await.unwrap();
-    }
-
-    /// Asked in one step: a live page may replace the element between two.
-    async fn text(&self, css: &str) -> String {
-        let script = format!("return document.querySelector({})?.innerText", json!(css));
-        self.run(&script)
-            .await
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    }
-
-    async fn run(&self, script: &str) -> Value {
-        self.ask(script, vec![]).await
-    }
-
-    /// Runs a script that is given something.
-    async fn ask(&self, script: &str, given: Vec<Value>) -> Value {
-        self.browser.client.execute(script, given).await.unwrap()
-    }
-
-    /// Runs a script that answers when it is done.
-    async fn ask_later(&self, script: &str) -> Value {
-        let client = &self.browser.client;
-        client.execute_async(script, vec![]).await.unwrap()
+        self.open(&self.edge.url(path)).await;
     }
 
     /// Sets a cookie of the appliance.
@@ -120,55 +48,23 @@ impl<'a> Visit<'a> {
         self.command("Network.setCookie", cookie).await;
     }
 
-    /// A command of Chromium's own protocol.
-    async fn command(&self, name: &str, params: Value) {
-        let body = json!({ "cmd": name, "params": params });
-        self.driver("goog/cdp/execute", body).await;
-    }
-
-    /// What the device prefers, as style sheets ask: `prefers-color-scheme`, `prefers-reduced-motion`.
-    async fn prefer(&self, features: &[(&str, &str)]) {
-        let features: Vec<Value> = features
-            .iter()
-            .map(|(name, value)| json!({ "name": name, "value": value }))
-            .collect();
-        self.command(
-            "Emulation.setEmulatedMedia",
-            json!({ "features": features }),
-        )
-        .await;
-    }
-
     /// Logs in: name, then PIN.
     async fn log_in(&self, (name, pin): (&str, &str)) {
         self.go("/login").await;
         let tile = format!("//ul[@class='people']//a[contains(., '{name}')]");
-        let tile = self
-            .browser
-            .client
-            .find(Locator::XPath(&tile))
-            .await
-            .unwrap();
+        let tile = self.client.find(Locator::XPath(&tile)).await.unwrap();
         tile.click().await.unwrap();
-        self.see("input[name=pin]")
-            .await
-            .send_keys(pin)
-            .await
-            .unwrap();
+        self.fill("input[name=pin]", pin).await;
         self.tap("form.pin-pad button.primary").await;
         self.see("nav.menu").await;
     }
+}
 
-    async fn picture(&self, name: &str) {
-        let folder: PathBuf = e2e::program("edge-node")
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .join("screenshots");
-        std::fs::create_dir_all(&folder).unwrap();
-        self.browser
-            .screenshot(&folder.join(format!("{name}.png")))
-            .await;
+impl std::ops::Deref for Visit<'_> {
+    type Target = Browser;
+
+    fn deref(&self) -> &Browser {
+        &self.browser
     }
 }
 

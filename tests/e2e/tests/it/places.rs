@@ -21,15 +21,15 @@ use crate::{
 };
 
 /// The farm in its two places, and what is between them.
-struct Places {
-    edge: Edge,
-    line: Line,
-    hub: Hub,
-    farm: String,
+pub(crate) struct Places {
+    pub(crate) edge: Edge,
+    pub(crate) line: Line,
+    pub(crate) hub: Hub,
+    pub(crate) farm: String,
 }
 
 impl Places {
-    fn joined() -> Self {
+    pub(crate) fn joined() -> Self {
         let (hub, farm) = Hub::start();
         let line = Line::to(hub.web);
         let edge = Edge::start(&EdgeOptions::default());
@@ -56,7 +56,7 @@ impl Places {
     }
 
     /// Waits until both hold the same, with these many cows and milkings.
-    fn agree(&self, cows: usize, visits: usize) {
+    pub(crate) fn agree(&self, cows: usize, visits: usize) {
         until("both places to hold the same", 60, || {
             let edge = content(&self.edge.database());
             let hub = content(&self.hub.database()?);
@@ -104,7 +104,7 @@ impl Places {
 }
 
 /// A cow at the appliance.
-async fn register_at_the_edge(edge: &Edge, number: &str, tag: &str) {
+pub(crate) async fn register_at_the_edge(edge: &Edge, number: &str, tag: &str) {
     let cow = json!([{ "number": number, "name": "লাল", "sex": "female", "status": "lactating", "tags": [tag] }]);
     web::tell(edge, "/api/v1/animals", cow).await;
 }
