@@ -55,6 +55,14 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         package: "strace",
     },
     Need {
+        file: "/usr/bin/faketime",
+        package: "faketime",
+    },
+    Need {
+        file: "/usr/sbin/ip",
+        package: "iproute2",
+    },
+    Need {
         file: "/usr/lib/python3/dist-packages/pymodbus",
         package: "python3-pymodbus",
     },

@@ -3,14 +3,14 @@
 use std::{
     fs,
     io::Write,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{program, until};
+use crate::{Namespace, program, until};
 
 /// Name and PIN of the owner that every test farm has.
 pub const OWNER: (&str, &str) = ("রহিমা", "2580");
@@ -26,6 +26,10 @@ pub struct EdgeOptions {
     pub farm: Option<PathBuf>,
     /// More lines of configuration, by section: `("data", "max_megabytes = 64")`.
     pub more: Vec<(&'static str, String)>,
+    /// The network in which it runs; the machine's own when absent.
+    pub within: Option<Namespace>,
+    /// Seconds by which its wall clock is ahead of the machine's.
+    pub ahead_s: i64,
 }
 
 /// The appliance, running in a temporary folder; killed when dropped.
@@ -172,6 +176,7 @@ impl Edge {
     /// When it ends instead, or after 20 s.
     pub fn wait_ready(&mut self) {
         let (web, log) = (self.web, self.log_path());
+        let within = self.options.within.clone();
         let child = self.child.as_mut().expect("it was spawned");
         until("the appliance to be ready", 20, || {
             if let Some(status) = child.try_wait().expect("its state can be asked") {
@@ -180,7 +185,10 @@ impl Edge {
                     fs::read_to_string(&log).unwrap_or_default()
                 );
             }
-            std::net::TcpStream::connect_timeout(&web, Duration::from_secs(1)).ok()
+            let knock = || TcpStream::connect_timeout(&web, Duration::from_secs(1)).ok();
+            within
+                .as_ref()
+                .map_or_else(knock, |place| place.within(knock))
         });
     }
 
@@ -232,6 +240,11 @@ impl Edge {
         now.expect("it is later than 1970").as_millis() as i64
     }
 
+    /// Sets its wall clock to so many seconds ahead of the machine's, from its next start on.
+    pub fn set_clock(&mut self, ahead_s: i64) {
+        self.options.ahead_s = ahead_s;
+    }
+
     /// Writes its configuration, with a simulated clock that starts at the farm's time now.
     fn configure(&self) {
         let now = self.farm_time();
@@ -272,7 +285,14 @@ impl Edge {
     }
 
     fn program(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(program("edge-node"));
+        let binary = program("edge-node");
+        let mut command = match &self.options.within {
+            Some(place) => place.command(binary),
+            None => Command::new(binary),
+        };
+        if self.options.ahead_s != 0 {
+            wrong_clock(&mut command, self.options.ahead_s);
+        }
         command
             .arg("--config")
             .arg(self.dir.path().join("khamar.toml"))
@@ -303,6 +323,21 @@ impl Drop for Edge {
             );
         }
     }
+}
+
+/// Lets a program see another wall clock; the clock that never jumps stays as it is.
+fn wrong_clock(command: &mut Command, ahead_s: i64) {
+    let arch = std::env::consts::ARCH;
+    let library = format!("/usr/lib/{arch}-linux-gnu/faketime/libfaketimeMT.so.1");
+    assert!(
+        Path::new(&library).is_file(),
+        "{library} is missing: install Debian's faketime, or run `cargo xtask setup`"
+    );
+    command
+        .env("LD_PRELOAD", library)
+        .env("FAKETIME", format!("{ahead_s:+}s"))
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .env("NO_FAKE_STAT", "1");
 }
 
 fn configuration(edge: &Edge, options: &EdgeOptions) -> String {

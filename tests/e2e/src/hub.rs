@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{edge::free_address, program, until};
+use crate::{Namespace, edge::free_address, link, program, until};
 
 /// Everybody's password at the hub.
 pub const PASSWORD: &str = "cow-milk-bell-9";
@@ -25,6 +25,7 @@ pub struct Hub {
     pub dir: tempfile::TempDir,
     /// Address of its pages.
     pub web: SocketAddr,
+    within: Option<Namespace>,
     child: Option<Child>,
 }
 
@@ -34,8 +35,20 @@ impl Hub {
     /// # Panics
     /// When it does not start.
     pub fn start() -> (Self, String) {
+        Self::start_at(free_address(), None)
+    }
+
+    /// Starts it at the far end of an emulated line.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_behind(link: &link::Link) -> (Self, String) {
+        let web = SocketAddr::from((link::FAR, free_address().port()));
+        Self::start_at(web, Some(link.far.clone()))
+    }
+
+    fn start_at(web: SocketAddr, within: Option<Namespace>) -> (Self, String) {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let web = free_address();
         let data = dir.path().join("data");
         fs::create_dir(&data).expect("its folder is writable");
         let text = format!(
@@ -45,6 +58,7 @@ impl Hub {
         let mut hub = Self {
             dir,
             web,
+            within,
             child: None,
         };
         for (email, name) in PEOPLE.into_iter().zip(NAMES) {
@@ -108,7 +122,9 @@ impl Hub {
             .spawn();
         self.child = Some(child.expect("cloud-hub starts"));
         until("the hub to be ready", 20, || {
-            TcpStream::connect(self.web).ok()
+            let knock = || TcpStream::connect(self.web).ok();
+            let within = self.within.as_ref();
+            within.map_or_else(knock, |place| place.within(knock))
         });
     }
 
@@ -135,7 +151,11 @@ impl Hub {
     }
 
     fn program(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(program("cloud-hub"));
+        let binary = program("cloud-hub");
+        let mut command = match &self.within {
+            Some(place) => place.command(binary),
+            None => Command::new(binary),
+        };
         command
             .arg("--config")
             .arg(self.dir.path().join("hub.toml"))

@@ -7,6 +7,8 @@ pub mod browser;
 pub mod edge;
 pub mod farm;
 pub mod hub;
+pub mod link;
+pub mod namespace;
 pub mod trace;
 pub mod wait;
 
@@ -14,6 +16,8 @@ pub use browser::Browser;
 pub use edge::{Edge, EdgeOptions};
 pub use farm::{Farm, FarmOptions};
 pub use hub::{Hub, Line};
+pub use link::{Link, Quality};
+pub use namespace::Namespace;
 pub use wait::{until, until_async};
 
 use std::path::PathBuf;
