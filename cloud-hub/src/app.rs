@@ -1,8 +1,9 @@
 //! The hub put together: data folder, database, pages.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
+use hub_accounts::{SealKey, seal};
 use hub_store::{Clock, Store, system_clock};
 use metrics_exporter_prometheus::PrometheusHandle;
 use program::{Asked, DataLock, Until, log};
@@ -26,6 +27,19 @@ const TASKS_END: Duration = Duration::from_secs(2);
 pub fn open_store(data: &DataConfig, clock: Clock) -> anyhow::Result<Store> {
     let store = Store::open(&data.dir.join("hub.db"), &[hub_accounts::SCHEMA], clock)?;
     Ok(store)
+}
+
+/// The key of the database's own secrets, from the file beside it; made at the first start.
+///
+/// # Errors
+/// When it is missing or another's; the message says what to do.
+pub fn open_key(data: &DataConfig, store: &Store) -> anyhow::Result<SealKey> {
+    Ok(seal::open(&key_file(data), store)?)
+}
+
+/// Where the key is.
+pub(crate) fn key_file(data: &DataConfig) -> PathBuf {
+    data.dir.join("hub.key")
 }
 
 /// Runs the hub.
@@ -73,7 +87,12 @@ impl Running {
     ) -> anyhow::Result<Self> {
         let lock = DataLock::take(&config.data.dir, "cloud-hub")?;
         let data = config.data.clone();
-        let store = tokio::task::spawn_blocking(move || open_store(&data, clock)).await??;
+        let opened = tokio::task::spawn_blocking(move || {
+            let store = open_store(&data, clock)?;
+            let seal = open_key(&data, &store)?;
+            anyhow::Ok((store, seal))
+        });
+        let (store, seal) = opened.await??;
         let address = Address::of(&config.web.url).map_err(anyhow::Error::msg)?;
         let lives = config.accounts.lifetimes();
         let farms = Farms::new(
@@ -85,6 +104,7 @@ impl Running {
         );
         let hub = Hub {
             store: store.clone(),
+            seal,
             farms: farms.clone(),
             options: Options {
                 address,

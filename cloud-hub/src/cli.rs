@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
-use hub_accounts::{Actor, Email, Name, Password, accounts, audit, reset, second_factor};
+use hub_accounts::{Actor, Email, Name, Password, accounts, audit, reset, seal, second_factor};
 use hub_store::{Store, system_clock};
-use program::Until;
+use program::{DataLock, Until};
 
 use crate::{app, config, config::Config};
 
@@ -96,6 +96,10 @@ enum Accounts {
         #[arg(long)]
         email: String,
     },
+    /// Make another key of the database's own secrets when its file, hub.key, is lost: everybody sets up their second factor again.
+    ///
+    /// The hub must be stopped.
+    NewKey,
     /// Take the second factor from somebody who lost phone and backup codes; they set up another at the next log-in.
     RemoveSecondFactor {
         /// Their e-mail address.
@@ -208,17 +212,29 @@ fn accounts_command(config: &Config, what: Accounts, out: &mut impl Write) -> an
         }
         Accounts::SecondFactor { email } => {
             let id = find(store, &Email::new(&email)?)?;
+            let seal = app::open_key(&config.data, store)?;
             let (key, codes) = store.write_blocking(move |tx| {
-                let key = second_factor::begin(tx, id)?;
+                let key = second_factor::begin(tx, &seal, id)?;
                 let step = tx.now().millis() / 30_000;
                 let none = hub_accounts::ids::SessionId::new();
-                let codes = second_factor::finish(tx, id, &key.code(step), none)?;
+                let codes = second_factor::finish(tx, &seal, id, &key.code(step), none)?;
                 Ok::<_, second_factor::SecondFactorError>((key, codes))
             })?;
             writeln!(out, "{}", key.base32())?;
             for code in codes {
                 writeln!(out, "{}", code.grouped())?;
             }
+        }
+        Accounts::NewKey => {
+            // A running hub has the old key.
+            let _lock = DataLock::take(&config.data.dir, "cloud-hub")?;
+            let path = app::key_file(&config.data);
+            seal::replace(&path, store, by)?;
+            writeln!(
+                out,
+                "{} is made anew; every second factor has to be set up again",
+                path.display()
+            )?;
         }
         Accounts::RemoveSecondFactor { email } => {
             let email = Email::new(&email)?;

@@ -19,7 +19,7 @@ use axum::{
     response::Response,
 };
 use farm_web::common;
-use hub_accounts::sessions::Lifetimes;
+use hub_accounts::{SealKey, sessions::Lifetimes};
 use hub_store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::{
@@ -46,6 +46,8 @@ const FORM_LIMIT: usize = 64 * 1024;
 pub struct Hub {
     /// The hub's database.
     pub store: Store,
+    /// What the database's own secrets are sealed with.
+    pub seal: SealKey,
     /// The farms' files.
     pub farms: Farms,
     /// What differs from one installation to the next.
@@ -71,6 +73,7 @@ pub(crate) struct Web(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) store: Store,
+    pub(crate) seal: SealKey,
     pub(crate) farms: Farms,
     pub(crate) options: Options,
     /// Tries to log in and to claim, by address.
@@ -97,6 +100,7 @@ pub fn router(hub: Hub) -> Router {
 fn pages_of(hub: Hub) -> Router {
     let web = Web(Arc::new(Shared {
         store: hub.store,
+        seal: hub.seal,
         farms: hub.farms,
         options: hub.options,
         tries: Limit::per_minute(20),

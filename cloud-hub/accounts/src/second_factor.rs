@@ -1,18 +1,20 @@
 //! The second factor of an account: setting it up, trying it, and the codes for the day when the phone is gone.
 //!
 //! Invariants: a code of the app is taken once; a backup code is taken once; setting up is finished only by a right code, so
-//! that nobody locks themselves out; changing it ends every other session.
+//! that nobody locks themselves out; changing it ends every other session; the app's key lies sealed.
 
 use hub_store::{StoreError, Tx, args};
 
 use crate::{
-    Account, AccountId, Actor, Secret, audit,
+    Account, AccountId, Actor, SealKey, Secret, audit,
     ids::SessionId,
     lockout::{self, Locked},
     sessions::{self, Client, Lifetimes, Stage},
     totp::TotpKey,
 };
 
+/// What keys of apps are sealed for.
+pub(crate) const SEALED_FOR: &str = "totp";
 /// Backup codes of an account.
 const BACKUP_CODES: usize = 10;
 /// Letters of a backup code: 50 bits, behind a lock-out.
@@ -39,19 +41,44 @@ pub enum SecondFactorError {
 ///
 /// # Errors
 /// [`SecondFactorError::NotNow`] when there is one already.
-pub fn begin(tx: &mut Tx<'_>, account: AccountId) -> Result<TotpKey, SecondFactorError> {
+pub fn begin(
+    tx: &mut Tx<'_>,
+    seal: &SealKey,
+    account: AccountId,
+) -> Result<TotpKey, SecondFactorError> {
+    let fresh = TotpKey::fresh().base32();
+    let sealed = seal.seal(SEALED_FOR, &account.to_string(), &fresh);
     tx.execute(
         "UPDATE account SET totp = $2, totp_step = 0 WHERE id = $1 AND totp IS NULL",
-        args![account, TotpKey::fresh().base32()],
+        args![account, sealed],
     )?;
-    let key: Option<Option<String>> = tx.first(
+    pending(tx, seal, account)
+}
+
+/// The key that is being set up.
+fn pending(
+    tx: &mut Tx<'_>,
+    seal: &SealKey,
+    account: AccountId,
+) -> Result<TotpKey, SecondFactorError> {
+    let sealed: Option<Option<String>> = tx.first(
         "SELECT totp FROM account WHERE id = $1 AND totp_since IS NULL",
         args![account],
         |row| row.get(0),
     )?;
-    key.flatten()
-        .and_then(|key| TotpKey::typed(&key))
-        .ok_or(SecondFactorError::NotNow)
+    let sealed = sealed.flatten();
+    let key = sealed.and_then(|sealed| opened(seal, account, &sealed));
+    key.ok_or(SecondFactorError::NotNow)
+}
+
+/// The key in a row; nothing, and a line in the log, when it is not this row's.
+fn opened(seal: &SealKey, account: AccountId, sealed: &str) -> Option<TotpKey> {
+    let key = seal.unseal(SEALED_FOR, &account.to_string(), sealed);
+    let key = key.and_then(|key| TotpKey::typed(&key));
+    if key.is_none() {
+        tracing::error!(%account, "the key of a second factor does not open: its row was altered");
+    }
+    key
 }
 
 /// Counts a try; what is done with a code comes after it, in another transaction.
@@ -68,17 +95,12 @@ pub fn count(tx: &mut Tx<'_>, account: AccountId) -> Result<Result<(), Locked>, 
 /// [`SecondFactorError::Wrong`] or [`SecondFactorError::NotNow`].
 pub fn finish(
     tx: &mut Tx<'_>,
+    seal: &SealKey,
     account: AccountId,
     code: &str,
     keep: SessionId,
 ) -> Result<Vec<Secret>, SecondFactorError> {
-    let key: Option<Option<String>> = tx.first(
-        "SELECT totp FROM account WHERE id = $1 AND totp_since IS NULL",
-        args![account],
-        |row| row.get(0),
-    )?;
-    let key = key.flatten().and_then(|key| TotpKey::typed(&key));
-    let key = key.ok_or(SecondFactorError::NotNow)?;
+    let key = pending(tx, seal, account)?;
     let step = key.step_of(code, tx.now().seconds(), 0);
     let step = step.ok_or(SecondFactorError::Wrong)?;
     tx.execute(
@@ -138,13 +160,14 @@ pub fn codes_left(tx: &mut Tx<'_>, account: AccountId) -> Result<i64, StoreError
 /// [`SecondFactorError::Wrong`].
 pub fn log_in(
     tx: &mut Tx<'_>,
+    seal: &SealKey,
     account: &Account,
     half: SessionId,
     code: &str,
     client: &Client,
     lives: Lifetimes,
 ) -> Result<Secret, SecondFactorError> {
-    let way = check(tx, account.id, code)?;
+    let way = check(tx, seal, account.id, code)?;
     lockout::forgive(tx, "second", &account.id.to_string())?;
     sessions::end(tx, account.id, half)?;
     let secret = sessions::open(tx, account.id, Stage::Whole, client, lives)?;
@@ -166,6 +189,7 @@ pub fn log_in(
 /// [`SecondFactorError::Wrong`].
 pub fn check(
     tx: &mut Tx<'_>,
+    seal: &SealKey,
     account: AccountId,
     code: &str,
 ) -> Result<&'static str, SecondFactorError> {
@@ -175,7 +199,7 @@ pub fn check(
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     let (key, used) = found.ok_or(SecondFactorError::NotNow)?;
-    let key = key.and_then(|key| TotpKey::typed(&key));
+    let key = key.and_then(|sealed| opened(seal, account, &sealed));
     let digits: String = code.chars().filter(|c| !c.is_whitespace()).collect();
     if let Some(step) = key.and_then(|key| key.step_of(&digits, tx.now().seconds(), used)) {
         tx.execute(

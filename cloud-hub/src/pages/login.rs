@@ -168,8 +168,9 @@ async fn try_code(
         .write(move |tx| second_factor::count(tx, id))
         .await??;
     let (code, lives) = (fmt::ascii_digits(code), web.options.lives);
+    let seal = web.seal.clone();
     web.store
-        .write(move |tx| second_factor::log_in(tx, &account, session, &code, &client, lives))
+        .write(move |tx| second_factor::log_in(tx, &seal, &account, session, &code, &client, lives))
         .await
 }
 

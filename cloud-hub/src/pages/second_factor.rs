@@ -66,9 +66,10 @@ async fn state(web: &Web, lang: Lang, me: &Me, error: Option<&str>) -> Result<Ma
             .await?;
         return Ok(on(lang, left, error));
     }
+    let seal = web.seal.clone();
     let key = web
         .store
-        .write(move |tx| second_factor::begin(tx, id))
+        .write(move |tx| second_factor::begin(tx, &seal, id))
         .await;
     match key {
         Ok(key) => Ok(set_up(lang, &key, &me.account.email, error)),
@@ -88,13 +89,13 @@ async fn turn_on(
     me: Me,
     Form(typed): Form<Code>,
 ) -> Result<Response, Error> {
-    let (id, session) = (me.account.id, me.session);
+    let (id, session, seal) = (me.account.id, me.session, web.seal.clone());
     let code = digits(&typed.code);
     let done = counted(&web, &me).await;
     let done = match done {
         Ok(()) => {
             web.store
-                .write(move |tx| second_factor::finish(tx, id, &code, session))
+                .write(move |tx| second_factor::finish(tx, &seal, id, &code, session))
                 .await
         }
         Err(error) => Err(error),
@@ -108,13 +109,13 @@ async fn renew(
     me: Me,
     Form(typed): Form<Code>,
 ) -> Result<Response, Error> {
-    let id = me.account.id;
+    let (id, seal) = (me.account.id, web.seal.clone());
     let code = digits(&typed.code);
     let done = match counted(&web, &me).await {
         Ok(()) => {
             web.store
                 .write(move |tx| {
-                    second_factor::check(tx, id, &code)?;
+                    second_factor::check(tx, &seal, id, &code)?;
                     Ok(second_factor::renew_codes(tx, id)?)
                 })
                 .await

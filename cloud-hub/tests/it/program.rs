@@ -245,6 +245,25 @@ fn accounts_are_made_and_mended_at_the_command_line() {
 }
 
 #[test]
+fn the_hub_does_not_start_without_the_key_of_its_secrets() {
+    let machine = Machine::new();
+    let email = ["--email", "a@example.com"];
+    let add = [&["accounts", "add", "--name", "Rahima"], &email[..]].concat();
+    machine.said(&add, "cow-milk-bell-9\n");
+    machine.said(&[&["accounts", "second-factor"], &email[..]].concat(), "");
+    let fits = machine.refused(&["accounts", "new-key"], "");
+    assert!(fits.contains("hub.key is there and fits"), "{fits}");
+    fs::remove_file(machine.dir.path().join("data/hub.key")).unwrap();
+    let refused = machine.refused(&["run"], "");
+    assert!(refused.contains("hub.key is missing"), "{refused}");
+    assert!(refused.contains("accounts new-key"), "{refused}");
+    machine.said(&["accounts", "new-key"], "");
+    let list = machine.said(&["accounts", "list"], "");
+    assert!(list.contains("1 factor  a@example.com"), "{list}");
+    machine.said(&[&["accounts", "second-factor"], &email[..]].concat(), "");
+}
+
+#[test]
 fn the_configuration_is_checked() {
     let machine = Machine::new();
     assert_eq!(

@@ -13,8 +13,8 @@ use axum::{
 use cloud_hub::{Farms, Hub, Options, config::Address, router};
 use http_body_util::BodyExt as _;
 use hub_accounts::{
-    AccountId, Actor, Email, Farm, FarmId, Name, Password, PasswordHash, Role, Secret, SiteId,
-    accounts,
+    AccountId, Actor, Email, Farm, FarmId, Name, Password, PasswordHash, Role, SealKey, Secret,
+    SiteId, accounts,
     claims::{self, ClaimError, Newcomer},
     farms, members,
     sessions::{self, Client, Lifetimes, Stage},
@@ -75,6 +75,7 @@ impl World {
         let farms = Farms::new(&dir, store.clone(), lives, most, 600);
         let router = router(Hub {
             store: store.clone(),
+            seal: SealKey::fresh(),
             farms: farms.clone(),
             options: Options {
                 address: Address::of("https://hub.test").unwrap(),

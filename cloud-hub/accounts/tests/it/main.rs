@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod audit;
+#[cfg(test)]
+mod seal;
