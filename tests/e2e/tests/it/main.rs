@@ -17,6 +17,8 @@ mod lasting;
 #[cfg(test)]
 mod lines;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod mqtt;
 #[cfg(test)]
 mod names;

@@ -1,27 +1,29 @@
 //! An MQTT 3.1.1 client made of bytes, for tests that must know what is sent and when.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
 /// Connects and logs in without a name, with a clean session.
 pub(crate) fn connect(door: SocketAddr, client: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(door).expect("the door listens");
-    stream.set_nodelay(true).expect("a socket's option");
-    let patience = Some(Duration::from_secs(20));
-    stream
-        .set_read_timeout(patience)
-        .expect("a socket's option");
+    try_connect(door, client).expect("the door lets it in")
+}
+
+/// The same to a door that may be closed, or closes meanwhile.
+pub(crate) fn try_connect(door: SocketAddr, client: &str) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(door)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mut body = [&text("MQTT")[..], &[4, 2, 0, 60], &text(client)].concat();
     let mut hello = vec![0x10, body.len() as u8];
     hello.append(&mut body);
-    stream.write_all(&hello).expect("the door reads");
+    stream.write_all(&hello)?;
     let mut answer = [0; 4];
-    stream.read_exact(&mut answer).expect("a CONNACK");
+    stream.read_exact(&mut answer)?;
     assert_eq!(answer, [0x20, 2, 0, 0]);
-    stream
+    Ok(stream)
 }
 
 /// A PUBLISH at QoS 1 or 2, as `first` says; short.

@@ -1,0 +1,216 @@
+//! The line between the appliance and the hub, packet by packet: both programs in networks of their own, work at both ends, and a line that
+//! loses, delays, is slow and is parted while either program is killed. A checker holds both files against what was acknowledged.
+//!
+//! `KHAMAR_LINE_ROUNDS` and `KHAMAR_SEED` choose how much happens and what. It needs root; a machine that does not allow it fails the tests.
+
+mod checker;
+mod ledger;
+mod people;
+
+use std::{
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use e2e::{Edge, EdgeOptions, Hub, Link, Quality, until};
+use virtual_farm::rng::Rng;
+
+use checker::Watch;
+use ledger::Ledger;
+use people::{Browser, Work};
+
+/// Misfortunes of the short form.
+const ROUNDS: u64 = 8;
+/// How long a line is parted, in milliseconds: an exchange is under way when it begins, and TCP is still trying when it ends.
+const PARTED_MS: (i64, i64) = (300, 3_000);
+/// How long things go well in between.
+const WELL_MS: (i64, i64) = (300, 2_000);
+/// How long both may take to come together over a poor line.
+const TOGETHER_S: u64 = 150;
+
+/// Cows that only the appliance's people name, only the hub's, and both.
+const COWS: [[&str; 2]; 3] = [["101", "102"], ["201", "202"], ["301", "302"]];
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// The farm in its two places, and the line.
+struct Apart {
+    edge: Edge,
+    link: Link,
+    hub: Hub,
+    farm: String,
+}
+
+impl Apart {
+    fn joined(seed: u64) -> Self {
+        let link = Link::new(Quality::GOOD, seed);
+        let (hub, farm) = Hub::start_behind(&link);
+        let edge = Edge::start(&EdgeOptions {
+            within: Some(link.near.clone()),
+            ..EdgeOptions::default()
+        });
+        let code = hub.command(&["farms", "claim", &farm], "");
+        edge.command(&["enrol", code.trim(), "--hub", &hub.url("")], "");
+        Self {
+            edge,
+            link,
+            hub,
+            farm,
+        }
+    }
+
+    /// Where the hub has the farm, once it has.
+    fn at_the_hub(&self) -> PathBuf {
+        until("the hub to have the farm's file", 30, || {
+            self.hub.database()
+        })
+    }
+
+    /// Waits until both files hold the same.
+    fn come_together(&self, seconds: u64) {
+        let (edge, hub) = (self.edge.database(), self.at_the_hub());
+        self.edge.command(&["hub", "send"], "");
+        let began = Instant::now();
+        loop {
+            let differences = checker::differences(&edge, &hub);
+            if differences.is_empty() {
+                println!("together after {:?}", began.elapsed());
+                return;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(seconds),
+                "after {seconds} s they still differ: {differences:#?}\n{}",
+                self.edge.command(&["hub", "status"], "")
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// One misfortune.
+    fn suffer(&mut self, rng: &mut Rng) {
+        let between =
+            |rng: &mut Rng, (least, most)| Duration::from_millis(rng.whole(least, most) as u64);
+        let kind = rng.whole(0, 4);
+        if matches!(kind, 0 | 1 | 4) {
+            self.part_an_exchange();
+        }
+        if matches!(kind, 2 | 4) {
+            self.edge.kill();
+        }
+        if kind == 3 {
+            self.hub.kill();
+        }
+        thread::sleep(between(rng, PARTED_MS));
+        if kind == 3 {
+            self.hub.spawn();
+        }
+        if matches!(kind, 2 | 4) {
+            self.edge.spawn();
+            self.edge.wait_ready();
+        }
+        self.link.join();
+        thread::sleep(between(rng, WELL_MS));
+    }
+
+    /// Parts the line while packets are on it.
+    fn part_an_exchange(&self) {
+        let before = self.link.carried().packets;
+        self.edge.command(&["hub", "send"], "");
+        until("an exchange to be under way", 30, || {
+            (self.link.carried().packets > before).then_some(())
+        });
+        self.link.part();
+    }
+}
+
+/// Does something in a network, with a runtime of its own.
+fn alone<F: Future>(place: &e2e::Namespace, deed: impl FnOnce() -> F + Send)
+where
+    F::Output: Send,
+{
+    place.within(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(deed());
+    });
+}
+
+/// The cows that everybody knows, with their tags.
+fn herd(apart: &Apart, ledger: &Ledger) -> Vec<String> {
+    let mut tags = Vec::new();
+    alone(&apart.link.near, async || {
+        for (n, number) in COWS.into_iter().flatten().enumerate() {
+            let tag = format!("05000120400{n:04}");
+            ledger.named(number, "edge", "first");
+            let cow = serde_json::json!([{
+                "number": number, "name": "first", "sex": "female", "status": "lactating", "tags": [tag]
+            }]);
+            crate::web::tell(&apart.edge, "/api/v1/animals", cow).await;
+            ledger.was_taken(number, "edge");
+            tags.push(tag);
+        }
+    });
+    tags
+}
+
+#[test]
+fn over_a_poor_line_that_is_parted_while_either_is_killed_nothing_is_lost_doubled_or_back() {
+    let rounds = from_environment("KHAMAR_LINE_ROUNDS").unwrap_or(ROUNDS);
+    let seed = from_environment("KHAMAR_SEED").unwrap_or_else(|| std::process::id().into());
+    println!("KHAMAR_SEED={seed} KHAMAR_LINE_ROUNDS={rounds}");
+    let mut apart = Apart::joined(seed);
+    let ledger = Ledger::default();
+    let tags = herd(&apart, &ledger);
+    apart.come_together(60);
+    let (edge_file, hub_file) = (apart.edge.database(), apart.at_the_hub());
+    let (edge_web, hub_web, door) = (apart.edge.web, apart.hub.web, apart.edge.mqtt);
+    let (near, far, farm) = (
+        apart.link.near.clone(),
+        apart.link.far.clone(),
+        apart.farm.clone(),
+    );
+    let watch = Watch::over(edge_file.clone(), hub_file.clone());
+
+    apart.link.set(Quality::POOR);
+    let work = Work::new(&ledger);
+    let stream = |name| Rng::stream(seed, name);
+    thread::scope(|scope| {
+        scope.spawn(|| near.within(|| work.milk(door, &tags, stream("parlour"))));
+        scope.spawn(|| {
+            alone(&near, async || {
+                let browser = Browser::at_the_edge(edge_web, edge_file.clone()).await;
+                let cows = [COWS[0], COWS[2]].concat();
+                work.browse(browser, &cows, stream("edge")).await;
+            });
+        });
+        scope.spawn(|| {
+            alone(&far, async || {
+                let browser = Browser::at_the_hub(hub_web, &farm, hub_file.clone()).await;
+                let cows = [COWS[1], COWS[2]].concat();
+                work.browse(browser, &cows, stream("hub")).await;
+            });
+        });
+        let _enough = work.until_dropped();
+        let mut rng = stream("misfortunes");
+        for _ in 0..rounds {
+            apart.suffer(&mut rng);
+        }
+    });
+
+    apart.come_together(TOGETHER_S);
+    let (looks, seen) = watch.end();
+    println!(
+        "{:?} acknowledged, {looks} looks, {:?}",
+        ledger.acknowledged(),
+        apart.link.carried()
+    );
+    assert!(seen.is_empty(), "{seen:#?}");
+    for file in [&edge_file, &hub_file] {
+        let broken = checker::broken(&ledger, file);
+        assert!(broken.is_empty(), "{}: {broken:#?}", file.display());
+    }
+}
