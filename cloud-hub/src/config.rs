@@ -80,6 +80,8 @@ pub struct FarmsConfig {
     pub open_at_most: usize,
     /// Minutes after which a farm that nobody asks for is closed.
     pub idle_minutes: u32,
+    /// Megabytes of the largest farm that is taken in as a file.
+    pub import_at_most_mb: u64,
 }
 
 impl Default for FarmsConfig {
@@ -87,6 +89,7 @@ impl Default for FarmsConfig {
         Self {
             open_at_most: 500,
             idle_minutes: 10,
+            import_at_most_mb: 4096,
         }
     }
 }
@@ -154,6 +157,8 @@ impl Configured for Config {
         }
         let open_at_most = i64::try_from(self.farms.open_at_most).unwrap_or(i64::MAX);
         values.at_least_one("farms.open_at_most", open_at_most);
+        let import_at_most = i64::try_from(self.farms.import_at_most_mb).unwrap_or(i64::MAX);
+        values.at_least_one("farms.import_at_most_mb", import_at_most);
         let accounts = &self.accounts;
         values.at_least_one("accounts.idle_minutes", accounts.idle_minutes.into());
         values.at_least_one("accounts.longest_hours", accounts.longest_hours.into());

@@ -4,6 +4,7 @@
 //! after that, because the farm's writer numbers facts in memory.
 
 mod host;
+mod import;
 
 use std::{
     collections::HashMap,
@@ -23,7 +24,10 @@ use hub_store::{Micros, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::host::AtTheHub;
-pub(crate) use self::host::part_of;
+pub(crate) use self::{
+    host::part_of,
+    import::{Part, Refusal, Standing},
+};
 
 /// Connections that read one farm.
 const READERS: usize = 2;
@@ -87,6 +91,7 @@ struct Inner {
     idle_s: i64,
     places: Arc<Semaphore>,
     slots: Mutex<HashMap<FarmId, Slot>>,
+    imports: import::Imports,
 }
 
 impl std::fmt::Debug for Farms {
@@ -100,6 +105,7 @@ impl std::fmt::Debug for Farms {
 impl Farms {
     /// Farms whose files are in `dir`; `most` are open at once, and those unused for `idle_s` are closed.
     pub fn new(dir: &Path, store: Store, lives: Lifetimes, most: usize, idle_s: i64) -> Self {
+        import::remove_parts(dir);
         Self {
             inner: Arc::new(Inner {
                 dir: dir.to_owned(),
@@ -108,6 +114,7 @@ impl Farms {
                 idle_s,
                 places: Arc::new(Semaphore::new(most)),
                 slots: Mutex::default(),
+                imports: import::Imports::default(),
             }),
         }
     }
@@ -300,13 +307,16 @@ async fn let_go(open: OpenFarm) -> Option<OpenFarm> {
 }
 
 fn open_file(path: &Path) -> Result<Farm, OpenError> {
-    let clock = SystemClock::new(0, ClockQuality::Synced);
-    let options = farm::Options {
-        clock: Arc::new(clock),
+    Farm::open(path, options())
+}
+
+/// How the hub opens a farm's file.
+fn options() -> farm::Options {
+    farm::Options {
+        clock: Arc::new(SystemClock::new(0, ClockQuality::Synced)),
         readers: READERS,
         ..farm::Options::default()
-    };
-    Farm::open(path, options)
+    }
 }
 
 fn pages(farm: &Farm, slug: &str, host: Arc<AtTheHub>) -> Mounted {

@@ -7,12 +7,14 @@ mod audit;
 mod data;
 mod farm;
 mod farms;
+mod import;
 mod invitation;
 mod login;
 mod members;
 mod mounted;
 mod second_factor;
 
+pub(crate) use self::import::UPLOAD;
 use crate::web::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -22,6 +24,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         account::routes,
         second_factor::routes,
         farms::routes,
+        import::routes,
         farm::routes,
         members::routes,
         audit::routes,

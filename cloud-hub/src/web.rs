@@ -14,7 +14,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
-    http::{Method, StatusCode},
+    http::Method,
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
@@ -22,10 +22,7 @@ use farm_web::common;
 use hub_accounts::{SealKey, sessions::Lifetimes};
 use hub_store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tower_http::{
-    compression::{CompressionLayer, CompressionLevel},
-    timeout::TimeoutLayer,
-};
+use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 pub use self::access::{Needs, RouteEntry};
 pub(crate) use self::{
@@ -63,6 +60,8 @@ pub struct Options {
     pub lives: Lifetimes,
     /// Whether a proxy says who calls.
     pub behind_proxy: bool,
+    /// Bytes of the largest farm that is taken in as a file.
+    pub import_most: u64,
     /// Renders `/metrics`, if the program installed a recorder.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -115,10 +114,7 @@ fn pages_of(hub: Hub) -> Router {
         .layer(from_fn(protect))
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(4)))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::GATEWAY_TIMEOUT,
-            TIME_LIMIT,
-        ))
+        .layer(from_fn(in_time))
         .layer(from_fn_with_state(web.clone(), present::present))
         .layer(from_fn_with_state(web.clone(), headers))
         .layer(from_fn(common::measure))
@@ -150,6 +146,15 @@ async fn assets(request: Request) -> Result<Response, Error> {
     common::assets(request)
         .await
         .map_err(|_| Reason::NotFound.into())
+}
+
+/// Ends what takes too long; a farm's file comes as slowly as its line is, and is watched piece by piece.
+async fn in_time(request: Request, next: Next) -> Result<Response, Error> {
+    if request.method() == Method::POST && request.uri().path() == pages::UPLOAD {
+        return Ok(next.run(request).await);
+    }
+    let answer = tokio::time::timeout(TIME_LIMIT, next.run(request)).await;
+    answer.map_err(|_| Reason::TimedOut.into())
 }
 
 /// Refuses what another site makes somebody's browser send.

@@ -121,7 +121,7 @@ fn copy_whole(
 }
 
 /// Says in the copy that it is one: opened, it goes on under an identity of its own, because its original does so under the old one.
-fn mark_copy(part: &Path) -> rusqlite::Result<()> {
+pub(crate) fn mark_copy(part: &Path) -> rusqlite::Result<()> {
     let copy = Connection::open(part)?;
     let version: i64 = copy.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version >= REPLICATED {
@@ -147,8 +147,12 @@ fn remove_part(part: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn free_bytes(folder: &Path) -> std::io::Result<u64> {
-    let stat = rustix::fs::statvfs(folder)?;
+/// Bytes that are free on the disk of this file or folder.
+///
+/// # Errors
+/// When the disk cannot be asked.
+pub fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail * stat.f_frsize)
 }
 

@@ -5,6 +5,7 @@
 //! appended, projections are derived from them; records keep the form that cell-by-cell merging needs; a value that is
 //! missing is never 0.
 
+pub mod adopt;
 pub mod alerts;
 pub mod animals;
 pub mod audit;

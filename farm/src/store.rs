@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::{
     error::store_error,
-    open::{known_version, look, own_alone},
+    open::{known_version, look, made, own_alone},
     readers::Readers,
     tx::{After, Log},
     writer::Job,

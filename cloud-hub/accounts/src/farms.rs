@@ -62,11 +62,34 @@ pub enum FarmError {
 /// # Errors
 /// [`FarmError::NoSecondFactor`].
 pub fn create(tx: &mut Tx<'_>, owner: &Account, name: &Name) -> Result<Farm, FarmError> {
+    make(tx, owner, name, FarmId::new(), "farm.add")
+}
+
+/// Makes a farm of this identity that `owner` owns, and that came as a file.
+///
+/// # Errors
+/// [`FarmError::NoSecondFactor`].
+pub fn import(
+    tx: &mut Tx<'_>,
+    owner: &Account,
+    name: &Name,
+    id: FarmId,
+) -> Result<Farm, FarmError> {
+    make(tx, owner, name, id, "farm.import")
+}
+
+fn make(
+    tx: &mut Tx<'_>,
+    owner: &Account,
+    name: &Name,
+    id: FarmId,
+    deed: &str,
+) -> Result<Farm, FarmError> {
     if !owner.second_factor {
         return Err(FarmError::NoSecondFactor);
     }
     let farm = Farm {
-        id: FarmId::new(),
+        id,
         slug: free_slug(tx, name)?,
         name: name.to_string(),
         created: tx.now(),
@@ -83,7 +106,7 @@ pub fn create(tx: &mut Tx<'_>, owner: &Account, name: &Name) -> Result<Farm, Far
     )?;
     members::put(tx, farm.id, owner.id, Role::Owner)?;
     let by = Actor::Account(owner.id);
-    audit::record(tx, by, Some(farm.id), "farm.add", &farm.slug, &farm.name)?;
+    audit::record(tx, by, Some(farm.id), deed, &farm.slug, &farm.name)?;
     Ok(farm)
 }
 

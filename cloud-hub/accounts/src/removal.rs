@@ -55,16 +55,15 @@ pub fn due(tx: &mut Tx<'_>) -> Result<Vec<FarmId>, StoreError> {
     )
 }
 
-/// Whether a farm went.
+/// Whether a farm went. One that the database never knew did not: its file is there for another reason, and kept.
 ///
 /// # Errors
 /// When the database fails.
 pub fn is_gone(tx: &mut Tx<'_>, farm: FarmId) -> Result<bool, StoreError> {
-    let stands = tx.exists(
-        "SELECT 1 FROM farm WHERE id = $1 AND gone_at IS NULL",
+    tx.exists(
+        "SELECT 1 FROM farm WHERE id = $1 AND gone_at IS NOT NULL",
         args![farm],
-    )?;
-    Ok(!stands)
+    )
 }
 
 /// Lets a farm go whose time has come; its file is deleted afterwards. Whether it went now.

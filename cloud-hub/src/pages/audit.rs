@@ -39,6 +39,7 @@ pub(crate) mod t {
         hub = "The hub" / "হাব";
         former = "Somebody who left" / "প্রাক্তন সদস্য";
         farm_add = "Added the farm" / "খামার যোগ করেছেন";
+        farm_import = "Brought the farm as a file" / "ফাইল থেকে খামার এনেছেন";
         farm_removal = "Asked to delete the farm" / "খামার মুছতে বলেছেন";
         farm_kept = "Kept the farm" / "খামার রেখে দিয়েছেন";
         farm_export = "Downloaded the farm" / "খামারের তথ্য নামিয়েছেন";
@@ -134,6 +135,7 @@ fn person(lang: Lang, id: &str, people: &[Member]) -> String {
 fn what(lang: Lang, action: &str) -> String {
     let words = match action {
         "farm.add" => t::farm_add(lang),
+        "farm.import" => t::farm_import(lang),
         "farm.removal" => t::farm_removal(lang),
         "farm.kept" => t::farm_kept(lang),
         "farm.export" => t::farm_export(lang),

@@ -16,7 +16,7 @@ use ui::{
     shell::Tone,
 };
 
-use super::frame;
+use super::{frame, import};
 use crate::web::{Error, Me, Needs, Routes, Web};
 
 pub(crate) mod t {
@@ -57,14 +57,17 @@ async fn list(State(web): State<Web>, headers: HeaderMap, me: Me) -> Result<Mark
 }
 
 fn farm_list(lang: Lang, mine: &[Mine], now: Micros) -> Markup {
-    let add = Button::primary(t::add(lang)).icon(Icon::Plus).href("/new");
+    let add = html! {
+        (Button::primary(t::add(lang)).icon(Icon::Plus).href("/new"))
+        (Button::quiet(import::t::title(lang)).href(import::UPLOAD))
+    };
     if mine.is_empty() {
         return html! {
-            (EmptyState::new(Icon::Herd, t::none(lang), t::none_text(lang)).action(add))
+            (EmptyState::new(Icon::Herd, t::none(lang), t::none_text(lang)).action(html! { div.actions { (add) } }))
         };
     }
     html! {
-        (page_head(frame::t::my_farms(lang), t::text(lang), &html! { (add) }))
+        (page_head(frame::t::my_farms(lang), t::text(lang), &add))
         ul.people {
             @for farm in mine {
                 li {

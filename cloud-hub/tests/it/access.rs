@@ -31,6 +31,7 @@ fn path_of(pattern: &str, slug: &str) -> String {
         "{session}",
         "{account}",
         "{invitation}",
+        "{import}",
     ] {
         path = path.replace(name, id);
     }

@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod farms;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod members;

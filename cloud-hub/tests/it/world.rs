@@ -27,6 +27,9 @@ pub(crate) const PASSWORD: &str = "cow-milk-bell-9";
 /// The name of the cookie over HTTPS.
 pub(crate) const COOKIE: &str = "__Host-session";
 
+/// Bytes of the largest farm that it takes in as a file.
+pub(crate) const IMPORT_MOST: u64 = 4_000_000;
+
 /// A hub.
 pub(crate) struct World {
     pub(crate) store: Store,
@@ -81,6 +84,7 @@ impl World {
                 address: Address::of("https://hub.test").unwrap(),
                 lives: Lifetimes::default(),
                 behind_proxy: true,
+                import_most: IMPORT_MOST,
                 metrics: None,
             },
         });

@@ -99,6 +99,11 @@ impl Typed {
         self.errors.contains_key(name)
     }
 
+    /// What is wrong with this field.
+    pub fn why(&self, name: &str) -> Option<&str> {
+        self.errors.get(name).map(String::as_str)
+    }
+
     /// Notes what is wrong with the form as a whole.
     pub fn refuse(&mut self, why: impl Into<String>) {
         self.fault = Some(why.into());

@@ -99,6 +99,16 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// It calls itself a farm, and has something that no farm's file has, or lacks something.
+    #[error(
+        "{path} is not as a farm's file is made: look at {name}; take a copy that this program has made"
+    )]
+    Strange {
+        /// The file.
+        path: PathBuf,
+        /// The first part of it that is not as it should be.
+        name: String,
+    },
     /// A migration failed; the file is as it was.
     #[error("bringing the database up to date failed, and the file is as it was")]
     Migration(#[source] Box<rusqlite_migration::Error>),

@@ -145,6 +145,15 @@ pub(crate) fn known_version() -> i64 {
     VERSIONS.len() as i64
 }
 
+/// The tables of this schema version, without rows and without what replication adds.
+pub(crate) fn made(version: usize) -> Result<Connection, OpenError> {
+    let mut conn = Connection::open_in_memory()?;
+    MIGRATIONS
+        .to_version(&mut conn, version)
+        .map_err(|e| OpenError::Migration(Box::new(e)))?;
+    Ok(conn)
+}
+
 /// Refuses a file of a newer version or of something else, without writing to it.
 pub(crate) fn look(path: &Path) -> Result<(), OpenError> {
     if !path.metadata().is_ok_and(|m| m.len() > 0) {

@@ -4,6 +4,7 @@
     reason = "helpers of tests fail like tests: at once and with the line"
 )]
 
+mod adopt;
 mod auth;
 mod credentials;
 mod doubtful;
