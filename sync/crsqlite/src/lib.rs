@@ -3,7 +3,7 @@
 //! No file has to be installed beside the program, and nobody can put another library in its place: the bytes were checked when
 //! the program was built, and the memory that they are loaded from can no longer be written to.
 //!
-//! Invariant: this is the only crate of the workspace that calls into C by itself, and it gives SQL no way to load anything else.
+//! Invariant: this is the only crate of what is installed that calls into C by itself, and it gives SQL no way to load anything else.
 
 use std::{
     fs::File,
