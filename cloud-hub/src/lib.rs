@@ -4,6 +4,7 @@
 //! Invariants: every route says in one table who may use it, and what is not in the table is refused to all; which farm a
 //! request may touch is settled in one place, before any handler runs; nothing here blocks the async runtime.
 
+mod api;
 pub mod app;
 mod cli;
 pub mod config;

@@ -14,7 +14,11 @@ mod members;
 mod mounted;
 mod second_factor;
 
-pub(crate) use self::import::UPLOAD;
+pub(crate) use self::{
+    farms::{Freshness, freshness},
+    import::UPLOAD,
+    members::invitation_link,
+};
 use crate::web::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {

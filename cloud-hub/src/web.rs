@@ -31,7 +31,7 @@ pub(crate) use self::{
     limit::Limit,
     who::{Caller, Me, Peer, Pending, begin_cookie, end_cookie},
 };
-use crate::{config::Address, farms::Farms, pages, sync::Replicas};
+use crate::{api, config::Address, farms::Farms, pages, sync::Replicas};
 
 /// Longest that an answer may take to begin.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -138,7 +138,7 @@ fn routes() -> Routes {
         .fold(routes, |routes, path| {
             routes.beside(Method::POST, Needs::Key, path)
         });
-    pages::routes(routes)
+    api::routes(pages::routes(routes))
 }
 
 /// What the design system serves; each address holds a hash of the content and may be kept for good.

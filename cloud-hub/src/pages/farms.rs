@@ -77,7 +77,7 @@ fn farm_list(lang: Lang, mine: &[Mine], now: Micros) -> Markup {
                             strong { (farm.membership.farm.name) }
                             small { (frame::role(lang, farm.membership.role)) " · " (frame::heard(lang, farm.heard, now)) }
                             @if farm.waiting > 0 { small { (t::waiting(lang, farm.waiting)) } }
-                            span { (freshness(lang, farm, now)) }
+                            span { (badge(lang, freshness(farm, now))) }
                         }
                     }
                 }
@@ -87,14 +87,36 @@ fn farm_list(lang: Lang, mine: &[Mine], now: Micros) -> Markup {
 }
 
 /// How to take a farm's silence.
-fn freshness(lang: Lang, farm: &Mine, now: Micros) -> Badge {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Freshness {
+    /// It will be deleted.
+    Going,
+    /// No machine was ever connected.
+    NotConnected,
+    /// It was heard of late.
+    Fresh,
+    /// It was not.
+    Quiet,
+}
+
+/// How to take this farm's silence.
+pub(crate) fn freshness(farm: &Mine, now: Micros) -> Freshness {
     if farm.membership.farm.goes.is_some() {
-        return Badge::new(Tone::Bad, t::going(lang));
+        return Freshness::Going;
     }
     match (farm.sites, farm.heard) {
-        (0, _) => Badge::new(Tone::Info, t::not_connected(lang)),
-        (_, Some(at)) if now.seconds_since(at) < QUIET_S => Badge::new(Tone::Good, t::fresh(lang)),
-        _ => Badge::new(Tone::Warn, t::quiet(lang)),
+        (0, _) => Freshness::NotConnected,
+        (_, Some(at)) if now.seconds_since(at) < QUIET_S => Freshness::Fresh,
+        _ => Freshness::Quiet,
+    }
+}
+
+fn badge(lang: Lang, freshness: Freshness) -> Badge {
+    match freshness {
+        Freshness::Going => Badge::new(Tone::Bad, t::going(lang)),
+        Freshness::NotConnected => Badge::new(Tone::Info, t::not_connected(lang)),
+        Freshness::Fresh => Badge::new(Tone::Good, t::fresh(lang)),
+        Freshness::Quiet => Badge::new(Tone::Warn, t::quiet(lang)),
     }
 }
 

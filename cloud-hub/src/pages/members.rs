@@ -232,10 +232,8 @@ impl From<MemberError> for Error {
     fn from(error: MemberError) -> Self {
         match error {
             MemberError::Unknown => Reason::NotFound.into(),
-            MemberError::LastOwner | MemberError::Already | MemberError::TooMany => {
-                Reason::Conflict.into()
-            }
             MemberError::Store(error) => error.into(),
+            why => Self::from(Reason::Conflict).detail(why.to_string()),
         }
     }
 }
@@ -344,6 +342,11 @@ fn roles(lang: Lang) -> Select {
     Select::new("role", t::role(lang), choices.collect())
 }
 
+/// What is sent to somebody who is invited.
+pub(crate) fn invitation_link(hub: &str, secret: &Secret) -> String {
+    format!("{hub}/invitations/{}", secret.as_str())
+}
+
 fn link_once(
     lang: Lang,
     here: &Here,
@@ -352,7 +355,7 @@ fn link_once(
     role: Role,
     secret: &Secret,
 ) -> Markup {
-    let link = format!("{hub}/invitations/{}", secret.as_str());
+    let link = invitation_link(hub, secret);
     html! {
         h2 { (t::link(lang)) }
         p { (t::link_text(lang, email.as_str(), frame::role(lang, role))) }

@@ -115,6 +115,13 @@ impl Routes {
         self
     }
 
+    /// Adds a router that states for itself who may use it.
+    pub(crate) fn merge(mut self, router: Router<Web>, table: Vec<RouteEntry>) -> Self {
+        self.router = self.router.merge(router);
+        self.table.extend(table);
+        self
+    }
+
     /// Notes what another router serves, whose guard is its own.
     pub(crate) fn beside(mut self, method: Method, needs: Needs, path: &'static str) -> Self {
         self.table.push(RouteEntry {

@@ -3,7 +3,7 @@
 //! A handler returns `Result<_, Error>`; the layer [`super::present`] turns the error into a page. Invariant: a cause never
 //! leaves the machine.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum::{
     http::StatusCode,
@@ -49,6 +49,8 @@ reasons! {
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed";
     /// The body is no form.
     Malformed = BAD_REQUEST, "malformed";
+    /// What was asked for cannot be; the detail says what of it.
+    Invalid = UNPROCESSABLE_ENTITY, "invalid";
     /// The body is larger than is taken.
     TooLarge = PAYLOAD_TOO_LARGE, "too-large";
     /// Somebody else changed it, or it cannot be done as things stand.
@@ -68,10 +70,24 @@ reasons! {
 pub(crate) struct Error {
     /// The closed reason.
     pub(crate) reason: Reason,
+    /// What exactly is wrong, for a program's maker.
+    pub(crate) detail: Option<Cow<'static, str>>,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
+    /// What was asked for cannot be, and why.
+    pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::from(Reason::Invalid).detail(detail)
+    }
+
+    /// The same error with what exactly is wrong.
+    #[must_use]
+    pub(crate) fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
     /// The same error with a cause for the log.
     #[must_use]
     pub(crate) fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -110,6 +126,7 @@ impl From<Reason> for Error {
     fn from(reason: Reason) -> Self {
         Self {
             reason,
+            detail: None,
             cause: None,
         }
     }

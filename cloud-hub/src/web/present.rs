@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use ui::{Lang, icons::Icon};
 
 use super::{Caller, Error, Reason, Web};
-use crate::pages::frame;
+use crate::{api, pages::frame};
 
 /// Replaces an error by a page, a redirection to what is missing, or problem JSON; and logs it.
 pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next) -> Response {
@@ -24,8 +24,8 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
         return response;
     };
     error.log(method.as_str(), uri.path());
-    if wants_json(&headers) {
-        return problem(error.reason);
+    if wants_json(uri.path(), &headers) {
+        return problem(&error);
     }
     let path = uri.path_and_query().map_or("/", |p| p.as_str());
     let next = if method == Method::GET { path } else { "/" };
@@ -63,18 +63,22 @@ fn error_of(response: &mut Response) -> Option<Error> {
     (!said).then(|| reason.into())
 }
 
-fn wants_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ACCEPT)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|accept| accept.contains("json") && !accept.contains("text/html"))
+fn wants_json(path: &str, headers: &HeaderMap) -> bool {
+    api::is_api(path)
+        || headers
+            .get(header::ACCEPT)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|accept| accept.contains("json") && !accept.contains("text/html"))
 }
 
-fn problem(reason: Reason) -> Response {
+/// Problem JSON (RFC 9457), with `reason` as the one field to program against.
+fn problem(error: &Error) -> Response {
+    let reason = error.reason;
+    let (title, next) = words(Lang::En, reason);
     let body = serde_json::json!({
         "type": "about:blank",
-        "title": words(Lang::En, reason).0,
-        "detail": words(Lang::En, reason).1,
+        "title": title,
+        "detail": error.detail.as_deref().unwrap_or(next),
         "status": reason.status().as_u16(),
         "reason": reason.key(),
     });
@@ -123,7 +127,9 @@ fn words(lang: Lang, reason: Reason) -> (&'static str, &'static str) {
         Reason::Forbidden => (t::forbidden(lang), t::ask_an_owner(lang)),
         Reason::CrossSite => (t::cross_site(lang), t::open_here(lang)),
         Reason::NotFound | Reason::MethodNotAllowed => (t::not_found(lang), t::go_home(lang)),
-        Reason::Malformed | Reason::TooLarge => (t::malformed(lang), t::go_back(lang)),
+        Reason::Malformed | Reason::Invalid | Reason::TooLarge => {
+            (t::malformed(lang), t::go_back(lang))
+        }
         Reason::Conflict => (t::conflict(lang), t::reload(lang)),
         Reason::TooMany => (t::too_many(lang), t::wait(lang)),
         Reason::Busy | Reason::TimedOut => (t::busy(lang), t::again(lang)),

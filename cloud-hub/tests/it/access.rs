@@ -13,6 +13,7 @@ const OPEN: &[(&str, &str)] = &[
     ("POST", "/preferences"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/api/v1/openapi.json"),
     ("GET", "/login"),
     ("POST", "/login"),
     // Whoever holds the link.
@@ -63,7 +64,10 @@ async fn the_table_says_who_may() {
         assert_eq!(member, of_a_farm, "{entry:?}");
         let sync = entry.path.starts_with("/sync/");
         assert_eq!(entry.needs == Needs::Key, sync, "{entry:?}");
-        if of_a_farm && entry.path.starts_with("/manage") && entry.method != Method::GET {
+        let of_the_hub = ["/manage", "/api"]
+            .iter()
+            .any(|p| entry.path.starts_with(p));
+        if of_a_farm && of_the_hub && entry.method != Method::GET {
             assert_eq!(entry.needs, Needs::Member(Role::Owner), "{entry:?}");
         }
     }
@@ -123,6 +127,13 @@ async fn every_route_refuses_each_wrong_identity() {
                 _ => is_refused(&answer),
             };
             assert!(refused, "{entry:?} as {who}: {answer:?}");
+            // A program is not sent to a page.
+            if entry.path.starts_with("/api/") {
+                assert!(
+                    answer.text.contains("\"reason\""),
+                    "{entry:?} as {who}: {answer:?}"
+                );
+            }
         }
     }
 }
