@@ -1,4 +1,5 @@
-//! What happens by itself, beside the readings: sums, retention, the daily copy, the watch over devices and tanks.
+//! What happens by itself, beside the readings: sums and what the hub is told of them, retention, the daily copy, the watch
+//! over devices and tanks.
 //!
 //! Each job is a loop of its own that logs its failure, or its panic, counts it and goes on; none holds the writer for
 //! long.
@@ -21,7 +22,7 @@ use farm::{
     alerts::{self, AlertKind, Subject},
     backup, devices, readings,
     retention::{self, Budget},
-    settings,
+    samples, settings,
 };
 use farm_model::Clock;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -152,6 +153,7 @@ async fn compact(farm: Farm) -> anyhow::Result<()> {
         .await?
         == COMPACT
     {}
+    while farm.write(Actor::System, samples::tell).await? {}
     Ok(())
 }
 

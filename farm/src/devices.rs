@@ -2,7 +2,7 @@
 
 mod inputs;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use farm_model::{Device, DeviceId, DeviceKind, Link, PlaceId, Quality, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -10,8 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 pub(crate) use self::inputs::carriers;
 pub use self::inputs::{Input, inputs};
 use crate::{
-    live::LiveValue,
-    sql,
+    alerts::{self, AlertKind, Subject},
+    live::{LiveValue, Origin},
+    samples, sql,
     store::{Change, StoreError, Tx, store_error},
     text::{Name, Slug},
 };
@@ -258,6 +259,10 @@ pub struct DeviceRow {
     pub rejects: i64,
     /// Seconds within which it is heard, as far as that was learnt from what it sent.
     pub learnt_every_s: Option<u32>,
+    /// Where it was heard last: of what was heard elsewhere, word comes some minutes later.
+    pub origin: Origin,
+    /// Whether the alarm of its silence is open.
+    pub is_missed: bool,
 }
 
 impl DeviceRow {
@@ -270,17 +275,26 @@ impl DeviceRow {
     }
 }
 
-/// All devices with what was heard of each: the store knows when tags came, `newest` when values did. A value that is
-/// missing was not heard.
+/// All devices with what was heard of each, here or elsewhere: the store knows when tags came, `newest` when values did. A value
+/// that is missing was not heard.
 ///
 /// # Errors
 /// When the database fails.
 pub fn overview(conn: &Connection, newest: &[LiveValue]) -> Result<Vec<DeviceRow>, StoreError> {
-    let mut values: HashMap<DeviceId, UnixMillis> = HashMap::new();
-    for value in newest.iter().filter(|v| v.quality != Quality::Missing) {
-        let at = values.entry(value.device).or_insert(value.at);
-        *at = (*at).max(value.at);
+    let mut heard: HashMap<DeviceId, (UnixMillis, Origin)> = HashMap::new();
+    let mut hear = |device, at: UnixMillis, origin| {
+        let latest = heard.entry(device).or_insert((at, origin));
+        if at >= latest.0 {
+            *latest = (at, origin);
+        }
+    };
+    for (device, word) in samples::heard_elsewhere(conn)? {
+        hear(device, word.at, Origin::Elsewhere);
     }
+    for value in newest.iter().filter(|v| v.quality != Quality::Missing) {
+        hear(value.device, value.at, value.origin);
+    }
+    let missed: HashSet<Subject> = alerts::open_subjects(conn, AlertKind::Silent)?;
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {COLUMNS}, s.heard_at, (SELECT coalesce(sum(n), 0) FROM reject_count WHERE source = d.slug), s.every_s,
             n.heard_at
@@ -291,12 +305,16 @@ pub fn overview(conn: &Connection, newest: &[LiveValue]) -> Result<Vec<DeviceRow
             return Ok(None);
         };
         let tagged: Option<i64> = row.get(8)?;
-        let said = tagged.map(UnixMillis).max(values.get(&device.id).copied());
+        let tagged = tagged.map(|at| (UnixMillis(at), Origin::Here));
+        let said = [tagged, heard.get(&device.id).copied()];
+        let said = said.into_iter().flatten().max_by_key(|(at, _)| *at);
         let framed: Option<i64> = row.get(11)?;
         let row = DeviceRow {
-            heard_at: said,
+            heard_at: said.map(|(at, _)| at),
             rejects: row.get(9)?,
             learnt_every_s: row.get(10)?,
+            origin: said.map_or(Origin::Here, |(_, origin)| origin),
+            is_missed: missed.contains(&Subject::Device(device.id)),
             device,
         };
         Ok(Some((row, framed.map(UnixMillis))))
@@ -304,8 +322,9 @@ pub fn overview(conn: &Connection, newest: &[LiveValue]) -> Result<Vec<DeviceRow
     let rows: Vec<_> = sql::known(rows)?;
     let carriers = carriers(rows.iter().map(|(row, _)| &row.device));
     let heard = |(mut row, framed): (DeviceRow, Option<UnixMillis>)| {
-        if row.heard_at.is_none() || carriers.contains(&row.device.slug) {
-            row.heard_at = row.heard_at.max(framed);
+        let counts = row.heard_at.is_none() || carriers.contains(&row.device.slug);
+        if counts && framed > row.heard_at {
+            (row.heard_at, row.origin) = (framed, Origin::Here);
         }
         row
     };

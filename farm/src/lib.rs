@@ -37,6 +37,7 @@ pub mod readings;
 pub mod replica;
 pub mod retained;
 pub mod retention;
+pub mod samples;
 pub mod settings;
 mod spans;
 mod sql;
@@ -47,7 +48,7 @@ pub mod watch;
 pub mod yields;
 
 pub use clock::FarmClock;
-pub use live::{JoinsRefused, Live, LiveValue};
+pub use live::{JoinsRefused, Live, LiveValue, Origin};
 pub use spans::Moment;
 pub use store::{
     Actor, Change, Event, EventLog, FactId, Farm, Follower, NotAFactId, OpenError, Options, Resume,

@@ -19,6 +19,16 @@ use crate::{
     store::{Change, StoreError},
 };
 
+/// Where a value was measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// At this place, and heard at once.
+    Here,
+    /// At another one, which tells it after some minutes.
+    Elsewhere,
+}
+
 /// The newest value of a series.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct LiveValue {
@@ -36,6 +46,8 @@ pub struct LiveValue {
     pub flaw: Option<Flaw>,
     /// When it was measured.
     pub at: UnixMillis,
+    /// Where it was measured.
+    pub origin: Origin,
 }
 
 impl LiveValue {
@@ -102,12 +114,13 @@ impl Live {
             .copied()
     }
 
-    /// The newest values of this quantity that devices of this place told.
+    /// The newest values of this quantity that devices of this place told here.
     pub(crate) fn of_place(&self, place: PlaceId, quantity: Quantity) -> Vec<LiveValue> {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         values
             .values()
             .filter(|v| v.place == Some(place) && v.quantity == quantity)
+            .filter(|v| v.origin == Origin::Here)
             .copied()
             .collect()
     }

@@ -18,7 +18,6 @@ mod tests;
 use farm_model::{DeviceId, Quantity};
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub(crate) use self::newest::newest;
 pub use self::{
     compact::compact,
     history::{Point, Resolution, Summary, history, is_longer_than, resolution_for, summary},
@@ -27,6 +26,7 @@ pub use self::{
     quarantine::{Quarantined, RejectCount, quarantine, quarantined, reject_counts},
     stalls::{save_stall, stall_states},
 };
+pub(crate) use self::{ingest::place, newest::newest};
 use crate::store::{StoreError, Tx};
 
 /// Lengths of the periods that readings are summed over, in milliseconds: a minute, an hour, a day (UTC).
@@ -45,7 +45,11 @@ pub(crate) fn find_series(
 }
 
 /// The number of a series, made when there is none.
-fn series(tx: &mut Tx<'_>, device: DeviceId, quantity: Quantity) -> Result<i64, StoreError> {
+pub(crate) fn series(
+    tx: &mut Tx<'_>,
+    device: DeviceId,
+    quantity: Quantity,
+) -> Result<i64, StoreError> {
     if let Some(id) = tx.memory.series.get(&(device, quantity)) {
         return Ok(*id);
     }

@@ -21,15 +21,24 @@ use crate::{
     alerts::AlertKind,
     animals, audit, auth, events,
     findings::{self, Touched},
-    milkings, settings, sql,
+    milkings, samples, settings, sql,
     store::{Actor, Change, Farm, Log, StoreError, Tx},
 };
 
 impl sync::Store for Farm {
     async fn turn(&self, turn: Turn) -> Result<Turned, Fault> {
         let schema = self.replicated();
-        self.write(Actor::System, move |tx| take_turn(tx, &schema, &turn))
-            .await
+        let delivery = turn.take.as_ref();
+        let brings_samples = delivery.is_some_and(|delivery| {
+            let mut parts = delivery.parts.iter();
+            parts.any(|part| matches!(part, Part::Facts(run) if run.log == Log::Sample.table()))
+        });
+        let turned = self
+            .write(Actor::System, move |tx| take_turn(tx, &schema, &turn))
+            .await?;
+        // They are on disk. What follows from them may be much, and lets others write between.
+        while brings_samples && self.write(Actor::System, samples::follow).await? {}
+        Ok(turned)
     }
 
     fn committed(&self) -> u64 {
@@ -265,5 +274,7 @@ fn change(conn: &Connection, table: &str, id: [u8; 16]) -> Result<Option<Change>
 /// When the database fails.
 pub fn rebuild(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     milkings::rebuild(tx)?;
-    events::rebuild(tx)
+    events::rebuild(tx)?;
+    samples::forget(tx)?;
+    samples::reckon(tx)
 }

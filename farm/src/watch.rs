@@ -13,7 +13,7 @@ use crate::{
     Farm,
     alerts::{self, AlertKind, Subject},
     climate::HeatStress,
-    live::LiveValue,
+    live::{LiveValue, Origin},
     places, readings,
     store::{Actor, StoreError, Tx},
 };
@@ -206,7 +206,9 @@ fn lasted(since: &Stamp, now: &Stamp, at: UnixMillis) -> i64 {
 /// # Errors
 /// When the database fails.
 pub async fn round(farm: &Farm) -> Result<(), StoreError> {
-    let newest = farm.live().values();
+    let mut newest = farm.live().values();
+    // What was measured elsewhere, its own appliance judges.
+    newest.retain(|value| value.origin == Origin::Here);
     let trusted = farm.clock().now().clock.is_trusted();
     farm.write(Actor::System, move |tx| {
         values(tx, &newest)?;

@@ -9,10 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use farm::{
-    Farm, LiveValue,
+    Farm, LiveValue, Origin,
     climate::HeatStress,
     devices, places,
     readings::{self, Point, Summary},
+    samples,
 };
 use farm_model::{
     Clock as _, Device, DeviceId, DeviceKind, Place, Quality, Quantity, UnixMillis, staff::Role,
@@ -109,9 +110,13 @@ pub(crate) fn quality_now(
     device: Option<&Device>,
     now: UnixMillis,
 ) -> components::Quality {
-    let expected = device
+    let mut expected = device
         .and_then(Device::expected_s)
         .map_or(STALE_MS, |s| i64::from(s) * 3000);
+    if value.origin == Origin::Elsewhere {
+        let kind = device.map_or(DeviceKind::Sensor, |d| d.kind);
+        expected = expected.max(samples::patience_ms(kind));
+    }
     match value.quality {
         Quality::Bad => components::Quality::Bad,
         Quality::Missing => components::Quality::Missing,

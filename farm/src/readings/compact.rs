@@ -1,4 +1,4 @@
-//! Moving readings from the log into the ordered table, and into sums.
+//! Moving readings from the log into the ordered table, into sums, and into what other places are told.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,10 @@ use farm_model::Quality;
 use rusqlite::{Connection, params};
 
 use super::PERIODS_MS;
-use crate::store::{StoreError, Tx};
+use crate::{
+    samples::{self, Waiting},
+    store::{StoreError, Tx},
+};
 
 /// One reading of the log.
 struct Logged {
@@ -18,6 +21,20 @@ struct Logged {
     flaw: Option<i64>,
     clock: i64,
     raw: Option<Vec<u8>>,
+}
+
+impl Logged {
+    /// As other places are to hear of it.
+    fn told(&self) -> samples::Reading {
+        samples::Reading {
+            seq: self.seq,
+            series: self.series,
+            at: self.at,
+            value: self.value,
+            quality: self.quality,
+            flaw: self.flaw,
+        }
+    }
 }
 
 /// A sum over a period.
@@ -56,6 +73,7 @@ pub fn compact(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
     // In the order of the table: neighbours share pages.
     rows.sort_unstable_by_key(|r| (r.series, r.at, r.seq));
     let mut sums: HashMap<(i64, i64, i64), Sum> = HashMap::new();
+    let mut waiting = Waiting::new(tx)?;
     let mut insert = tx.conn().prepare_cached(
         "INSERT INTO reading (series, at, seq, value, quality, flaw, clock, raw) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
@@ -76,7 +94,9 @@ pub fn compact(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
                 .or_default()
                 .add(row.value, row.quality);
         }
+        waiting.add(tx, &row.told())?;
     }
+    waiting.keep(tx)?;
     add_sums(tx.conn(), sums)?;
     tx.conn()
         .prepare_cached("DELETE FROM reading_log WHERE seq <= ?1")?

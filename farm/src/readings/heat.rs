@@ -10,7 +10,7 @@ use farm_model::{Body, DeviceId, Flaw, Observation, PlaceId, PlaceKind, Quality,
 
 use crate::{
     climate,
-    live::LiveValue,
+    live::{LiveValue, Origin},
     places,
     store::{StoreError, Tx},
 };
@@ -97,7 +97,8 @@ impl Air<'_, '_> {
 
     fn newest(&self, device: DeviceId, quantity: Quantity) -> Option<LiveValue> {
         let seen = self.seen.get(&(device, quantity)).copied();
-        seen.or_else(|| self.tx.live.value(device, quantity))
+        let live = || self.tx.live.value(device, quantity);
+        seen.or_else(|| live().filter(|v| v.origin == Origin::Here))
     }
 
     /// Temperature and humidity that belong together now that `half` is new.

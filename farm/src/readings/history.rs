@@ -6,7 +6,7 @@ use farm_model::{DeviceId, Milli, Quality, Quantity, UnixMillis};
 use rusqlite::{Connection, params};
 
 use super::{PERIODS_MS, find_series};
-use crate::store::StoreError;
+use crate::{samples, store::StoreError};
 
 /// How finely a history is told.
 #[derive(
@@ -80,6 +80,8 @@ pub struct Summary {
 
 /// The history of a series in `from..to`, oldest first; empty when the series is not known.
 ///
+/// What was measured at another place is known by five minutes at best: a point for each, beside the readings that were taken here.
+///
 /// # Errors
 /// When the database fails.
 pub fn history(
@@ -97,6 +99,23 @@ pub fn history(
         None => raw(conn, series, from, to),
         Some(period) => summed(conn, series, from, to, period),
     }
+}
+
+/// How many points other sites' sums may make at most.
+fn told(
+    conn: &Connection,
+    series: i64,
+    from: i64,
+    to: i64,
+    period: i64,
+    most: i64,
+) -> Result<i64, StoreError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT count(*) FROM (
+                SELECT 1 FROM sampled WHERE series = ?1 AND period = ?2 AND at >= ?3 AND at < ?4 LIMIT ?5)",
+        )?
+        .query_row([series, samples::finest(period), from, to, most], |row| row.get(0))?)
 }
 
 /// Whether [`history`] would have more than `most` points: to be asked before whoever may name any range is answered.
@@ -138,7 +157,9 @@ pub fn is_longer_than(
                 |row| row.get(0),
             )?,
     };
-    Ok(points > most as i64)
+    let period = resolution.period_ms().unwrap_or(0);
+    let told = told(conn, series, from.0, to.0, period, most as i64 + 1)?;
+    Ok(points.saturating_add(told) > most as i64)
 }
 
 /// What a series did in `from..to`.
@@ -198,10 +219,44 @@ fn raw(
             bad: i64::from(!good),
         })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut points: Vec<Point> = rows.collect::<Result<_, _>>()?;
+    let mut elsewhere = BTreeMap::new();
+    add_told(conn, &mut elsewhere, series, from, to, 0)?;
+    if !elsewhere.is_empty() {
+        points.extend(into_points(elsewhere));
+        points.sort_by_key(|point| point.at);
+    }
+    Ok(points)
 }
 
-/// Sums that are kept, together with what still is in the log.
+/// Adds what other sites told.
+fn add_told(
+    conn: &Connection,
+    buckets: &mut BTreeMap<i64, Bucket>,
+    series: i64,
+    from: UnixMillis,
+    to: UnixMillis,
+    period: i64,
+) -> Result<(), StoreError> {
+    for (at, n, min, max, sum, bad) in samples::points(conn, series, from.0, to.0, period)? {
+        let bucket = buckets.entry(at).or_default();
+        bucket.n += n;
+        bucket.min = bucket.min.into_iter().chain(min).min();
+        bucket.max = bucket.max.into_iter().chain(max).max();
+        bucket.sum = bucket.sum.saturating_add(sum);
+        bucket.bad += bad;
+    }
+    Ok(())
+}
+
+fn into_points(buckets: BTreeMap<i64, Bucket>) -> Vec<Point> {
+    let points = buckets.into_iter();
+    points
+        .map(|(at, bucket)| bucket.point(UnixMillis(at)))
+        .collect()
+}
+
+/// Sums that are kept, together with what still is in the log and what other sites told.
 fn summed(
     conn: &Connection,
     series: i64,
@@ -237,10 +292,8 @@ fn summed(
             .or_default()
             .add(row.get::<_, Option<i64>>(1)?.filter(|_| good));
     }
-    Ok(buckets
-        .into_iter()
-        .map(|(at, bucket)| bucket.point(UnixMillis(at)))
-        .collect())
+    add_told(conn, &mut buckets, series, from, to, period)?;
+    Ok(into_points(buckets))
 }
 
 #[derive(Default)]

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     animals,
     hearing::Word,
-    live::LiveValue,
+    live::{LiveValue, Origin},
     once,
     store::{After, Change, StoreError, Tx},
 };
@@ -153,6 +153,7 @@ impl Taken {
             quality: reading.quality,
             flaw: reading.flaw,
             at: observation.at.wall,
+            origin: Origin::Here,
         };
         let slot = self.newest.entry((device, quantity)).or_insert(value);
         if value.at >= slot.at {
@@ -326,15 +327,19 @@ fn place_of(
     if let Some(place) = known.get(&device) {
         return Ok(*place);
     }
-    let place = tx
-        .conn()
+    let place = place(tx.conn(), device)?;
+    known.insert(device, place);
+    Ok(place)
+}
+
+/// Where a device stands.
+pub(crate) fn place(conn: &Connection, device: DeviceId) -> Result<Option<PlaceId>, StoreError> {
+    Ok(conn
         .prepare_cached("SELECT place FROM device WHERE id = ?1")?
         .query_row([device.as_bytes()], |row| row.get::<_, Option<[u8; 16]>>(0))
         .optional()?
         .flatten()
-        .map(PlaceId::from_bytes);
-    known.insert(device, place);
-    Ok(place)
+        .map(PlaceId::from_bytes))
 }
 
 fn keep_tag(tx: &Tx<'_>, device: DeviceId, at: Stamp, tag: &str) -> Result<(), StoreError> {

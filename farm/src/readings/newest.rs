@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use farm_model::{DeviceId, Flaw, Milli, PlaceId, Quality, Quantity, Tag, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::{live::LiveValue, sql, store::StoreError};
+use crate::{
+    live::{LiveValue, Origin},
+    samples, sql,
+    store::StoreError,
+};
 
 /// One look per series: `CROSS` keeps SQLite from walking through every reading instead.
 pub(super) const NEWEST: &str = "SELECT s.device, s.quantity, d.place, r.value, r.quality, r.flaw, r.at
@@ -14,7 +18,7 @@ pub(super) const NEWEST: &str = "SELECT s.device, s.quantity, d.place, r.value, 
         AND (r.at, r.seq) = (SELECT at, seq FROM reading WHERE series = s.id ORDER BY at DESC, seq DESC LIMIT 1)
     LEFT JOIN device d ON d.id = s.device";
 
-/// The newest value of each series, wherever it is.
+/// The newest value of each series, wherever it is. Where a series was measured here and elsewhere, the newer one counts.
 pub(crate) fn newest(conn: &Connection) -> Result<Vec<LiveValue>, StoreError> {
     let mut values = HashMap::new();
     let mut keep = |sql: &str| -> Result<(), StoreError> {
@@ -41,6 +45,14 @@ pub(crate) fn newest(conn: &Connection) -> Result<Vec<LiveValue>, StoreError> {
          LEFT JOIN device d ON d.id = s.device
          ORDER BY r.seq",
     )?;
+    for value in samples::newest(conn)? {
+        let slot = values
+            .entry((value.device, value.quantity))
+            .or_insert(value);
+        if value.at > slot.at {
+            *slot = value;
+        }
+    }
     Ok(values.into_values().collect())
 }
 
@@ -56,6 +68,7 @@ fn live_value(row: &Row<'_>) -> Result<Option<LiveValue>, StoreError> {
         quality: Quality::from_code(row.get(4)?),
         flaw: row.get::<_, Option<i64>>(5)?.and_then(Flaw::from_code),
         at: UnixMillis(row.get(6)?),
+        origin: Origin::Here,
     }))
 }
 
@@ -78,8 +91,20 @@ pub fn last_tag(conn: &Connection, device: DeviceId) -> Result<Option<LastTag>, 
     let row = conn
         .prepare_cached("SELECT device, last_tag, last_tag_at FROM device_state WHERE device = ?1 AND last_tag IS NOT NULL")?
         .query_row([device.as_bytes()], tag_row)
-        .optional()?;
-    Ok(row.flatten())
+        .optional()?
+        .flatten();
+    let elsewhere = samples::heard_elsewhere(conn)?.remove(&device);
+    let elsewhere = elsewhere.and_then(|heard| {
+        Some(LastTag {
+            device,
+            tag: heard.tag?,
+            at: heard.at,
+        })
+    });
+    Ok([row, elsewhere]
+        .into_iter()
+        .flatten()
+        .max_by_key(|last| last.at))
 }
 
 /// What every reader read last, newest first.

@@ -171,6 +171,10 @@ fn raw_readings_go_by_age_and_by_size_and_sums_stay() {
         .collect();
     put(&farm, all);
     compact_all(&farm, 5_000);
+    while farm
+        .write_blocking(Actor::System, crate::samples::tell)
+        .unwrap()
+    {}
     let enforce = |budget: Budget| {
         while farm
             .write_blocking(Actor::System, move |tx| retention::enforce(tx, budget))

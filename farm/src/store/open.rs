@@ -39,6 +39,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v10.sql"),
     include_str!("../schema/v11.sql"),
     include_str!("../schema/v12.sql"),
+    include_str!("../schema/v13.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =
@@ -210,7 +211,7 @@ fn start(conn: &mut Connection, now: UnixMillis) -> Result<(u32, LastSeen), Stor
         [],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let newest = Log::ALL.map(|log| {
+    let newest = Log::DATED.map(|log| {
         let table = log.table();
         format!("SELECT (SELECT at FROM {table} WHERE site = 0 ORDER BY seq DESC LIMIT 1) AS at")
     });

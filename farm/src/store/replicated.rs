@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use sync::{Replicated, copies, facts, records};
 
 use super::{OpenError, StoreError};
+use crate::samples;
 
 /// Record tables.
 const RECORDS: &[&str] = &[
@@ -21,7 +22,12 @@ const RECORDS: &[&str] = &[
 ];
 
 /// Facts logs, with what goes first when the line is slow; records go with 1.
-const LOGS: &[(&str, u8)] = &[("animal_event", 2), ("milking", 3), ("audit", 4)];
+const LOGS: &[(&str, u8)] = &[
+    ("animal_event", 2),
+    ("milking", 3),
+    ("audit", 4),
+    ("sample", 5),
+];
 
 /// Projections that name the site of a fact.
 const PROJECTIONS: &[&str] = &[
@@ -30,6 +36,7 @@ const PROJECTIONS: &[&str] = &[
     "milking_of",
     "milking_who",
     "milking_place",
+    "sample_series",
 ];
 
 /// Rows that are moved into a record table in one transaction: about 2,000 cells.
@@ -135,14 +142,24 @@ pub(super) fn forsake(conn: &mut Connection) -> Result<(), OpenError> {
             logs.push(*log);
         }
     }
+    let mut projections = Vec::new();
+    for table in PROJECTIONS {
+        if there(table)? {
+            projections.push(*table);
+        }
+    }
+    let tells_samples = there(&"sample")?;
     let schema = Replicated::of(conn, &tables, &logs).map_err(replication)?;
     let tx = conn.transaction()?;
     let former = copies::forsake(&tx, &schema).map_err(StoreError::from)?;
-    for table in PROJECTIONS {
+    for table in projections {
         tx.execute(
             &format!("UPDATE {table} SET site = ?1 WHERE site = 0"),
             [former],
         )?;
+    }
+    if tells_samples {
+        samples::disown(&tx, former)?;
     }
     tx.execute("UPDATE local SET is_copy = 0", [])?;
     tx.commit()?;

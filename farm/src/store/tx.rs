@@ -131,10 +131,13 @@ pub(crate) enum Log {
     Milking,
     Event,
     Audit,
+    Sample,
 }
 
 impl Log {
-    pub(crate) const ALL: [Self; 3] = [Self::Milking, Self::Event, Self::Audit];
+    pub(crate) const ALL: [Self; 4] = [Self::Milking, Self::Event, Self::Audit, Self::Sample];
+    /// Those whose facts bear the time at which they were written.
+    pub(crate) const DATED: [Self; 3] = [Self::Milking, Self::Event, Self::Audit];
 
     /// Its table.
     pub(crate) fn table(self) -> &'static str {
@@ -142,6 +145,7 @@ impl Log {
             Self::Milking => "milking",
             Self::Event => "animal_event",
             Self::Audit => "audit",
+            Self::Sample => "sample",
         }
     }
 }
@@ -160,6 +164,8 @@ pub(crate) struct Memory {
     pub(crate) next: Numbers,
     pub(crate) series: HashMap<(DeviceId, Quantity), i64>,
     pub(crate) handles: Handles,
+    /// Of a series here: the number by which others are told of it, and the slots of its span.
+    pub(crate) samples: HashMap<i64, (i64, i64)>,
 }
 
 impl Memory {
@@ -176,6 +182,7 @@ impl Memory {
             next: Numbers { facts, reading },
             series: HashMap::new(),
             handles: Handles::default(),
+            samples: HashMap::new(),
         })
     }
 
@@ -184,6 +191,7 @@ impl Memory {
         self.next = next;
         self.series.clear();
         self.handles = Handles::default();
+        self.samples.clear();
     }
 }
 

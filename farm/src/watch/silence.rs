@@ -12,7 +12,7 @@ use crate::{
     alerts::{self, AlertKind, Subject},
     devices,
     hearing::{Expected, Hearing, Silence, Verdict},
-    live::LiveValue,
+    live::{LiveValue, Origin},
     sql,
     store::{After, StoreError, Tx},
 };
@@ -127,7 +127,8 @@ pub(crate) fn recall(
 ) -> Result<Hearing, StoreError> {
     let mut hearing = Hearing::default();
     let mut last: HashMap<DeviceId, UnixMillis> = HashMap::new();
-    let heard = || newest.values().filter(|v| v.quality != Quality::Missing);
+    let is_heard = |v: &&LiveValue| v.quality != Quality::Missing && v.origin == Origin::Here;
+    let heard = || newest.values().filter(is_heard);
     for value in heard() {
         let at = last.entry(value.device).or_insert(value.at);
         *at = value.at.max(*at);

@@ -1,5 +1,6 @@
 //! One farm in several files.
 
+mod samples;
 mod several;
 mod wire;
 

@@ -1,6 +1,6 @@
 //! How a device fares: the driver's word if there is a driver, else what was heard; and what to do about it.
 
-use farm::devices::DeviceRow;
+use farm::{Origin, devices::DeviceRow};
 use farm_model::{Link, UnixMillis};
 use ui::{Lang, components::Badge, shell::Tone};
 
@@ -78,6 +78,14 @@ impl State {
         let Some(at) = row.heard_at else {
             return Self::Unheard;
         };
+        // Whether it is silent elsewhere, its own appliance knows, and says so by its alarm.
+        if row.origin == Origin::Elsewhere {
+            return if row.is_missed {
+                Self::Silent
+            } else {
+                Self::Working
+            };
+        }
         let patience = row.every_s().map(|s| i64::from(s) * 3000);
         if patience.is_some_and(|ms| now.since(at) > ms) {
             Self::Silent

@@ -7,6 +7,7 @@ use farm::{
     Actor, Farm, StoreError, Tx,
     alerts::{self, AlertKind, Subject},
     animals::{self, AnimalForm},
+    backup,
     events::{self, EventBody, NewEvent},
     milkings::{self, Correction},
     replica, settings, staff,
@@ -21,6 +22,7 @@ use sync::{
 };
 use tempfile::TempDir;
 
+use super::samples;
 use crate::support::{HandClock, MINUTE, NOW, name, open, session, visit};
 
 /// SplitMix64 (Steele, Lea and Flood 2014): a run is told by its seed alone.
@@ -45,19 +47,39 @@ pub(crate) struct Place {
     pub(crate) farm: Farm,
     pub(crate) site: Site,
     pub(crate) clock: Arc<HandClock>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let (dir, clock) = (TempDir::new().unwrap(), HandClock::synced());
+        Self::opened(TempDir::new().unwrap(), HandClock::synced())
+    }
+
+    /// A place whose file was copied from that of another.
+    pub(crate) fn copied(other: &Self) -> Self {
+        let dir = TempDir::new().unwrap();
+        backup::copy(other.farm.path(), &dir.path().join("farm.db")).unwrap();
+        let clock = HandClock::synced();
+        Self::opened(dir, clock)
+    }
+
+    /// The same place after a restart.
+    pub(crate) fn reopen(self) -> Self {
+        let Self {
+            farm, clock, dir, ..
+        } = self;
+        drop(farm);
+        Self::opened(dir, clock)
+    }
+
+    fn opened(dir: TempDir, clock: Arc<HandClock>) -> Self {
         let farm = open(&dir, &clock);
         let site = turn(&farm, Turn::default()).me.site;
         Self {
             farm,
             site,
             clock,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -101,6 +123,7 @@ impl Place {
             ("animal", "*"), ("animal_tag", "*"), ("place", "*"), ("device", "*"), ("staff", "*"),
             ("session_plan", "*"), ("setting", "*"), ("alert", "*"),
             ("animal_event", "*"), ("milking", "*"), ("audit", "*"),
+            ("sample", "*"), ("sample_series", "n, device, quantity, spelt"),
             ("visit", "id, seq, animal, start, ended, day, session, stall, yield_ml, avg_flow, peak_flow, conductivity, fat, snf,
                 destination, findings, tag, clock, meter, staff, voided"),
             ("animal_day", "*"), ("herd_day", "*"), ("animal_state", "*"),
@@ -155,7 +178,8 @@ impl Place {
         let (cow, other) = (dice.pick(&animals), dice.pick(&animals));
         let milking = dice.pick(&visits);
         let some = dice.roll(1_000) as i64;
-        match (dice.roll(14), cow, milking) {
+        match (dice.roll(15), cow, milking) {
+            (14, ..) => self.measure(some),
             (0, ..) | (_, None, _) => {
                 let form =
                     AnimalForm::new(name(&(100 + some % 9).to_string()), AnimalStatus::Lactating);
@@ -233,6 +257,18 @@ impl Place {
                 .unwrap();
             }
         }
+    }
+
+    /// A probe of this place tells what it measured, now or a while ago.
+    fn measure(&self, some: i64) {
+        let probe = DeviceId::from_bytes([some as u8 % 3 + 50; 16]);
+        let at = self
+            .farm
+            .clock()
+            .now_stamp()
+            .wall
+            .plus(-(some % 4) * 7 * MINUTE);
+        samples::take(self, vec![samples::measured(self, probe, at, some)]);
     }
 
     /// Something that happens to a cow.
