@@ -3,6 +3,7 @@
 use farm::Actor;
 use farm_web::{HubStanding, JoinedHub};
 use serde::{Deserialize, Serialize};
+use ui::Lang;
 
 use super::Outcome;
 use crate::hub::HubLink;
@@ -65,7 +66,10 @@ fn describe_joined(hub: &JoinedHub) -> String {
         || "not since the appliance started".to_owned(),
         |ago| format!("{} s ago", ago.as_secs()),
     );
-    let trouble = hub.trouble.map_or("none", farm_web::HubTrouble::key);
+    let trouble = hub.trouble.map_or_else(
+        || "none".to_owned(),
+        |trouble| format!("{}\n          {}", trouble.key(), trouble.words(Lang::En)),
+    );
     format!(
         "hub       {}\nfarm      {}\nheard     {heard}\nwaiting   {}\ncurrent   {}\ntrouble   {trouble}\n",
         hub.address, hub.farm, hub.waiting, hub.current

@@ -15,7 +15,7 @@ use ui::{
     shell::Tone,
 };
 
-use self::trouble::{t as refusal, words};
+use self::trouble::t as refusal;
 use super::{Ctx, context::Done, typed::Typed};
 use crate::{
     access::{Needs, Routes},
@@ -210,7 +210,7 @@ fn exchange(lang: Lang, hub: &JoinedHub, now_ms: i64) -> Markup {
         (facts(&items))
         @if let Some(trouble) = hub.trouble {
             div.flash.(if trouble.wants_a_code() { "bad" } else { "warn" }) role="status" {
-                (Icon::WifiOff) p { (words(lang, trouble)) " " (again(lang, hub)) }
+                (Icon::WifiOff) p { (trouble.words(lang)) " " (again(lang, hub)) }
             }
         }
     }
@@ -242,7 +242,7 @@ async fn join(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
         Err(JoinError::Off) => typed.refuse(t::off(lang)),
         Err(JoinError::Joined) => typed.refuse(refusal::joined_already(lang)),
         Err(JoinError::NotEmpty) => typed.refuse(refusal::anew(lang)),
-        Err(JoinError::Trouble(trouble)) => typed.refuse(words(lang, trouble)),
+        Err(JoinError::Trouble(trouble)) => typed.refuse(trouble.words(lang)),
         Err(JoinError::Store(error)) => return Err(error.into()),
     }
     draw(&ctx, &typed).await

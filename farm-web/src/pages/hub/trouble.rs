@@ -34,27 +34,29 @@ pub(crate) mod t {
     }
 }
 
-/// In words.
-pub(super) fn words(lang: Lang, trouble: HubTrouble) -> &'static str {
-    match trouble {
-        HubTrouble::Unreached => t::unreached(lang),
-        HubTrouble::Slow => t::slow(lang),
-        HubTrouble::Untrusted => t::untrusted(lang),
-        HubTrouble::Foreign => t::foreign(lang),
-        HubTrouble::Garbled => t::garbled(lang),
-        HubTrouble::Unknown => t::unknown(lang),
-        HubTrouble::Revoked => t::revoked(lang),
-        HubTrouble::NotOurs => t::not_ours(lang),
-        HubTrouble::Version => t::version(lang),
-        HubTrouble::Copied => t::copied(lang),
-        HubTrouble::HubRestored => t::hub_restored(lang),
-        HubTrouble::Anew => t::anew(lang),
-        HubTrouble::Gone => t::gone(lang),
-        HubTrouble::TooMany => t::too_many(lang),
-        HubTrouble::Busy => t::busy(lang),
-        HubTrouble::TooLarge => t::too_large(lang),
-        HubTrouble::Stuck => t::stuck(lang),
-        HubTrouble::Store => t::store(lang),
+impl HubTrouble {
+    /// In words, with what to do.
+    pub fn words(self, lang: Lang) -> &'static str {
+        match self {
+            HubTrouble::Unreached => t::unreached(lang),
+            HubTrouble::Slow => t::slow(lang),
+            HubTrouble::Untrusted => t::untrusted(lang),
+            HubTrouble::Foreign => t::foreign(lang),
+            HubTrouble::Garbled => t::garbled(lang),
+            HubTrouble::Unknown => t::unknown(lang),
+            HubTrouble::Revoked => t::revoked(lang),
+            HubTrouble::NotOurs => t::not_ours(lang),
+            HubTrouble::Version => t::version(lang),
+            HubTrouble::Copied => t::copied(lang),
+            HubTrouble::HubRestored => t::hub_restored(lang),
+            HubTrouble::Anew => t::anew(lang),
+            HubTrouble::Gone => t::gone(lang),
+            HubTrouble::TooMany => t::too_many(lang),
+            HubTrouble::Busy => t::busy(lang),
+            HubTrouble::TooLarge => t::too_large(lang),
+            HubTrouble::Stuck => t::stuck(lang),
+            HubTrouble::Store => t::store(lang),
+        }
     }
 }
 
@@ -70,7 +72,7 @@ mod tests {
     #[test]
     fn every_trouble_says_what_to_do() {
         for trouble in HubTrouble::ALL {
-            let said = words(Lang::En, *trouble);
+            let said = trouble.words(Lang::En);
             assert!(said.matches(['.', ';']).count() > 1, "{said}");
         }
     }
