@@ -84,6 +84,40 @@ impl Edge {
         edge
     }
 
+    /// Another machine with a copy of its data, as of an SD card that was cloned. It is not started.
+    ///
+    /// # Panics
+    /// When it runs, or the data can't be copied.
+    pub fn cloned(&self) -> Self {
+        assert!(self.child.is_none(), "only data at rest can be copied");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        copy(&self.dir.path().join("data"), &dir.path().join("data"));
+        Self {
+            dir,
+            web: free_address(),
+            mqtt: free_address(),
+            mqtt_tls: free_address(),
+            token: self.token.clone(),
+            options: self.options.clone(),
+            began: self.began,
+            child: None,
+        }
+    }
+
+    /// Puts the data of `other` in the place of its own, as of a card that was written anew from an old image.
+    ///
+    /// # Panics
+    /// When either runs, or the data can't be copied.
+    pub fn restore(&mut self, other: &Self) {
+        assert!(
+            self.child.is_none() && other.child.is_none(),
+            "only data at rest can be copied"
+        );
+        let data = self.dir.path().join("data");
+        fs::remove_dir_all(&data).expect("its folder is writable");
+        copy(&other.dir.path().join("data"), &data);
+    }
+
     /// Runs one of its subcommands with `input` on standard input; gives its standard output.
     ///
     /// # Panics
@@ -323,6 +357,19 @@ impl Drop for Edge {
             );
         }
     }
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp")
+        .arg("--archive")
+        .args([from, to])
+        .status();
+    assert!(
+        copied.expect("cp runs").success(),
+        "{} is copied",
+        from.display()
+    );
 }
 
 /// Lets a program see another wall clock; the clock that never jumps stays as it is.

@@ -4,6 +4,7 @@
 //! `KHAMAR_LINE_ROUNDS` and `KHAMAR_SEED` choose how much happens and what. It needs root; a machine that does not allow it fails the tests.
 
 mod checker;
+mod copies;
 mod ledger;
 mod people;
 
@@ -52,14 +53,20 @@ impl Apart {
             within: Some(link.near.clone()),
             ..EdgeOptions::default()
         });
-        let code = hub.command(&["farms", "claim", &farm], "");
-        edge.command(&["enrol", code.trim(), "--hub", &hub.url("")], "");
-        Self {
+        let apart = Self {
             edge,
             link,
             hub,
             farm,
-        }
+        };
+        apart.enrol(&apart.edge);
+        apart
+    }
+
+    /// Connects an appliance with a claim code.
+    fn enrol(&self, edge: &Edge) {
+        let code = self.hub.command(&["farms", "claim", &self.farm], "");
+        edge.command(&["enrol", code.trim(), "--hub", &self.hub.url("")], "");
     }
 
     /// Where the hub has the farm, once it has.
@@ -71,8 +78,15 @@ impl Apart {
 
     /// Waits until both files hold the same.
     fn come_together(&self, seconds: u64) {
-        let (edge, hub) = (self.edge.database(), self.at_the_hub());
-        self.edge.command(&["hub", "send"], "");
+        self.comes_together(&self.edge, seconds);
+    }
+
+    /// Waits until an appliance and the hub hold the same.
+    fn comes_together(&self, edge: &Edge, seconds: u64) {
+        let hub = self.at_the_hub();
+        let status = || edge.command(&["hub", "status"], "");
+        edge.command(&["hub", "send"], "");
+        let edge = edge.database();
         let began = Instant::now();
         loop {
             let differences = checker::differences(&edge, &hub);
@@ -83,7 +97,7 @@ impl Apart {
             assert!(
                 began.elapsed() < Duration::from_secs(seconds),
                 "after {seconds} s they still differ: {differences:#?}\n{}",
-                self.edge.command(&["hub", "status"], "")
+                status()
             );
             thread::sleep(Duration::from_millis(100));
         }

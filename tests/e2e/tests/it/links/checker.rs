@@ -61,8 +61,14 @@ fn all<T>(
     conn.prepare(sql)?.query_map([], read)?.collect()
 }
 
+/// Every row of each table.
+pub(crate) type Content = BTreeMap<&'static str, BTreeSet<String>>;
+
 /// Every row of every table, as one consistent look.
-fn content(path: &Path) -> rusqlite::Result<BTreeMap<&'static str, BTreeSet<String>>> {
+///
+/// # Errors
+/// When the file cannot be read, or not yet.
+pub(crate) fn content(path: &Path) -> rusqlite::Result<Content> {
     let mut conn = open(path)?;
     let look = conn.transaction()?;
     TABLES

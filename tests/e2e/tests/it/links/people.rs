@@ -55,6 +55,14 @@ impl<'a> Work<'a> {
         !self.over.load(Ordering::Relaxed)
     }
 
+    /// Milks one cow, which is acknowledged.
+    pub(crate) fn milk_once(&self, door: SocketAddr, tag: &str) {
+        let ml = self.next_ml.fetch_add(1, Ordering::Relaxed);
+        self.ledger.milked(ml, Word::Tried);
+        tell(&mut None, door, tag, ml).expect("the appliance runs");
+        self.ledger.milked(ml, Word::Acknowledged);
+    }
+
     /// Milks one cow after the other; what was told once is told until it is acknowledged, as a node does.
     pub(crate) fn milk(&self, door: SocketAddr, tags: &[String], mut rng: Rng) {
         let mut line: Option<TcpStream> = None;
@@ -95,7 +103,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    async fn enter(&self, browser: &mut Browser, n: u32) -> Option<()> {
+    /// Enters a cow; `None` when nobody knows whether she was taken.
+    pub(crate) async fn enter(&self, browser: &mut Browser, n: u32) -> Option<()> {
         let number = format!("{}{n}", browser.place);
         self.ledger.named(&number, browser.place, "new");
         browser.send("/herd/new", &cow(&number, "new")).await?;
@@ -238,6 +247,13 @@ impl Browser {
             answer.text().await.unwrap_or_default()
         );
         (status == StatusCode::SEE_OTHER).then_some(())
+    }
+
+    /// A page in English.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let request = self.client.get(format!("{}{path}", self.base));
+        let request = request.header("cookie", format!("{}; lang=en", self.cookie));
+        request.send().await.unwrap().text().await.unwrap()
     }
 
     /// The first row of a query of this place's file: an identity, and a number beside it.
