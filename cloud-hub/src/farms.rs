@@ -20,7 +20,7 @@ use farm::{Farm, OpenError};
 use farm_model::{ClockQuality, SystemClock};
 use farm_web::{App, Base, HostLinks, Mount, Mounted, NoHardware, StoreIngest, mounted};
 use hub_accounts::{FarmId, claims, sessions::Lifetimes};
-use hub_store::{Micros, Store, StoreError};
+use hub_store::{FileError, Micros, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::host::AtTheHub;
@@ -143,7 +143,7 @@ impl Farms {
         let path = self.path(id);
         let farm = tokio::task::spawn_blocking(move || open_file(&path))
             .await
-            .map_err(|_| StoreError::Panicked)??;
+            .map_err(|_| StoreError::from(FileError::Panicked))??;
         let host = Arc::new(AtTheHub::new(
             self.inner.store.clone(),
             self.inner.lives,
@@ -195,7 +195,7 @@ impl Farms {
         let path = self.path(id);
         let removed = tokio::task::spawn_blocking(move || remove_file(&path)).await;
         removed
-            .map_err(|_| StoreError::Panicked)?
+            .map_err(|_| StoreError::from(FileError::Panicked))?
             .map_err(FarmFileError::Remove)?;
         self.slots().remove(&id);
         Ok(())

@@ -20,7 +20,10 @@ use std::time::Duration;
 
 use edge_acquire::Inbound;
 use edge_milking::{Engine, StallState};
-use farm::{Change, Farm, Follower, Resume, StoreError, devices, places, plan, readings, settings};
+use farm::{
+    Change, Farm, FileError, Follower, Resume, StoreError, devices, places, plan, readings,
+    settings,
+};
 use farm_model::{Clock, Schedule, SessionKey};
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -78,8 +81,8 @@ impl Intake {
         let done = Some(done);
         let sent = self.urgent.send(Urgent { told, done });
         Box::pin(async move {
-            sent.map_err(|_| StoreError::Closed)?;
-            result.await.map_err(|_| StoreError::Closed)?
+            sent.map_err(|_| FileError::Closed)?;
+            result.await.map_err(|_| FileError::Closed)?
         })
     }
 

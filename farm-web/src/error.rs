@@ -204,9 +204,12 @@ pub(crate) struct Problem {
 
 impl From<farm::StoreError> for Error {
     fn from(error: farm::StoreError) -> Self {
-        use farm::StoreError::{Full, Io, ReadOnly, Undone};
+        use farm::{
+            FileError::{Full, Io, ReadOnly, Undone},
+            StoreError::File,
+        };
         let reason = match &error {
-            Full | Io(_) | ReadOnly | Undone => Reason::NoRoom,
+            File(Full | Io(_) | ReadOnly | Undone) => Reason::NoRoom,
             other if other.is_transient() => Reason::Busy,
             _ => Reason::Internal,
         };

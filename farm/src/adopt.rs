@@ -7,6 +7,7 @@
 use std::{collections::BTreeSet, fs::File, io::Read as _, path::Path};
 
 use rusqlite::{Connection, OpenFlags};
+use sqlite_store::FileError;
 
 use crate::{
     backup::{self, Sound},
@@ -49,10 +50,7 @@ pub fn adopt(path: &Path, options: Options) -> Result<Sound, OpenError> {
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     conn.close().map_err(|(_, error)| error)?;
     let synced = File::open(path).and_then(|file| file.sync_all());
-    synced.map_err(|source| OpenError::Folder {
-        path: path.to_owned(),
-        source,
-    })?;
+    synced.map_err(|source| FileError::folder(path, source))?;
     Ok(sound)
 }
 
@@ -62,10 +60,7 @@ fn begins_as_database(path: &Path) -> Result<bool, OpenError> {
     match read {
         Ok(()) => Ok(begin == *MAGIC),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(source) => Err(OpenError::Folder {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(FileError::folder(path, source).into()),
     }
 }
 

@@ -8,6 +8,7 @@ use farm_model::{Role, StaffId, Stamp, UnixMillis, hex};
 use rand::RngExt as _;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
+use sqlite_store::FileError;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -119,7 +120,10 @@ pub async fn login(
     } else {
         &TRIES
     };
-    let place = places.acquire().await.map_err(|_| StoreError::Closed)?;
+    let place = places
+        .acquire()
+        .await
+        .map_err(|_| StoreError::from(FileError::Closed))?;
     // The place goes along: a request that is given up does not stop the thread that tries its PIN.
     let matches = tokio::task::spawn_blocking(move || {
         let matches = pin.matches(&hash);
@@ -127,7 +131,7 @@ pub async fn login(
         matches
     })
     .await
-    .map_err(|_| StoreError::Panicked)?;
+    .map_err(|_| StoreError::from(FileError::Panicked))?;
     if !matches {
         return Err(AuthError::Wrong);
     }

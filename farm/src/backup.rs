@@ -11,10 +11,11 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags};
+use sqlite_store::file;
 
 use crate::{
     retention,
-    store::{OpenError, StoreError, known_version, own_alone},
+    store::{OpenError, StoreError, known_version},
 };
 
 /// Beginning and end of a daily copy's name; the local date stands between.
@@ -109,7 +110,7 @@ fn copy_whole(
     to: &Path,
     write: impl Fn(std::io::Error) -> CopyError,
 ) -> Result<u64, CopyError> {
-    own_alone(part).map_err(&write)?;
+    file::own_alone(part).map_err(&write)?;
     conn.execute("VACUUM INTO ?1", [part.to_string_lossy()])
         .map_err(StoreError::from)?;
     mark_copy(part).map_err(StoreError::from)?;

@@ -50,6 +50,7 @@ pub mod yields;
 pub use clock::FarmClock;
 pub use live::{JoinsRefused, Live, LiveValue, Origin};
 pub use spans::Moment;
+pub use sqlite_store::FileError;
 pub use store::{
     Actor, Change, Event, EventLog, FactId, Farm, Follower, NotAFactId, OpenError, Options, Resume,
     StoreError, Tx,

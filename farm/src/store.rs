@@ -1,4 +1,4 @@
-//! One SQLite file: a writer thread that commits in groups, a pool of readers, and what happened, told afterwards.
+//! A farm's file in the care of a `sqlite_store::Store`, what is newest in memory, and what happened, told afterwards.
 //!
 //! [`Farm`] is the handle that everything else holds. Invariants: one thread writes; a command is answered only when it
 //! is on disk; a file of a newer version is not touched; nothing here blocks the async runtime.
@@ -6,7 +6,6 @@
 mod error;
 mod events;
 mod open;
-mod readers;
 mod replicated;
 mod tx;
 mod writer;
@@ -14,23 +13,19 @@ mod writer;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::{self, JoinHandle},
+    sync::Arc,
 };
 
 use farm_model::{Clock, SystemClock};
 use rusqlite::Connection;
-use tokio::sync::{mpsc, watch};
+use sqlite_store::{Limits, Store};
+use tokio::sync::watch;
 
+use self::writer::Writer;
 pub(crate) use self::{
     error::store_error,
-    open::{known_version, look, made, own_alone},
-    readers::Readers,
+    open::{known_version, look, made},
     tx::{After, Log},
-    writer::Job,
 };
 pub use self::{
     error::{OpenError, StoreError},
@@ -79,7 +74,6 @@ pub(crate) struct Shared {
     pub(crate) schema: Arc<sync::Replicated>,
     /// Counts commits of something that is replicated.
     pub(crate) replicated: watch::Sender<u64>,
-    pub(crate) commits: AtomicU64,
 }
 
 impl Shared {
@@ -124,9 +118,7 @@ pub struct Farm {
 }
 
 struct Inner {
-    jobs: Option<mpsc::Sender<Job>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
-    readers: Readers,
+    file: Store<Writer>,
     shared: Arc<Shared>,
 }
 
@@ -140,20 +132,15 @@ impl Farm {
         reason = "options are built for one call"
     )]
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let opened = open::open(path, &options)?;
-        let shared = Arc::clone(&opened.shared);
-        let (jobs, queue) = mpsc::channel(options.queue.max(1));
-        let writer = thread::Builder::new()
-            .name("farm-writer".into())
-            .spawn(move || opened.run(queue))
-            .map_err(OpenError::Thread)?;
+        let (conn, writer) = open::open(path, &options)?;
+        let shared = Arc::clone(&writer.shared);
+        let limits = Limits {
+            readers: options.readers,
+            queue: options.queue,
+        };
+        let file = Store::start("farm-writer", path, conn, writer, limits)?;
         Ok(Self {
-            inner: Arc::new(Inner {
-                jobs: Some(jobs),
-                writer: Mutex::new(Some(writer)),
-                readers: Readers::new(path, options.readers.max(1)),
-                shared,
-            }),
+            inner: Arc::new(Inner { file, shared }),
         })
     }
 
@@ -170,12 +157,7 @@ impl Farm {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (job, result) = Job::new(actor, command);
-        self.jobs()
-            .send(job)
-            .await
-            .map_err(|_| StoreError::Closed)?;
-        result.await.map_err(|_| StoreError::Closed)?
+        self.inner.file.write(actor, command).await
     }
 
     /// [`Farm::write`] for threads outside the async runtime; panics inside it.
@@ -191,11 +173,7 @@ impl Farm {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (job, result) = Job::new(actor, command);
-        self.jobs()
-            .blocking_send(job)
-            .map_err(|_| StoreError::Closed)?;
-        result.blocking_recv().map_err(|_| StoreError::Closed)?
+        self.inner.file.write_blocking(actor, command)
     }
 
     /// Runs `query` on a read-only connection, in one consistent snapshot.
@@ -210,7 +188,7 @@ impl Farm {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.inner.readers.read(query).await
+        self.inner.file.read(query).await
     }
 
     /// [`Farm::read`] for threads outside the async runtime.
@@ -224,7 +202,7 @@ impl Farm {
     where
         E: From<StoreError>,
     {
-        self.inner.readers.read_blocking(query)
+        self.inner.file.read_blocking(query)
     }
 
     /// The newest values and the parlour, in memory.
@@ -273,7 +251,7 @@ impl Farm {
 
     /// Groups committed, or failed, since the start.
     pub fn commits(&self) -> u64 {
-        self.inner.shared.commits.load(Ordering::Relaxed)
+        self.inner.file.commits()
     }
 
     /// Handles of this farm that there are, this one included: whoever holds the only one may close the file by dropping it.
@@ -283,15 +261,7 @@ impl Farm {
 
     /// Commands that wait for the writer now.
     pub fn waiting(&self) -> usize {
-        let jobs = self.jobs();
-        jobs.max_capacity() - jobs.capacity()
-    }
-
-    fn jobs(&self) -> &mpsc::Sender<Job> {
-        self.inner
-            .jobs
-            .as_ref()
-            .expect("taken only when the last handle is dropped")
+        self.inner.file.waiting()
     }
 }
 
@@ -301,22 +271,5 @@ impl std::fmt::Debug for Farm {
             .field("path", &self.inner.shared.path)
             .field("boot", &self.inner.shared.boot)
             .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.jobs = None;
-        let writer = self
-            .writer
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(writer) = writer
-            && writer.thread().id() != thread::current().id()
-            && writer.join().is_err()
-        {
-            tracing::error!("the writer thread had panicked");
-        }
     }
 }

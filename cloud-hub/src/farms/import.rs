@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use farm::{OpenError, StoreError as FarmStoreError, adopt, backup};
+use farm::{FileError, OpenError, StoreError as FarmStoreError, adopt, backup};
 use hub_accounts::{Account, AccountId, FarmId, Name, farms};
 use hub_store::{Micros, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -65,14 +65,13 @@ impl From<&OpenError> for Refusal {
         match error {
             OpenError::NotAFarm { .. } | OpenError::Strange { .. } => Self::NotAFarm,
             OpenError::Newer { .. } => Self::Newer,
-            OpenError::Store(FarmStoreError::Full) => Self::NoRoom,
-            OpenError::Store(FarmStoreError::Corrupt(_) | FarmStoreError::Unreadable { .. })
+            OpenError::Store(FarmStoreError::File(FileError::Full)) => Self::NoRoom,
+            OpenError::Store(
+                FarmStoreError::File(FileError::Corrupt(_)) | FarmStoreError::Unreadable { .. },
+            )
             | OpenError::Migration(_)
             | OpenError::Replication(_) => Self::Damaged,
-            OpenError::Store(_)
-            | OpenError::Folder { .. }
-            | OpenError::Extension(_)
-            | OpenError::Thread(_) => Self::Trouble,
+            OpenError::Store(_) | OpenError::Extension(_) => Self::Trouble,
         }
     }
 }

@@ -14,7 +14,7 @@ use axum::{
 };
 use farm_web::common::Typed;
 use hub_accounts::{Actor, Role, audit, ids::SessionId, removal};
-use hub_store::StoreError;
+use hub_store::{FileError, StoreError};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use tokio_util::io::ReaderStream;
@@ -70,7 +70,7 @@ async fn export(State(web): State<Web>, me: Me, here: Here) -> Result<Response, 
     let open = web.farms.open(here.farm.id).await?;
     let copied = tokio::task::spawn_blocking(move || copy(&open.farm)).await;
     let file = copied
-        .map_err(|_| StoreError::Panicked)?
+        .map_err(|_| StoreError::from(FileError::Panicked))?
         .map_err(|error| Error::from(Reason::Internal).because(error))?;
     let (by, farm) = (me.account.id, here.farm.id);
     web.store

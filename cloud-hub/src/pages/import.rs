@@ -10,7 +10,7 @@ use axum::{
 };
 use farm_web::common::Typed;
 use hub_accounts::Name;
-use hub_store::StoreError;
+use hub_store::{FileError, StoreError};
 use maud::{Markup, html};
 use ui::{
     Lang,
@@ -158,7 +158,10 @@ async fn store(
             return Ok(Ok(part));
         };
         let written = tokio::task::spawn_blocking(move || part.write(&piece).map(|()| part));
-        match written.await.map_err(|_| StoreError::Panicked)? {
+        match written
+            .await
+            .map_err(|_| StoreError::from(FileError::Panicked))?
+        {
             Ok(written) => part = written,
             Err(why) => return Ok(Err(why)),
         }

@@ -1,30 +1,15 @@
 //! What can go wrong with the database itself, and what to do about it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
+use sqlite_store::FileError;
 
 /// A command or query could not be carried out because of the database.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// No room for another page.
-    #[error("the disk is full: free some space, then try again")]
-    Full,
-    /// Another process holds the file.
-    #[error("the database is locked by another process: stop the other process, then try again")]
-    Locked,
-    /// The file is not a sound database.
-    #[error("the database is damaged: stop, keep the file, and restore the newest backup")]
-    Corrupt(#[source] Arc<rusqlite::Error>),
-    /// Reading or writing failed.
-    #[error("reading or writing the database failed: check the disk, then try again")]
-    Io(#[source] Arc<rusqlite::Error>),
-    /// The file may not be written.
-    #[error("the database may not be written: check the owner and permissions of its folder")]
-    ReadOnly,
-    /// The database refused a statement; this is a defect of the program.
-    #[error("the database refused a statement")]
-    Sql(#[source] Arc<rusqlite::Error>),
+    /// Something about the file.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A statement has other parameters than it is given; this is a defect of the program.
     #[error("a statement was given {given} values and has other parameters: {sql}")]
     Parameters {
@@ -41,36 +26,18 @@ pub enum StoreError {
         /// Which column of its answer, from 0.
         column: usize,
     },
-    /// The database undid a whole group of commands because one of them met a full or failing disk.
-    #[error("another command met a full or failing disk and the group was undone: try again")]
-    Undone,
-    /// The command panicked; nothing of it was kept.
-    #[error("the command failed unexpectedly and changed nothing")]
-    Panicked,
-    /// The store is closed or closing.
-    #[error("the database is closed")]
-    Closed,
 }
 
 impl StoreError {
     /// Whether the same command may succeed later without anything being repaired.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full | Self::Locked | Self::Io(_) | Self::Undone)
+        matches!(self, Self::File(error) if error.is_transient())
     }
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Corrupt(Arc::new(error))
-            }
-            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Io(Arc::new(error)),
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly,
-            _ => Self::Sql(Arc::new(error)),
-        }
+        Self::File(error.into())
     }
 }
 
@@ -98,24 +65,13 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file or its folder could not be made.
-    #[error("{path} cannot be made: check that this user may write the folder")]
-    Folder {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A thread could not be started.
-    #[error("the writer thread cannot be started")]
-    Thread(#[source] std::io::Error),
-    /// Something about the database itself.
+    /// Something about the file itself.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    File(#[from] FileError),
 }
 
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
+        Self::File(error.into())
     }
 }

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use sqlite_store::file;
 
-use crate::{OpenError, StoreError};
+use crate::OpenError;
 
 /// `khmh` in ASCII: says that a SQLite file is a hub's.
-const APPLICATION_ID: i64 = 0x6b68_6d68;
+pub(crate) const APPLICATION_ID: i64 = 0x6b68_6d68;
 
 /// The tables of one part of the hub and how they grew. A version that was ever released is never edited.
 #[derive(Clone, Copy, Debug)]
@@ -19,15 +20,13 @@ pub struct Schema {
 }
 
 /// Refuses a file of something else, before anything is written to it.
-pub(crate) fn look(conn: &Connection, path: &Path) -> Result<(), OpenError> {
-    let application: i64 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && tables > 0 {
-        return Err(OpenError::NotAHub {
+pub(crate) fn look(path: &Path) -> Result<(), OpenError> {
+    match file::look(path)? {
+        Some(conn) if file::is_foreign(&conn, APPLICATION_ID)? => Err(OpenError::NotAHub {
             path: path.to_owned(),
-        });
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Brings every part to its newest version, all or none of them.
@@ -36,7 +35,6 @@ pub(crate) fn migrate(
     path: &Path,
     schemas: &[Schema],
 ) -> Result<(), OpenError> {
-    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute_batch(
         "CREATE TABLE IF NOT EXISTS schema_version (part TEXT PRIMARY KEY, version BIGINT NOT NULL)",
@@ -64,7 +62,7 @@ pub(crate) fn migrate(
     Ok(())
 }
 
-fn grow(conn: &Connection, schema: &Schema) -> Result<(), StoreError> {
+fn grow(conn: &Connection, schema: &Schema) -> rusqlite::Result<()> {
     let at: Option<i64> = conn
         .query_row(
             "SELECT version FROM schema_version WHERE part = ?1",

@@ -1,29 +1,19 @@
-//! The handle: opens the file, hands commands to the writer and queries to the readers.
+//! The handle: opens the file, hands commands to its writer and queries to its readers.
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
+    sync::Arc,
 };
 
 use rusqlite::Connection;
-use tokio::sync::mpsc;
+use sqlite_store::{Keeper, Limits, file};
 
-use crate::{
-    Clock, Micros, OpenError, Schema, StoreError, Tx,
-    readers::Readers,
-    schema,
-    writer::{Job, Writer},
+use crate::{Clock, Micros, OpenError, Schema, StoreError, Tx, schema};
+
+const LIMITS: Limits = Limits {
+    readers: 4,
+    queue: 1024,
 };
-
-/// Connections that read.
-const READERS: usize = 4;
-/// Commands that may wait for the writer; those beyond wait to be let in.
-const QUEUE: usize = 1024;
 
 /// The hub's database; cheap to clone. The last handle waits for the writer to close the file.
 #[derive(Clone)]
@@ -34,10 +24,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     clock: Clock,
-    jobs: Option<mpsc::Sender<Job>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
-    readers: Readers,
-    commits: Arc<AtomicU64>,
+    file: sqlite_store::Store<Moments>,
 }
 
 impl Store {
@@ -46,41 +33,17 @@ impl Store {
     /// # Errors
     /// When it is of a newer program or of something else, or the disk fails.
     pub fn open(path: &Path, schemas: &[Schema], clock: Clock) -> Result<Self, OpenError> {
-        let folder = |source| OpenError::Folder {
-            path: path.to_owned(),
-            source,
-        };
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(folder)?;
-        }
-        own_alone(path).map_err(folder)?;
-        let mut conn = Connection::open(path)?;
-        conn.busy_timeout(Duration::from_secs(5))?;
-        conn.set_prepared_statement_cache_capacity(256);
-        schema::look(&conn, path)?;
-        conn.execute_batch(
-            "PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = ON;
-             PRAGMA temp_store = MEMORY;
-             PRAGMA journal_size_limit = 16777216;",
-        )?;
+        schema::look(path)?;
+        file::make(path)?;
+        let pragmas = "PRAGMA foreign_keys = ON";
+        let mut conn = file::connect(path, schema::APPLICATION_ID, pragmas)?;
         schema::migrate(&mut conn, path, schemas)?;
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let commits = Arc::new(AtomicU64::new(0));
-        let writer = Writer::new(conn, Arc::clone(&clock), Arc::clone(&commits));
-        let writer = thread::Builder::new()
-            .name("hub-writer".into())
-            .spawn(move || writer.run(queue))
-            .map_err(OpenError::Thread)?;
+        let moments = Moments(Arc::clone(&clock));
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
-                readers: Readers::new(path, READERS),
                 clock,
-                jobs: Some(jobs),
-                writer: Mutex::new(Some(writer)),
-                commits,
+                file: sqlite_store::Store::start("hub-writer", path, conn, moments, LIMITS)?,
             }),
         })
     }
@@ -97,12 +60,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (job, result) = Job::new(command);
-        self.jobs()
-            .send(job)
-            .await
-            .map_err(|_| StoreError::Closed)?;
-        result.await.map_err(|_| StoreError::Closed)?
+        self.inner.file.write((), command).await
     }
 
     /// [`Store::write`] for threads outside the async runtime; panics inside it.
@@ -117,11 +75,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (job, result) = Job::new(command);
-        self.jobs()
-            .blocking_send(job)
-            .map_err(|_| StoreError::Closed)?;
-        result.blocking_recv().map_err(|_| StoreError::Closed)?
+        self.inner.file.write_blocking((), command)
     }
 
     /// Runs `query` on a connection that only reads, in one consistent snapshot.
@@ -136,7 +90,9 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.inner.readers.read(self.now(), query).await
+        let now = self.now();
+        let query = move |conn: &Connection| query(&mut Tx::new(conn, now));
+        self.inner.file.read(query).await
     }
 
     /// [`Store::read`] for threads outside the async runtime.
@@ -150,7 +106,10 @@ impl Store {
     where
         E: From<StoreError>,
     {
-        self.inner.readers.read_blocking(self.now(), query)
+        let now = self.now();
+        self.inner
+            .file
+            .read_blocking(|conn| query(&mut Tx::new(conn, now)))
     }
 
     /// The moment, by the store's clock.
@@ -165,20 +124,12 @@ impl Store {
 
     /// Groups committed, or failed, since the start.
     pub fn commits(&self) -> u64 {
-        self.inner.commits.load(Ordering::Relaxed)
+        self.inner.file.commits()
     }
 
     /// Commands that wait for the writer now.
     pub fn waiting(&self) -> usize {
-        let jobs = self.jobs();
-        jobs.max_capacity() - jobs.capacity()
-    }
-
-    fn jobs(&self) -> &mpsc::Sender<Job> {
-        self.inner
-            .jobs
-            .as_ref()
-            .expect("taken only when the last handle is dropped")
+        self.inner.file.waiting()
     }
 }
 
@@ -190,33 +141,20 @@ impl std::fmt::Debug for Store {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.jobs = None;
-        let writer = self
-            .writer
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(writer) = writer
-            && writer.thread().id() != thread::current().id()
-            && writer.join().is_err()
-        {
-            tracing::error!("the writer thread had panicked");
-        }
-    }
-}
+/// Gives each command its moment; the hub's writer remembers nothing between commands.
+struct Moments(Clock);
 
-/// Secrets stand in the file: nobody but its owner may read it. SQLite gives its other files the same mode.
-fn own_alone(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-    let file = std::fs::File::options()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)?;
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+impl Keeper for Moments {
+    type Order = ();
+    type Tx<'a> = Tx<'a>;
+    type Error = StoreError;
+    type Mark = ();
+
+    fn begin<'a>(&'a mut self, conn: &'a Connection, (): ()) -> Tx<'a> {
+        Tx::new(conn, (self.0)())
     }
-    Ok(())
+
+    fn mark(&self) {}
+
+    fn undo(&mut self, (): ()) {}
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use edge_broker::{Door, Retain};
-use farm::{Actor, Change, Farm, Resume, StoreError, joins};
+use farm::{Actor, Change, Farm, FileError, Resume, StoreError, joins};
 use farm_model::{Clock as _, hex};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,7 @@ async fn part(keeper: &Doorkeeper, door: &Door, change: Option<&Change>) {
                 }
                 return;
             }
-            Err(StoreError::Closed) => return,
+            Err(StoreError::File(FileError::Closed)) => return,
             Err(error) => {
                 tracing::error!(%error, "cannot tell who may stay inside the MQTT door");
                 tokio::time::sleep(BREATH).await;

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use edge_milking::{Alarm, AlarmChange, AlarmKind};
 use farm::{
-    Actor, Farm, StoreError, Tx,
+    Actor, Farm, FileError, StoreError, Tx,
     alerts::{self, AlertKind, Subject},
     logins,
     milkings::{self, MilkError},
@@ -290,12 +290,12 @@ async fn patiently<T: Send + 'static>(
 fn is_refusal(error: &StoreError) -> bool {
     matches!(
         error,
-        StoreError::Sql(_) | StoreError::Unreadable { .. } | StoreError::Panicked
+        StoreError::File(FileError::Sql(_) | FileError::Panicked) | StoreError::Unreadable { .. }
     )
 }
 
 fn error_may_pass(error: &StoreError) -> bool {
-    !is_refusal(error) && !matches!(error, StoreError::Closed)
+    !is_refusal(error) && !matches!(error, StoreError::File(FileError::Closed))
 }
 
 /// Keeps what the store refused as evidence; hands on an error that is no refusal.

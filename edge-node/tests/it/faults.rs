@@ -1,7 +1,7 @@
 //! Stores that are full, slow, or refuse: what docs/faults.md states.
 
 use edge_node::ingest::{Told, read_publish};
-use farm::{Actor, StoreError};
+use farm::{Actor, FileError, StoreError};
 use farm_model::{DeviceKind, PlaceKind, Quantity, place::PlaceDetails};
 use futures_util::FutureExt;
 
@@ -130,7 +130,10 @@ async fn a_new_topic_that_cannot_be_stored_is_refused_and_welcome_later() {
     let now = farm_model::Clock::now(&**rig.farm.clock());
     let told = || vec![read_publish("farm/tank/3/temp", br#"{"value": 4}"#, now).unwrap()];
     let refused = within(rig.intake.submit(told())).await;
-    assert!(matches!(refused, Err(StoreError::Sql(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::File(FileError::Sql(_)))),
+        "{refused:?}"
+    );
     rig.execute("DROP TRIGGER refuse").await;
     assert_eq!(within(rig.intake.submit(told())).await.unwrap().stored, 1);
 }

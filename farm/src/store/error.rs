@@ -2,29 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use rusqlite::ErrorCode;
+use sqlite_store::FileError;
 
 /// A command or query could not be carried out because of the database.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// No room for another page.
-    #[error("the disk is full: free some space or lower the retention, then try again")]
-    Full,
-    /// Another process holds the file.
-    #[error("the database is locked by another process: stop the other process, then try again")]
-    Locked,
-    /// The file is not a sound database.
-    #[error("the database file is damaged: stop, keep the file, and restore the newest backup")]
-    Corrupt(#[source] Arc<rusqlite::Error>),
-    /// Reading or writing the file failed.
-    #[error("reading or writing the database failed: check the disk and its cable, then try again")]
-    Io(#[source] Arc<rusqlite::Error>),
-    /// The file may not be written.
-    #[error("the database may not be written: check the owner and permissions of its folder")]
-    ReadOnly,
-    /// SQLite refused a statement; this is a defect of the program.
-    #[error("the database refused a statement")]
-    Sql(#[source] Arc<rusqlite::Error>),
+    /// Something about the file.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A stored value is not what its column should hold.
     #[error("a stored {what} cannot be read: {value}")]
     Unreadable {
@@ -36,15 +21,6 @@ pub enum StoreError {
     /// What other sites sent, or hold, does not fit this file.
     #[error("the farm's file does not fit what other places hold of it")]
     Replication(#[source] Arc<sync::Error>),
-    /// SQLite undid a whole group of commands because one of them met a full or failing disk.
-    #[error("another command met a full or failing disk and the group was undone: try again")]
-    Undone,
-    /// The command panicked; nothing of it was kept.
-    #[error("the command failed unexpectedly and changed nothing")]
-    Panicked,
-    /// The farm is closed or closing.
-    #[error("the database is closed")]
-    Closed,
 }
 
 impl StoreError {
@@ -58,22 +34,13 @@ impl StoreError {
 
     /// Whether the same command may succeed later without anything being repaired.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full | Self::Locked | Self::Io(_) | Self::Undone)
+        matches!(self, Self::File(error) if error.is_transient())
     }
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Corrupt(Arc::new(error))
-            }
-            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Io(Arc::new(error)),
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly,
-            _ => Self::Sql(Arc::new(error)),
-        }
+        Self::File(error.into())
     }
 }
 
@@ -112,23 +79,12 @@ pub enum OpenError {
     /// A migration failed; the file is as it was.
     #[error("bringing the database up to date failed, and the file is as it was")]
     Migration(#[source] Box<rusqlite_migration::Error>),
-    /// The folder could not be made.
-    #[error("the folder of {path} cannot be made: check the path and its permissions")]
-    Folder {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
     /// The extension that records need is not at work.
     #[error(transparent)]
     Extension(#[from] crsqlite::LoadError),
     /// The tables could not be made ready for replication; the file is as it was.
     #[error("making the database ready for other places failed, and the file is as it was")]
     Replication(#[source] Box<sync::schema::SchemaError>),
-    /// A thread could not be started.
-    #[error("the writer thread cannot be started")]
-    Thread(#[source] std::io::Error),
     /// Something about the file itself.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -140,6 +96,12 @@ impl From<sync::Error> for StoreError {
             sync::Error::Store(error) => error.into(),
             other => Self::Replication(Arc::new(other)),
         }
+    }
+}
+
+impl From<FileError> for OpenError {
+    fn from(error: FileError) -> Self {
+        Self::Store(error.into())
     }
 }
 

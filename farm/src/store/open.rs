@@ -2,19 +2,19 @@
 
 use std::{
     path::Path,
-    sync::{Arc, LazyLock, atomic::AtomicU64},
-    time::Duration,
+    sync::{Arc, LazyLock},
 };
 
 use farm_model::{Clock as _, UnixMillis};
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 use rusqlite_migration::{M, Migrations};
-use tokio::sync::{mpsc, watch};
+use sqlite_store::file;
+use tokio::sync::watch;
 
 use super::{
     EventLog, OpenError, Options, Shared, StoreError, replicated,
     tx::{Actor, Log, Memory, Tx},
-    writer::{Job, Writer},
+    writer::Writer,
 };
 use crate::{
     clock::{FarmClock, LastSeen},
@@ -45,30 +45,10 @@ const VERSIONS: &[&str] = &[
 static MIGRATIONS: LazyLock<Migrations<'static>> =
     LazyLock::new(|| Migrations::new(VERSIONS.iter().map(|sql| M::up(sql)).collect()));
 
-/// An opened file, ready for its writer thread.
-pub(super) struct Opened {
-    writer: Writer,
-    pub(super) shared: Arc<Shared>,
-}
-
-impl Opened {
-    pub(super) fn run(self, jobs: mpsc::Receiver<Job>) {
-        self.writer.run(jobs);
-    }
-}
-
-pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder {
-            path: path.to_owned(),
-            source,
-        })?;
-    }
+/// An opened file, and what its writer starts with.
+pub(super) fn open(path: &Path, options: &Options) -> Result<(Connection, Writer), OpenError> {
     look(path)?;
-    own_alone(path).map_err(|source| OpenError::Folder {
-        path: path.to_owned(),
-        source,
-    })?;
+    file::make(path)?;
     let mut conn = connect(path)?;
     if replicated::is_copy(&conn)? {
         replicated::forsake(&mut conn)?;
@@ -93,7 +73,6 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         live,
         schema: Arc::new(schema),
         replicated: watch::Sender::new(0),
-        commits: AtomicU64::new(0),
     });
     if found_room {
         let clock = &*shared.clock;
@@ -109,34 +88,26 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         })?;
         group.commit()?;
     }
-    Ok(Opened {
-        writer: Writer {
-            conn,
-            memory,
-            shared: Arc::clone(&shared),
-            saved_clock: last_seen.wall.0,
-            version: 0,
-        },
+    let writer = Writer {
+        memory,
         shared,
-    })
+        after: Vec::new(),
+        saved_clock: last_seen.wall.0,
+        version: 0,
+    };
+    Ok((conn, writer))
 }
 
 /// A connection that may write: with cr-sqlite, without which no record can be changed.
 fn connect(path: &Path) -> Result<Connection, OpenError> {
-    let conn = Connection::open(path)?;
-    conn.busy_timeout(Duration::from_secs(5))?;
-    conn.set_prepared_statement_cache_capacity(256);
-    conn.execute_batch(
+    let conn = file::connect(
+        path,
+        APPLICATION_ID,
         "PRAGMA auto_vacuum = INCREMENTAL;
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
          PRAGMA recursive_triggers = OFF;
          PRAGMA wal_autocheckpoint = 1000;
-         PRAGMA journal_size_limit = 16777216;
-         PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -4096;",
     )?;
-    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     crsqlite::load(&conn)?;
     Ok(conn)
 }
@@ -157,15 +128,11 @@ pub(crate) fn made(version: usize) -> Result<Connection, OpenError> {
 
 /// Refuses a file of a newer version or of something else, without writing to it.
 pub(crate) fn look(path: &Path) -> Result<(), OpenError> {
-    if !path.metadata().is_ok_and(|m| m.len() > 0) {
+    let Some(conn) = file::look(path)? else {
         return Ok(());
-    }
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    conn.busy_timeout(Duration::from_secs(5))?;
+    };
     let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let application: i64 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && tables > 0 {
+    if file::is_foreign(&conn, APPLICATION_ID)? {
         return Err(OpenError::NotAFarm {
             path: path.to_owned(),
         });
@@ -176,20 +143,6 @@ pub(crate) fn look(path: &Path) -> Result<(), OpenError> {
             found,
             known: known_version(),
         });
-    }
-    Ok(())
-}
-
-/// Keys of devices stand in the file: nobody but its owner may read it. SQLite gives its other files the same mode.
-pub(crate) fn own_alone(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-    let file = std::fs::File::options()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)?;
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc, time::Duration};
 
-use farm::{Actor, Change, Farm, Resume, StoreError, settings};
+use farm::{Actor, Change, Farm, FileError, Resume, StoreError, settings};
 use rusqlite::Connection;
 
 use crate::support::{Fixture, HandClock, NOW, open};
@@ -93,9 +93,9 @@ fn a_refused_command_leaves_nothing_and_gives_its_number_back() {
     let refused: Result<(), StoreError> = f.write(|tx| {
         tx.audit("test", "refused", None)?;
         tx.tell(Change::Setting);
-        Err(StoreError::Closed)
+        Err(StoreError::File(FileError::Closed))
     });
-    assert!(matches!(refused, Err(StoreError::Closed)));
+    assert!(matches!(refused, Err(StoreError::File(FileError::Closed))));
     put(&f.farm, "after").unwrap();
     let rows: Vec<(i64, String)> = f.read(|conn| {
         let mut statement = conn.prepare("SELECT seq, subject FROM audit ORDER BY seq")?;
@@ -113,11 +113,11 @@ fn a_panic_ends_one_command_only() {
         tx.audit("test", "lost", None)?;
         panic!("a defect");
     });
-    assert!(matches!(ended, Err(StoreError::Panicked)));
+    assert!(matches!(ended, Err(StoreError::File(FileError::Panicked))));
     put(&f.farm, "next").unwrap();
     assert_eq!(count(f.farm.path()), 1);
     let ended: Result<(), StoreError> = f.farm.read_blocking(|_| panic!("a defect"));
-    assert!(matches!(ended, Err(StoreError::Panicked)));
+    assert!(matches!(ended, Err(StoreError::File(FileError::Panicked))));
     assert_eq!(f.read(settings::load), settings::Settings::default());
 }
 
@@ -144,7 +144,10 @@ async fn a_commit_that_fails_fails_every_member_and_keeps_nothing() {
         .unwrap()
         .unwrap();
     go.send(()).unwrap();
-    assert!(matches!(hooked.await.unwrap(), Err(StoreError::Sql(_))));
+    assert!(matches!(
+        hooked.await.unwrap(),
+        Err(StoreError::File(FileError::Sql(_)))
+    ));
     assert_eq!(count(farm.path()), 0);
     assert_eq!(farm.events().newest(), 0);
     // The hook still refuses: a command that is told so has not happened.
@@ -154,7 +157,7 @@ async fn a_commit_that_fails_fails_every_member_and_keeps_nothing() {
             tx.audit("test", "two", None).map(drop)
         })
         .await;
-    assert!(matches!(refused, Err(StoreError::Sql(_))));
+    assert!(matches!(refused, Err(StoreError::File(FileError::Sql(_)))));
     let healed: Result<(), StoreError> = tokio::task::spawn_blocking({
         let farm = farm.clone();
         move || {
@@ -188,7 +191,10 @@ fn a_full_disk_refuses_by_name_and_is_overcome() {
     .unwrap();
     let large = "x".repeat(1_000_000);
     let full: Result<_, StoreError> = f.write(move |tx| tx.audit("test", &large, None));
-    assert!(matches!(full, Err(StoreError::Full)), "{full:?}");
+    assert!(
+        matches!(full, Err(StoreError::File(FileError::Full))),
+        "{full:?}"
+    );
     assert!(full.unwrap_err().to_string().contains("free some space"));
     assert_eq!(count(f.farm.path()), 1, "what was there is there");
     f.write(|tx| {
@@ -208,7 +214,10 @@ fn a_reader_cannot_write() {
     let refused = f
         .farm
         .read_blocking(|conn| Ok::<_, StoreError>(conn.execute("DELETE FROM local", [])?));
-    assert!(matches!(refused, Err(StoreError::ReadOnly)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::File(FileError::ReadOnly))),
+        "{refused:?}"
+    );
 }
 
 #[test]

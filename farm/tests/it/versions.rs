@@ -177,7 +177,7 @@ fn a_file_of_something_else_is_refused() {
     let error = Farm::open(&text, Options::default()).unwrap_err();
     assert!(matches!(
         error,
-        OpenError::Store(farm::StoreError::Corrupt(_))
+        OpenError::Store(farm::StoreError::File(farm::FileError::Corrupt(_)))
     ));
 }
 

@@ -18,7 +18,7 @@ use edge_broker::{
     RefusedKind, Stored,
 };
 use edge_node::sessions;
-use farm::{Actor, Farm, StoreError, Tx, retained};
+use farm::{Actor, Farm, FileError, StoreError, Tx, retained};
 use tokio::{
     runtime::Runtime,
     sync::{mpsc, oneshot},
@@ -202,8 +202,8 @@ impl Suite {
         let sent = self.queue.send((write, done));
         Box::pin(async move {
             let stored = match sent {
-                Ok(()) => stored.await.unwrap_or(Err(StoreError::Closed)),
-                Err(_) => Err(StoreError::Closed),
+                Ok(()) => stored.await.unwrap_or(Err(FileError::Closed.into())),
+                Err(_) => Err(FileError::Closed.into()),
             };
             stored.map_err(|error| Refused {
                 kind: RefusedKind::Unavailable,

@@ -4,7 +4,7 @@ use hub_accounts::{
     Actor, SCHEMA,
     audit::{self, Head, Tampered},
 };
-use hub_store::{Store, StoreError, args, system_clock};
+use hub_store::{FileError, Store, StoreError, args, system_clock};
 
 async fn store() -> (tempfile::TempDir, Store, Head) {
     let folder = tempfile::tempdir().unwrap();
@@ -91,7 +91,7 @@ async fn an_entry_that_is_undone_leaves_no_gap() {
     let undone = store
         .write(|tx| {
             audit::record(tx, Actor::System, None, "test", "undone", "")?;
-            Err::<(), _>(StoreError::Closed)
+            Err::<(), _>(StoreError::File(FileError::Closed))
         })
         .await;
     assert!(undone.is_err());

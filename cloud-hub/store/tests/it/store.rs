@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use hub_store::{Micros, OpenError, Schema, Store, StoreError, args, system_clock};
+use hub_store::{FileError, Micros, OpenError, Schema, Store, StoreError, args, system_clock};
 
 const V1: &str = "CREATE TABLE thing (id TEXT PRIMARY KEY, n BIGINT NOT NULL)";
 const V2: &str = "ALTER TABLE thing ADD COLUMN note TEXT";
@@ -80,7 +80,7 @@ async fn a_command_that_fails_or_panics_is_undone_alone() {
     let store = Store::open(&path, &[OLD], system_clock()).unwrap();
     let failing = store.write(|tx| {
         tx.execute("INSERT INTO thing VALUES ($1, $2)", args!["x", 100])?;
-        Err::<(), _>(StoreError::Closed)
+        Err::<(), _>(StoreError::File(FileError::Closed))
     });
     let panicking = store.write(|tx| {
         tx.execute("INSERT INTO thing VALUES ($1, $2)", args!["y", 1_000])?;
@@ -92,9 +92,12 @@ async fn a_command_that_fails_or_panics_is_undone_alone() {
     };
     let (failed, panicked, doubled, good) =
         tokio::join!(failing, panicking, doubled, add(&store, "a", 1));
-    assert!(matches!(failed, Err(StoreError::Closed)));
-    assert!(matches!(panicked, Err(StoreError::Panicked)));
-    assert!(matches!(doubled, Err(StoreError::Sql(_))));
+    assert!(matches!(failed, Err(StoreError::File(FileError::Closed))));
+    assert!(matches!(
+        panicked,
+        Err(StoreError::File(FileError::Panicked))
+    ));
+    assert!(matches!(doubled, Err(StoreError::File(FileError::Sql(_)))));
     good.unwrap();
     assert_eq!(sum(&store).await, 3);
 }
@@ -128,7 +131,10 @@ async fn readers_cannot_write_and_the_moment_is_the_clocks() {
     let (_folder, path) = folder();
     let store = Store::open(&path, &[OLD], Arc::new(|| Micros(42))).unwrap();
     let refused = store.read(|tx| tx.execute("DELETE FROM thing", &[])).await;
-    assert!(matches!(refused, Err(StoreError::ReadOnly)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::File(FileError::ReadOnly))),
+        "{refused:?}"
+    );
     let now = store
         .read(|tx| Ok::<_, StoreError>(tx.now()))
         .await

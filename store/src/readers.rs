@@ -3,13 +3,13 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::StoreError;
+use crate::{FileError, file};
 
 /// A pool of read-only connections.
 #[derive(Clone)]
@@ -30,24 +30,20 @@ impl Readers {
             inner: Arc::new(Pool {
                 path: path.to_owned(),
                 size,
-                idle: Mutex::new(Vec::new()),
+                idle: Mutex::default(),
                 permits: Arc::new(Semaphore::new(size)),
             }),
         }
     }
 
-    pub(crate) async fn read<T, E>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+        query: impl FnOnce(&Connection) -> T + Send + 'static,
+    ) -> Result<T, FileError> {
         let permit = Arc::clone(&self.inner.permits)
             .acquire_owned()
             .await
-            .map_err(|_| StoreError::Closed)?;
+            .map_err(|_| FileError::Closed)?;
         let pool = self.clone();
         tokio::task::spawn_blocking(move || {
             let result = pool.read_blocking(query);
@@ -55,24 +51,20 @@ impl Readers {
             result
         })
         .await
-        .unwrap_or_else(|_| Err(StoreError::Panicked.into()))
+        .unwrap_or(Err(FileError::Panicked))
     }
 
-    pub(crate) fn read_blocking<T, E>(
+    pub(crate) fn read_blocking<T>(
         &self,
-        query: impl FnOnce(&Connection) -> Result<T, E>,
-    ) -> Result<T, E>
-    where
-        E: From<StoreError>,
-    {
+        query: impl FnOnce(&Connection) -> T,
+    ) -> Result<T, FileError> {
         let idle = self.idle().pop();
         let conn = match idle {
             Some(conn) => conn,
-            None => self.inner.connect().map_err(StoreError::from)?,
+            None => file::connect_reader(&self.inner.path)?,
         };
-        conn.execute_batch("BEGIN").map_err(StoreError::from)?;
-        let result = catch_unwind(AssertUnwindSafe(|| query(&conn)))
-            .unwrap_or_else(|_| Err(StoreError::Panicked.into()));
+        conn.execute_batch("BEGIN")?;
+        let result = catch_unwind(AssertUnwindSafe(|| query(&conn)));
         // A connection whose transaction does not end is dropped, not reused.
         if conn.execute_batch("COMMIT").is_ok() {
             let mut idle = self.idle();
@@ -80,26 +72,13 @@ impl Readers {
                 idle.push(conn);
             }
         }
-        result
+        result.map_err(|_| FileError::Panicked)
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.inner
             .idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Pool {
-    fn connect(&self) -> rusqlite::Result<Connection> {
-        let conn = Connection::open_with_flags(
-            &self.path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
-        conn.busy_timeout(std::time::Duration::from_secs(5))?;
-        conn.set_prepared_statement_cache_capacity(64);
-        conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")?;
-        Ok(conn)
     }
 }
