@@ -32,7 +32,7 @@ impl Demo {
         let edge = Edge::start(&EdgeOptions {
             simulated: Some((START_MS, speed)),
             farm: Some(dir.path().to_owned()),
-            more: Vec::new(),
+            ..EdgeOptions::default()
         });
         let options = FarmOptions {
             seed: 1,
