@@ -3,14 +3,9 @@
 //! A PIN is hashed by argon2 before a command sees it, because hashing takes a tenth of a second and the writer's thread
 //! has none to spare: [`Pin::hash`] belongs on a thread that may block.
 
-use std::sync::{LazyLock, OnceLock};
-
-use argon2::{
-    Algorithm, Argon2, Block, Params, Version,
-    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
-};
 use farm_model::{Role, StaffId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+pub use slow_hash::SlowHash as PinHash;
 
 use crate::{
     sql,
@@ -66,55 +61,13 @@ impl Pin {
 
     /// Its argon2id hash, with a fresh salt. Slow by intent.
     pub fn hash(&self) -> PinHash {
-        let salt: [u8; 16] = rand::random();
-        let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
-        let hash = derive(&HASHER, self.0.as_bytes(), &salt, &mut out).and_then(|()| {
-            Some(PasswordHash {
-                algorithm: Algorithm::Argon2id.ident(),
-                version: Some(Version::V0x13.into()),
-                params: ParamsString::try_from(HASHER.params()).ok()?,
-                salt: Some(Salt::new(&salt).ok()?),
-                hash: Some(Output::new(&out).ok()?),
-            })
-        });
-        let hash = hash.expect("the salt is fresh and the parameters are fixed");
-        PinHash(hash.to_string())
+        PinHash::of(self.0.as_bytes())
     }
 
     /// Whether this is the PIN of `hash`. Slow by intent.
     pub fn matches(&self, hash: &PinHash) -> bool {
-        self.is_of(hash).unwrap_or(false)
+        hash.fits(self.0.as_bytes())
     }
-
-    /// Nothing when the hash cannot be read.
-    fn is_of(&self, hash: &PinHash) -> Option<bool> {
-        let stored = PasswordHash::new(&hash.0).ok()?;
-        let (salt, wanted) = (stored.salt?, stored.hash?);
-        let argon2 = Argon2::new(
-            Algorithm::new(stored.algorithm.as_str()).ok()?,
-            Version::try_from(stored.version?).ok()?,
-            Params::try_from(&stored).ok()?,
-        );
-        let mut out = vec![0; wanted.as_bytes().len()];
-        derive(&argon2, self.0.as_bytes(), &salt, &mut out)?;
-        // Compares in constant time.
-        Some(Output::new(&out).ok()? == wanted)
-    }
-}
-
-/// Blocks of 1 KiB from which on the allocator asks the system for room of its own, and gives it back at once: half of 64 MiB on
-/// every 64-bit Linux, and some. What is asked for and not touched takes none.
-const OWN_ROOM: usize = 34 * 1024;
-
-/// Derives `out`; nothing when argon2 refuses. Its memory goes back to the system: smaller pieces would stay with each of the threads
-/// that ever tried a PIN, 19 MiB apiece.
-fn derive(argon2: &Argon2<'_>, pin: &[u8], salt: &[u8], out: &mut [u8]) -> Option<()> {
-    let blocks = argon2.params().block_count();
-    let mut room = Vec::with_capacity(blocks.max(OWN_ROOM));
-    room.resize(blocks, Block::default());
-    argon2
-        .hash_password_into_with_memory(pin, salt, out, room.as_mut_slice())
-        .ok()
 }
 
 impl std::fmt::Debug for Pin {
@@ -128,46 +81,6 @@ impl std::fmt::Debug for Pin {
 #[error("a PIN has 4 to 12 digits")]
 pub struct NotAPin;
 
-/// A PIN's hash in PHC form.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PinHash(String);
-
-impl PinHash {
-    /// The stored form.
-    pub(crate) fn stored(text: String) -> Self {
-        Self(text)
-    }
-
-    /// A hash that no PIN matches and that takes as long to try.
-    pub(crate) fn nobody() -> Self {
-        NOBODY
-            .get_or_init(|| Pin("no digits".into()).hash())
-            .clone()
-    }
-
-    /// Whether this is [`nobody`](Self::nobody)'s.
-    pub(crate) fn is_nobody(&self) -> bool {
-        NOBODY.get() == Some(self)
-    }
-}
-
-impl std::fmt::Debug for PinHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PinHash(…)")
-    }
-}
-
-static NOBODY: OnceLock<PinHash> = OnceLock::new();
-
-/// OWASP's smallest argon2id setting: 19 MiB, two passes, one lane; a Pi has memory for a few of these at once.
-static HASHER: LazyLock<Argon2<'static>> = LazyLock::new(|| {
-    Argon2::new(
-        argon2::Algorithm::Argon2id,
-        argon2::Version::V0x13,
-        Params::new(19 * 1024, 2, 1, None).expect("parameters within argon2's bounds"),
-    )
-});
-
 /// Adds a member of staff.
 ///
 /// # Errors
@@ -177,7 +90,7 @@ pub fn add(tx: &mut Tx<'_>, name: &Name, role: Role, pin: &PinHash) -> Result<St
     let id = StaffId::new();
     tx.conn().execute(
         "INSERT INTO staff (id, name, role, pin, active, created_at) VALUES (?1, ?2, ?3, ?4, 1, ?5)",
-        params![id.as_bytes(), name.as_str(), role.key(), pin.0, tx.wall().0],
+        params![id.as_bytes(), name.as_str(), role.key(), pin.as_str(), tx.wall().0],
     )?;
     changed(tx, "staff.add", id)
 }
@@ -207,7 +120,7 @@ pub fn set_pin(tx: &mut Tx<'_>, id: StaffId, pin: &PinHash) -> Result<(), StaffE
     get(tx.conn(), id)?.ok_or(StaffError::Unknown)?;
     tx.conn().execute(
         "UPDATE staff SET pin = ?2 WHERE id = ?1",
-        params![id.as_bytes(), pin.0],
+        params![id.as_bytes(), pin.as_str()],
     )?;
     crate::auth::logout_everywhere(tx, id)?;
     changed(tx, "staff.pin", id).map(drop)
@@ -305,58 +218,12 @@ fn changed(tx: &mut Tx<'_>, action: &str, id: StaffId) -> Result<StaffId, StaffE
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Barrier};
-
     use super::*;
-
-    fn resident_mb() -> u64 {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            / 1024
-    }
 
     #[test]
     fn a_pin_fits_its_own_hash_only() {
-        let (pin, other) = (Pin::new("2580").unwrap(), Pin::new("2581").unwrap());
-        let hash = pin.hash();
-        assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(pin.matches(&hash) && !other.matches(&hash));
-        assert!(!pin.matches(&PinHash::stored("nonsense".into())));
-        // As argon2's own hasher wrote it.
-        let old = PinHash::stored("$argon2id$v=19$m=19456,t=2,p=1$adbK2fN1KylIPwIvpcreWg$ksIM/+mylLRmvOUKe9VMhppLCBsF6zYSQa6I60qvZSs".into());
-        assert!(Pin::new("1470").unwrap().matches(&old) && !pin.matches(&old));
-    }
-
-    #[test]
-    fn threads_that_tried_pins_keep_no_memory() {
+        let (pin, other) = (Pin::new("২৫৮0").unwrap(), Pin::new("2581").unwrap());
         let hash = Pin::new("2580").unwrap().hash();
-        let before = resident_mb();
-        let together = Arc::new(Barrier::new(9));
-        let threads: Vec<_> = (0..8)
-            .map(|_| {
-                let (hash, together) = (hash.clone(), Arc::clone(&together));
-                std::thread::spawn(move || {
-                    together.wait();
-                    for _ in 0..2 {
-                        assert!(Pin::new("2580").unwrap().matches(&hash));
-                    }
-                    together.wait();
-                    together.wait();
-                })
-            })
-            .collect();
-        together.wait();
-        together.wait();
-        let grown = resident_mb().saturating_sub(before);
-        together.wait();
-        for thread in threads {
-            thread.join().unwrap();
-        }
-        assert!(grown < 24, "{grown} MB stayed with eight threads");
+        assert!(pin.matches(&hash) && !other.matches(&hash));
     }
 }
