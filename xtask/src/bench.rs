@@ -23,6 +23,8 @@ impl Bench {
             "--package",
             "edge-node",
             "--package",
+            "cloud-hub",
+            "--package",
             "virtual-farm",
             "--package",
             "bench",

@@ -9,7 +9,9 @@ mod door;
 mod figure;
 mod history;
 mod http;
+mod hub;
 mod ingest;
+mod latency;
 mod modbus;
 mod mqtt;
 mod pages;
@@ -44,8 +46,21 @@ const GROUPS: &[Group] = &[
             "sync.wire.sample",
             "sync.wire.day",
             "sync.wire.idle",
+            "sync.storage",
         ],
         measure: replication::wire,
+    },
+    Group {
+        names: &["sync.month"],
+        measure: replication::month,
+    },
+    Group {
+        names: &["sync.latency"],
+        measure: latency::measure,
+    },
+    Group {
+        names: &["hub.farms", "hub.farms.exchanges"],
+        measure: hub::measure,
     },
     Group {
         names: &["sync.merge.facts", "sync.merge.records"],

@@ -138,6 +138,14 @@ impl Hub {
         child.wait().expect("it can be waited for");
     }
 
+    /// Its process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     /// An address of its pages.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.web)
