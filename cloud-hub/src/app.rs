@@ -163,6 +163,7 @@ impl Running {
     /// # Errors
     /// When a thread of it panicked.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.farms.end_waits();
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(TASKS_END, self.tasks.wait())

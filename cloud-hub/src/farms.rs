@@ -1,10 +1,12 @@
 //! The files of farms: one SQLite replica each, opened when asked for, closed when idle, a bounded number at once.
 //!
+//! An appliance that waits for news holds no file open ([`slot`]): what ends its wait is a commit, and nobody commits to a file that is closed.
 //! Invariant: a file is never open twice. It is closed only when nobody holds a handle any more, and opened again only
 //! after that, because the farm's writer numbers facts in memory.
 
 mod host;
 mod import;
+mod slot;
 
 use std::{
     collections::HashMap,
@@ -16,23 +18,27 @@ use std::{
     time::Duration,
 };
 
-use farm::{Farm, OpenError};
+use farm::{Farm, OpenError, upkeep};
 use farm_model::{ClockQuality, SystemClock};
 use farm_web::{App, Base, HostLinks, Mount, Mounted, NoHardware, StoreIngest, mounted};
 use hub_accounts::{FarmId, claims, sessions::Lifetimes};
 use hub_store::{FileError, Micros, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use self::host::AtTheHub;
 pub(crate) use self::{
     host::part_of,
     import::{Part, Refusal, Standing},
+    slot::Slot,
 };
 
 /// Connections that read one farm.
 const READERS: usize = 2;
 /// How long whoever still works with a farm may take before its file is kept open after all.
 const LETTING_GO: Duration = Duration::from_secs(5);
+/// The same when another farm waits for its place, and a third one may be quicker.
+const MAKING_ROOM: Duration = Duration::from_millis(500);
 /// How often one looks whether they are done.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long to wait for a place when as many farms are open as may be.
@@ -75,9 +81,6 @@ impl OpenFarm {
     }
 }
 
-/// Empty, or the open farm. Whoever opens or closes holds the lock.
-type Slot = Arc<tokio::sync::Mutex<Option<Arc<OpenFarm>>>>;
-
 /// All farms of the hub; cheap to clone.
 #[derive(Clone)]
 pub struct Farms {
@@ -90,8 +93,9 @@ struct Inner {
     lives: Lifetimes,
     idle_s: i64,
     places: Arc<Semaphore>,
-    slots: Mutex<HashMap<FarmId, Slot>>,
+    slots: Mutex<HashMap<FarmId, Arc<Slot>>>,
     imports: import::Imports,
+    closing: CancellationToken,
 }
 
 impl std::fmt::Debug for Farms {
@@ -115,14 +119,29 @@ impl Farms {
                 places: Arc::new(Semaphore::new(most)),
                 slots: Mutex::default(),
                 imports: import::Imports::default(),
+                closing: CancellationToken::new(),
             }),
         }
     }
 
+    /// Where this farm is open, or not.
+    pub(crate) fn slot(&self, id: FarmId) -> Arc<Slot> {
+        Arc::clone(self.slots().entry(id).or_default())
+    }
+
     /// The farm of this identity, opened when it is not.
     pub(crate) async fn open(&self, id: FarmId) -> Result<Arc<OpenFarm>, FarmFileError> {
-        let slot = Arc::clone(self.slots().entry(id).or_default());
-        let mut place = slot.lock().await;
+        // In a task of its own: a caller that goes away in the middle must not leave a file that is open and unknown.
+        let farms = self.clone();
+        let opened = tokio::spawn(async move { farms.open_whole(id).await });
+        opened
+            .await
+            .map_err(|_| StoreError::from(FileError::Panicked))?
+    }
+
+    async fn open_whole(&self, id: FarmId) -> Result<Arc<OpenFarm>, FarmFileError> {
+        let slot = self.slot(id);
+        let mut place = slot.open.lock().await;
         let now = self.inner.store.now().0;
         if let Some(open) = &*place {
             open.used.store(now, Ordering::Relaxed);
@@ -158,16 +177,21 @@ impl Farms {
             used: AtomicI64::new(now),
             _place: permit,
         });
+        slot.follow(&open.farm);
         *place = Some(Arc::clone(&open));
         Ok(open)
     }
 
+    /// The farm, if its file is open already.
+    pub(crate) async fn opened(&self, id: FarmId) -> Option<Arc<OpenFarm>> {
+        let slot = self.slots().get(&id).cloned()?;
+        let open = slot.open.lock().await;
+        open.clone()
+    }
+
     /// Has open pages of an account look at once whether they may stay open.
     pub(crate) async fn revoke(&self, id: FarmId, account: &str) {
-        let slot = self.slots().get(&id).cloned();
-        if let Some(slot) = slot
-            && let Some(open) = &*slot.lock().await
-        {
+        if let Some(open) = self.opened(id).await {
             open.pages.revoke(account);
         }
     }
@@ -176,19 +200,34 @@ impl Farms {
     pub async fn sweep(&self) -> usize {
         let before = self.inner.store.now().plus_seconds(-self.inner.idle_s).0;
         for (_, slot) in self.idle(before) {
-            self.close(&slot).await;
+            self.close(&slot, LETTING_GO).await;
         }
         self.slots()
             .values()
-            .filter(|slot| slot.try_lock().is_ok_and(|open| open.is_some()))
+            .filter(|slot| slot.open.try_lock().is_ok_and(|open| open.is_some()))
             .count()
+    }
+
+    /// Does for open files what an appliance does for its own, once a day each: readings that came with an appliance's file are put into their
+    /// order, and go when their time has come. What fails is tried again the next day.
+    pub(crate) async fn look_after_files(&self) {
+        let (now, slots) = (self.inner.store.now(), self.slots().clone());
+        for (id, slot) in slots {
+            let open = slot.open.lock().await.clone();
+            if let Some(open) = open
+                && slot.is_due(now)
+                && let Err(error) = look_after(&open.farm).await
+            {
+                tracing::error!(farm = %id, %error, "a farm's file could not be looked after");
+            }
+        }
     }
 
     /// Removes the file of a farm that left.
     pub(crate) async fn remove(&self, id: FarmId) -> Result<(), FarmFileError> {
         let slot = self.slots().get(&id).cloned().unwrap_or_default();
-        self.close(&slot).await;
-        let place = slot.lock().await;
+        self.close(&slot, LETTING_GO).await;
+        let place = slot.open.lock().await;
         if place.is_some() {
             return Err(FarmFileError::Busy);
         }
@@ -211,15 +250,30 @@ impl Farms {
     /// Closes every farm, as far as nobody works with it.
     pub(crate) async fn close_all(&self) {
         for (_, slot) in self.idle(i64::MAX) {
-            self.close(&slot).await;
+            self.close(&slot, LETTING_GO).await;
         }
+    }
+
+    /// How many appliances wait for news.
+    pub fn waiting(&self) -> usize {
+        self.slots().values().map(|slot| slot.waiting()).sum()
+    }
+
+    /// Answers all of them at once, and every later one: the hub is about to end.
+    pub fn end_waits(&self) {
+        self.inner.closing.cancel();
+    }
+
+    /// Resolves when the hub is about to end.
+    pub(crate) async fn ending(&self) {
+        self.inner.closing.cancelled().await;
     }
 
     fn path(&self, id: FarmId) -> PathBuf {
         self.inner.dir.join(format!("{id}.db"))
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<FarmId, Slot>> {
+    fn slots(&self) -> MutexGuard<'_, HashMap<FarmId, Arc<Slot>>> {
         self.inner
             .slots
             .lock()
@@ -228,27 +282,35 @@ impl Farms {
 
     /// A place for one more open farm; the one that was unused for longest gives way.
     async fn place(&self) -> Result<OwnedSemaphorePermit, FarmFileError> {
-        if let Ok(permit) = Arc::clone(&self.inner.places).try_acquire_owned() {
-            return Ok(permit);
-        }
-        if let Some((_, slot)) = self.idle(i64::MAX).into_iter().next() {
-            self.close(&slot).await;
-        }
-        let permit = Arc::clone(&self.inner.places).acquire_owned();
-        match tokio::time::timeout(PATIENCE, permit).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(FarmFileError::Busy),
-        }
+        let free = || Arc::clone(&self.inner.places).try_acquire_owned().ok();
+        let made = async {
+            loop {
+                if let Some(permit) = free() {
+                    return permit;
+                }
+                for (_, slot) in self.idle(i64::MAX) {
+                    self.close(&slot, MAKING_ROOM).await;
+                    if let Some(permit) = free() {
+                        return permit;
+                    }
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let made = tokio::time::timeout(PATIENCE, made).await;
+        made.map_err(|_| FarmFileError::Busy)
     }
 
-    /// Farms that nobody works with and that were last used before then, the one unused for longest first.
-    fn idle(&self, before: i64) -> Vec<(i64, Slot)> {
+    /// Farms that nobody works with or looks at and that were last used before then, the one unused for longest first.
+    fn idle(&self, before: i64) -> Vec<(i64, Arc<Slot>)> {
         let slots = self.slots();
         let mut idle: Vec<_> = slots
             .values()
             .filter_map(|slot| {
-                let held = slot.try_lock().ok()?;
-                let open = held.as_ref().filter(|open| Arc::strong_count(open) == 1)?;
+                let held = slot.open.try_lock().ok()?;
+                let open = held
+                    .as_ref()
+                    .filter(|open| Arc::strong_count(open) == 1 && open.pages.streams() == 0)?;
                 let used = open.used.load(Ordering::Relaxed);
                 (used < before).then(|| (used, Arc::clone(slot)))
             })
@@ -258,19 +320,25 @@ impl Farms {
         idle
     }
 
-    /// Closes a farm, unless somebody works with it.
-    async fn close(&self, slot: &Slot) {
-        let mut place = slot.lock().await;
-        let Some(open) = place.take() else { return };
-        match Arc::try_unwrap(open) {
-            Err(shared) => *place = Some(shared),
-            Ok(open) => *place = let_go(open).await.map(Arc::new),
+    /// Closes a farm, unless somebody works with it. To the end, even when the caller goes away meanwhile.
+    async fn close(&self, slot: &Arc<Slot>, patience: Duration) {
+        let slot = Arc::clone(slot);
+        let closed = tokio::spawn(async move {
+            let mut place = slot.open.lock().await;
+            let Some(open) = place.take() else { return };
+            *place = match Arc::try_unwrap(open) {
+                Err(shared) => Some(shared),
+                Ok(open) => let_go(open, patience).await.map(Arc::new),
+            };
+        });
+        if closed.await.is_err() {
+            tracing::error!("a farm was not closed in order");
         }
     }
 }
 
 /// Waits until nobody else holds the farm, then closes its file; gives it back when that takes too long.
-async fn let_go(open: OpenFarm) -> Option<OpenFarm> {
+async fn let_go(open: OpenFarm, patience: Duration) -> Option<OpenFarm> {
     let OpenFarm {
         farm,
         pages: drawn,
@@ -285,7 +353,7 @@ async fn let_go(open: OpenFarm) -> Option<OpenFarm> {
             tokio::time::sleep(LOOK).await;
         }
     };
-    if tokio::time::timeout(LETTING_GO, looked).await.is_ok() {
+    if tokio::time::timeout(patience, looked).await.is_ok() {
         // The last handle waits for the writer to close the file.
         if tokio::task::spawn_blocking(move || drop(farm))
             .await
@@ -304,6 +372,12 @@ async fn let_go(open: OpenFarm) -> Option<OpenFarm> {
         used,
         _place,
     })
+}
+
+async fn look_after(farm: &Farm) -> Result<(), farm::StoreError> {
+    upkeep::compact(farm).await?;
+    upkeep::keep_budget(farm).await?;
+    Ok(())
 }
 
 fn open_file(path: &Path) -> Result<Farm, OpenError> {

@@ -1,4 +1,4 @@
-//! What the hub does by itself: closes farms that nobody asks for, and lets those go whose time has come.
+//! What the hub does by itself: closes farms that nobody asks for, looks after open files, and lets farms go whose time has come.
 
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) async fn keep(store: Store, farms: Farms, stop: CancellationToken) {
 pub async fn tidy(store: &Store, farms: &Farms) {
     let open = farms.sweep().await;
     metrics::gauge!("hub_farms_open").set(open as f64);
+    metrics::gauge!("hub_appliances_waiting").set(farms.waiting() as f64);
+    farms.look_after_files().await;
     let due = match store.read(removal::due).await {
         Ok(due) => due,
         Err(error) => {

@@ -18,7 +18,7 @@ use sync::{
     wire::{Claim, Refusal, Welcome},
 };
 
-use crate::farms::{FarmFileError, Farms, OpenFarm};
+use crate::farms::{FarmFileError, Farms, Slot};
 
 /// When to come again after the hub's own trouble.
 const AGAIN_S: u32 = 30;
@@ -36,21 +36,35 @@ impl Replicas {
     }
 }
 
-/// A farm's file, held open as long as an exchange needs it.
+/// A farm's file, opened when an exchange has something to do with it.
 #[derive(Clone)]
-pub(crate) struct Replica(Arc<OpenFarm>);
+pub(crate) struct Replica {
+    farms: Farms,
+    id: FarmId,
+    slot: Arc<Slot>,
+}
 
 impl sync::Store for Replica {
     async fn turn(&self, turn: Turn) -> Result<Turned, Fault> {
-        sync::Store::turn(&self.0.farm, turn).await
+        if let Some(turned) = self.slot.quiet(&turn) {
+            return Ok(turned);
+        }
+        let commits = self.slot.commits();
+        let open = self.farms.open(self.id).await.map_err(|error| {
+            tracing::error!(error = %ErrorChain(&error), "a farm's file cannot be opened");
+            Fault::Failed(Box::new(error))
+        })?;
+        let turned = sync::Store::turn(&open.farm, turn.clone()).await?;
+        self.slot.keep(commits, &turn, &turned);
+        Ok(turned)
     }
 
     fn committed(&self) -> u64 {
-        sync::Store::committed(&self.0.farm)
+        self.slot.commits()
     }
 
     async fn news(&self, seen: u64) {
-        sync::Store::news(&self.0.farm, seen).await;
+        self.slot.news(seen).await;
     }
 }
 
@@ -82,7 +96,23 @@ impl sync::Farms for Replicas {
     }
 
     async fn open(&self, farm: &FarmId) -> Result<Replica, Refusal> {
-        self.farms.open(*farm).await.map(Replica).map_err(no_file)
+        let id = *farm;
+        let there = self
+            .store
+            .read(move |tx| Ok::<_, StoreError>(hub_accounts::farms::get(tx, id)?.is_some()))
+            .await;
+        if !there.map_err(|error| busy(&error))? {
+            return Err(Refusal::Gone);
+        }
+        Ok(Replica {
+            farms: self.farms.clone(),
+            id: *farm,
+            slot: self.farms.slot(*farm),
+        })
+    }
+
+    async fn closing(&self) {
+        self.farms.ending().await;
     }
 
     async fn enrol(&self, key: PublicKey, claim: Claim) -> Result<Welcome, Refusal> {
@@ -104,7 +134,8 @@ impl sync::Farms for Replicas {
             ClaimError::Store(error) => busy(&error),
             ClaimError::NotValid | ClaimError::KeyKnown | ClaimError::UnknownSite => Refusal::Code,
         })?;
-        let epoch = epoch(&self.open(&farm).await?.0.farm).await?;
+        let open = self.farms.open(farm).await.map_err(no_file)?;
+        let epoch = epoch(&open.farm).await?;
         Ok(Welcome {
             farm: name,
             epoch,
@@ -126,7 +157,7 @@ impl sync::Farms for Replicas {
     }
 
     async fn heard(&self, farm: &FarmId, visit: Visit) {
-        if let Ok(open) = self.farms.open(*farm).await {
+        if let Some(open) = self.farms.opened(*farm).await {
             open.was_heard(self.store.now());
         }
         let (store, site) = (self.store.clone(), visit.site);

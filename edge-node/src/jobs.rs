@@ -20,9 +20,7 @@ use edge_broker::Door;
 use farm::{
     Actor, Change, Farm, Resume, StoreError,
     alerts::{self, AlertKind, Subject},
-    backup, devices, readings,
-    retention::{self, Budget},
-    samples, settings,
+    backup, devices, settings, upkeep,
 };
 use farm_model::Clock;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -36,8 +34,6 @@ use crate::{
     tasks::{Tasks, count_panic},
 };
 
-/// Readings moved in one transaction.
-const COMPACT: usize = 4_000;
 /// Below this many free megabytes the alarm sounds.
 const LOW_DISK_MB: u64 = 500;
 
@@ -148,31 +144,12 @@ async fn repeat(every: Duration, name: &'static str, mut job: Job, stop: Cancell
 }
 
 async fn compact(farm: Farm) -> anyhow::Result<()> {
-    while farm
-        .write(Actor::System, |tx| readings::compact(tx, COMPACT))
-        .await?
-        == COMPACT
-    {}
-    while farm.write(Actor::System, samples::tell).await? {}
+    upkeep::compact(&farm).await?;
     Ok(())
 }
 
 async fn keep_budget(farm: Farm) -> anyhow::Result<()> {
-    let settings = farm.read(settings::load).await?;
-    let budget = Budget {
-        raw_ms: settings.raw_days * 86_400_000,
-        bytes: (settings.budget_mb.max(1) as u64) * 1_000_000,
-    };
-    let mut deleted = 0;
-    loop {
-        let step = farm
-            .write(Actor::System, move |tx| retention::enforce(tx, budget))
-            .await?;
-        deleted += step.deleted;
-        if !step.more {
-            break;
-        }
-    }
+    let deleted = upkeep::keep_budget(&farm).await?;
     if deleted > 0 {
         tracing::info!(deleted, "old readings went");
     }

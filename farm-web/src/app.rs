@@ -161,6 +161,11 @@ impl Web {
         self.mount.as_ref()
     }
 
+    /// How many live streams are open: each follows whose sessions end.
+    pub(crate) fn streams(&self) -> usize {
+        self.revoked.receiver_count()
+    }
+
     /// Follows whose sessions end.
     pub(crate) fn revocations(&self) -> broadcast::Receiver<Who> {
         self.revoked.subscribe()

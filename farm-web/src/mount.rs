@@ -243,6 +243,11 @@ impl Mounted {
         answer.await.unwrap_or_else(|never| match never {})
     }
 
+    /// How many live streams are open: pages that somebody looks at.
+    pub fn streams(&self) -> usize {
+        self.0.built.get().map_or(0, |built| built.web.streams())
+    }
+
     /// Has open live streams of `account` look at once whether they still stand; to be called when a session ends or a part
     /// changes.
     pub fn revoke(&self, account: &str) {

@@ -44,6 +44,7 @@ mod sql;
 pub mod staff;
 mod store;
 pub mod text;
+pub mod upkeep;
 pub mod watch;
 pub mod yields;
 

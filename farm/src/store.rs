@@ -235,6 +235,11 @@ impl Farm {
         *self.inner.shared.replicated.borrow()
     }
 
+    /// Counts commits of something that is replicated; ends when the file is closed, and does not keep it open.
+    pub fn watch_replicated(&self) -> watch::Receiver<u64> {
+        self.inner.shared.replicated.subscribe()
+    }
+
     /// Waits until there were more than `seen` such commits.
     pub(crate) async fn wait_for_replicated(&self, seen: u64) {
         let mut commits = self.inner.shared.replicated.subscribe();

@@ -3,9 +3,15 @@
 use std::{io, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
-use farm::{Actor, Farm, animals, animals::Animal};
-use farm_model::{ClockQuality, SystemClock};
+use cloud_hub::tidy;
+use farm::{
+    Actor, Farm,
+    animals::{self, Animal, AnimalForm},
+    text::Name,
+};
+use farm_model::{AnimalStatus, ClockQuality, SystemClock};
 use hub_accounts::Role;
+use rusqlite::Connection;
 use sync::{
     keys::SecretKey,
     peer::{ClockHint, Manner, Status, Trouble},
@@ -124,23 +130,43 @@ async fn serve(world: &World) -> HubAddress {
 
 /// A claim code from the page.
 async fn code(world: &World, owner: &str, form: &str) -> String {
-    let page = world.post("/manage/rahima-dairy/claims", owner, form).await;
+    code_of(world, "rahima-dairy", owner, form).await
+}
+
+async fn code_of(world: &World, farm: &str, owner: &str, form: &str) -> String {
+    let path = format!("/manage/{farm}/claims");
+    let page = world.post(&path, owner, form).await;
     page.between("<code id=\"claim-code\" tabindex=\"0\">", "<")
         .to_owned()
 }
 
 /// Registers a cow on the farm's pages at the hub.
 async fn register(world: &World, session: &str, number: &str) {
+    register_on(world, "rahima-dairy", session, number).await;
+}
+
+async fn register_on(world: &World, farm: &str, session: &str, number: &str) {
     let form = format!("number={number}&name=Lali&sex=female&status=lactating");
-    let done = world
-        .post("/farms/rahima-dairy/herd/new", session, &form)
-        .await;
+    let path = format!("/farms/{farm}/herd/new");
+    let done = world.post(&path, session, &form).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
     assert!(
-        done.location.starts_with("/farms/rahima-dairy/herd/"),
+        done.location.starts_with(&format!("/farms/{farm}/herd/")),
         "{}",
         done.location
     );
+}
+
+/// Waits until so many appliances wait at the hub.
+async fn wait_at(world: &World, count: usize) {
+    let waited = async {
+        while world.farms.waiting() != count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waited)
+        .await
+        .expect("in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,6 +282,106 @@ async fn few_farms_are_open_at_once_and_none_forgets() {
         .path()
         .join(format!("farms/{}.db-wal", farm.id));
     assert!(!path.exists(), "the file was closed in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_appliances_wait_for_news_than_files_may_be_open() {
+    let world = World::with_room_for(1);
+    let hub = serve(&world).await;
+    let mut places = Vec::new();
+    for name in ["rahima", "salma", "karim"] {
+        let (owner, _) = world.owner(name).await;
+        let (farm, pi) = (format!("{name}-dairy"), Pi::new(&hub));
+        pi.enrol(&code_of(&world, &farm, &owner, "").await)
+            .await
+            .unwrap();
+        places.push((farm, owner, pi));
+    }
+    let runs: Vec<_> = places.iter().map(|(.., pi)| pi.run()).collect();
+    wait_at(&world, 3).await;
+    for (farm, owner, pi) in &places {
+        register_on(&world, farm, owner, "31").await;
+        pi.until(|herd| herd.iter().any(|a| a.number == "31")).await;
+    }
+    wait_at(&world, 3).await;
+    assert_eq!(world.farms.sweep().await, 1);
+    drop(runs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_farms_file_is_closed_while_its_appliance_waits() {
+    let world = World::new();
+    let hub = serve(&world).await;
+    let (owner, _) = world.owner("rahima").await;
+    let pi = Pi::new(&hub);
+    pi.enrol(&code(&world, &owner, "").await).await.unwrap();
+    let (mut status, _runs) = pi.run();
+    stands(&mut status, |s| s.current && s.waiting == 0).await;
+    wait_at(&world, 1).await;
+    assert_eq!(world.farms.sweep().await, 1);
+    world.pass(601);
+    assert_eq!(world.farms.sweep().await, 0);
+    assert_eq!(world.farms.waiting(), 1);
+
+    // What is written after that goes out all the same, both ways.
+    register(&world, &owner, "51").await;
+    pi.until(|herd| herd.iter().any(|a| a.number == "51")).await;
+    let form = AnimalForm::new(Name::new("52").unwrap(), AnimalStatus::Lactating);
+    pi.farm
+        .write(Actor::System, move |tx| {
+            animals::register(tx, &form, None, None)
+        })
+        .await
+        .unwrap();
+    stands(&mut status, |s| s.waiting > 0).await;
+    stands(&mut status, |s| s.waiting == 0).await;
+    let herd = world.get("/farms/rahima-dairy/herd", &owner).await;
+    assert!(herd.text.contains("52"), "{}", herd.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_ends_answers_whoever_waits() {
+    let world = World::new();
+    let hub = serve(&world).await;
+    let (owner, _) = world.owner("rahima").await;
+    let pi = Pi::new(&hub);
+    pi.enrol(&code(&world, &owner, "").await).await.unwrap();
+    let (mut status, _runs) = pi.run();
+    stands(&mut status, |s| s.current).await;
+    wait_at(&world, 1).await;
+    world.farms.end_waits();
+    wait_at(&world, 0).await;
+    stands(&mut status, |s| s.trouble.is_none()).await;
+}
+
+/// An appliance's file that came to the hub whole, with readings in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_readings_of_a_replica_go_and_no_fact_with_them() {
+    let world = World::new();
+    let (owner, farm) = world.owner("rahima").await;
+    register(&world, &owner, "61").await;
+    world.pass(601);
+    assert_eq!(world.farms.sweep().await, 0);
+    let path = world.folder.path().join(format!("farms/{}.db", farm.id));
+    let conn = Connection::open(&path).unwrap();
+    let count = |what: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {what}");
+        conn.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    conn.execute_batch(
+        "INSERT INTO series (id, device, quantity) VALUES (1, randomblob(16), 1);
+         INSERT INTO reading_log (seq, series, at, value, quality, clock) VALUES (1, 1, 1000, 5, 0, 3);",
+    )
+    .unwrap();
+    let facts = count("audit");
+    assert!(facts > 0);
+
+    let page = world.get("/farms/rahima-dairy/herd", &owner).await;
+    assert_eq!(page.status, StatusCode::OK);
+    tidy(&world.store, &world.farms).await;
+    assert_eq!([count("reading_log"), count("reading")], [0, 0]);
+    assert_eq!(count("rollup"), 3, "sums of it stay");
+    assert_eq!(count("audit"), facts);
 }
 
 #[tokio::test]
