@@ -13,7 +13,7 @@ use crate::{
     devices,
     hearing::{Expected, Hearing, Silence, Verdict},
     live::{LiveValue, Origin},
-    sql,
+    samples, sql,
     store::{After, StoreError, Tx},
 };
 
@@ -30,8 +30,15 @@ pub fn silence(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let open: HashSet<Subject> = alerts::open_subjects(tx.conn(), AlertKind::Silent)?;
     let all = devices::list(tx.conn())?;
     let carriers = devices::carriers(all.iter());
+    let elsewhere = heard_elsewhere(tx)?;
     for device in all {
         let subject = Subject::Device(device.id);
+        let is_fresh = |at: &UnixMillis| tx.wall().since(*at) <= samples::patience_ms(device.kind);
+        if elsewhere.get(&device.id).is_some_and(is_fresh) {
+            // Its own appliance says when it is silent.
+            tx.live.hearing().rest(device.id);
+            continue;
+        }
         let is_open = open.contains(&subject);
         let Some(every_s) = expected_s(tx, &device)? else {
             tx.live.hearing().rest(device.id);
@@ -58,6 +65,28 @@ pub fn silence(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Devices that were heard elsewhere after they were here, and when.
+fn heard_elsewhere(tx: &Tx<'_>) -> Result<HashMap<DeviceId, UnixMillis>, StoreError> {
+    let words = samples::heard_elsewhere(tx.conn())?;
+    let mut latest: HashMap<DeviceId, (UnixMillis, Origin)> = words
+        .into_iter()
+        .map(|(device, word)| (device, (word.at, Origin::Elsewhere)))
+        .collect();
+    for value in tx.live.values() {
+        let known = latest
+            .entry(value.device)
+            .or_insert((value.at, value.origin));
+        if value.at > known.0 {
+            *known = (value.at, value.origin);
+        }
+    }
+    let elsewhere = latest.into_iter();
+    Ok(elsewhere
+        .filter(|(_, (_, origin))| *origin == Origin::Elsewhere)
+        .map(|(device, (at, _))| (device, at))
+        .collect())
 }
 
 /// Seconds within which a device is expected: as a person said, else as was learnt.

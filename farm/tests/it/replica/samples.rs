@@ -2,12 +2,14 @@
 
 use farm::{
     Change, Farm, Origin, Resume, StoreError,
+    alerts::{self, AlertKind, Subject},
     devices::{self, DeviceForm},
     readings::{self, Point, Resolution},
     replica,
     retention::{self, Budget},
     samples,
     text::Slug,
+    watch,
 };
 use farm_model::{
     Body, Clock as _, DeviceId, DeviceKind, Flaw, Link, Milli, Observation, Quality, Quantity, Tag,
@@ -323,6 +325,34 @@ fn a_reader_of_tags_is_heard_of_by_the_hour() {
     assert!(last.unwrap().is_some());
 }
 
+/// Devices whose silence a place has found.
+fn missed(place: &Place) -> Vec<Subject> {
+    let open = place.farm.read_blocking(alerts::open).unwrap();
+    let silent = open.into_iter().filter(|a| a.kind == AlertKind::Silent);
+    silent.map(|alert| alert.subject).collect()
+}
+
+#[test]
+fn a_second_barn_minds_the_first_ones_probe_only_when_nobody_hears_it() {
+    let (barn, other, hub) = (Place::new(), Place::new(), Place::new());
+    let probe = device(&barn, "tank-1", DeviceKind::TemperatureProbe);
+    for _ in 0..12 {
+        let at = barn.farm.clock().now().wall;
+        take(&barn, vec![measured(&barn, probe, at, 4_100)]);
+        join(&barn, &hub);
+        join(&other, &hub);
+        barn.clock.pass(SLOT);
+        other.clock.pass(SLOT);
+        other.write(watch::silence).unwrap();
+        assert!(missed(&other).is_empty());
+    }
+    for _ in 0..12 {
+        other.clock.pass(SLOT);
+        other.write(watch::silence).unwrap();
+    }
+    assert_eq!(missed(&other), [Subject::Device(probe)]);
+}
+
 #[test]
 fn an_older_hub_goes_on_working_and_has_it_all_after_its_update() {
     let (edge, hub) = (Place::new(), Place::new());
@@ -461,9 +491,14 @@ fn a_sample_takes_three_bytes_on_the_line() {
     let parts = gather(&edge, &hub, Speak::ForItself, 1 << 20);
     let bytes = wire::encode(&(), &parts).expect("it is small enough").len();
     let each = bytes as f64 / (50.0 * 288.0);
-    println!("50 sensors every five minutes for a day: {bytes} bytes, {each:.2} a sample");
-    assert!(each <= 3.0, "{each:.2} bytes a sample");
+    let size = |place: &Place| place.farm.read_blocking(retention::size).unwrap().used;
+    let before = size(&hub);
     deliver(&hub, Sender::Edge(edge.site), parts);
+    println!(
+        "50 sensors every five minutes for a day: {bytes} bytes, {each:.2} a sample; {} bytes in the hub's file",
+        size(&hub) - before
+    );
+    assert!(each <= 3.0, "{each:.2} bytes a sample");
     let probes = edge.farm.read_blocking(devices::list).unwrap();
     for probe in probes {
         agree(&edge, &hub, probe.id, 289);

@@ -1,23 +1,19 @@
 //! One farm in two places: the appliance and the hub, as their real programs, over a line that is cut and joined.
 
+mod sensors;
+
 use std::{
     io::{Read as _, Write as _},
     path::Path,
 };
 
-use e2e::{
-    Edge, EdgeOptions, Hub, Line,
-    edge::OWNER,
-    hub::{PASSWORD, PEOPLE},
-    until,
-};
+use e2e::{Edge, EdgeOptions, Hub, Line, edge::OWNER, until};
 use farm::animals;
-use reqwest::{Client, StatusCode, redirect::Policy};
 use serde_json::json;
 
 use crate::{
     raw, store,
-    web::{self, Visitor},
+    web::{self, Manager, Visitor},
 };
 
 /// The farm in its two places, and what is between them.
@@ -43,7 +39,7 @@ impl Places {
         places
     }
 
-    fn enrol(&self) {
+    pub(crate) fn enrol(&self) {
         let code = self.hub.command(&["farms", "claim", &self.farm], "");
         let url = self.line.url();
         let said = self
@@ -77,29 +73,14 @@ impl Places {
 
     /// Enters a cow at the hub, as the farm's manager.
     async fn register_at_the_hub(&self, number: &str) {
-        let client = Client::builder().redirect(Policy::none()).build().unwrap();
-        let log_in = [("email", PEOPLE[1]), ("password", PASSWORD), ("next", "/")];
-        let request = client.post(self.hub.url("/login")).form(&log_in);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
-        let cookie = cookie.split(';').next().unwrap();
-        let path = format!("/farms/{}/herd/new", self.farm);
         let cow = [
             ("number", number),
             ("name", "Moni"),
             ("sex", "female"),
             ("status", "lactating"),
         ];
-        let request = client.post(self.hub.url(&path)).form(&cow);
-        let answer = request.header("cookie", cookie).send().await.unwrap();
-        let status = answer.status();
-        assert_eq!(
-            status,
-            StatusCode::SEE_OTHER,
-            "{}",
-            answer.text().await.unwrap()
-        );
+        let manager = Manager::log_in(&self.hub, &self.farm).await;
+        manager.send("/herd/new", &cow).await;
     }
 }
 

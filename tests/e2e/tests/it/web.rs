@@ -1,6 +1,9 @@
-//! The appliance's pages and API, as a program asks for them.
+//! The pages of the appliance and of the hub, and the appliance's API, as a program asks for them.
 
-use e2e::Edge;
+use e2e::{
+    Edge, Hub,
+    hub::{PASSWORD, PEOPLE},
+};
 use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
 use serde_json::Value;
 
@@ -55,6 +58,55 @@ impl<'a> Visitor<'a> {
         let answer = self.get(path).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.text().await.unwrap()
+    }
+}
+
+/// The farm's manager, logged in at the hub.
+pub(crate) struct Manager<'a> {
+    hub: &'a Hub,
+    farm: &'a str,
+    client: Client,
+    cookie: String,
+}
+
+impl<'a> Manager<'a> {
+    /// Logs in.
+    pub(crate) async fn log_in(hub: &'a Hub, farm: &'a str) -> Self {
+        let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        let log_in = [("email", PEOPLE[1]), ("password", PASSWORD), ("next", "/")];
+        let request = client.post(hub.url("/login")).form(&log_in);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        Self {
+            hub,
+            farm,
+            client,
+            cookie,
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        self.hub.url(&format!("/farms/{}{path}", self.farm))
+    }
+
+    /// The farm's page at `path`, in English.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let request = self
+            .client
+            .get(self.url(path))
+            .header("accept-language", "en");
+        let answer = request.header("cookie", &self.cookie).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.text().await.unwrap()
+    }
+
+    /// Sends a form to the farm, which must be taken.
+    pub(crate) async fn send(&self, path: &str, fields: &[(&str, &str)]) {
+        let request = self.client.post(self.url(path)).form(fields);
+        let answer = request.header("cookie", &self.cookie).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
     }
 }
 
