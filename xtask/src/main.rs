@@ -1,4 +1,4 @@
-//! The front door for people and CI: `cargo xtask demo`, `test`, `bench`, `fuzz`, `bare`, `arm64`.
+//! The front door for people and CI: `cargo xtask demo`, `test`, `soak`, `bench`, `fuzz`, `bare`, `arm64`.
 //!
 //! Each command does all of its own set-up, or says exactly what to do.
 
@@ -15,6 +15,7 @@ mod debian;
 mod demo;
 mod fuzz;
 mod process;
+mod soak;
 mod test;
 
 #[cfg(test)]
@@ -35,6 +36,8 @@ enum Command {
     Demo(demo::Demo),
     /// Install what tests need, then run every test.
     Test(test::Test),
+    /// Pull plugs and part lines under the real programs, for longer than the tests do.
+    Soak(soak::Soak),
     /// Print figures, each beside a peer on the same work; all of them, or those named.
     Bench(bench::Bench),
     /// Fuzz each decoder for a while.
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
+        Command::Soak(soak) => soak.run(),
         Command::Bench(bench) => bench.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bare => bare::build_all(),

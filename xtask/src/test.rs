@@ -18,20 +18,24 @@ pub(crate) struct Test {
     filter: Option<String>,
 }
 
+/// Builds the real programs, which end-to-end tests start.
+pub(crate) fn build_programs() -> anyhow::Result<()> {
+    run(&mut cargo(&[
+        "build",
+        "--package",
+        "edge-node",
+        "--package",
+        "cloud-hub",
+        "--package",
+        "virtual-farm",
+        "--bins",
+    ]))
+}
+
 impl Test {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         debian::ensure(debian::FOR_TESTS)?;
-        // End-to-end tests start the real programs.
-        run(&mut cargo(&[
-            "build",
-            "--package",
-            "edge-node",
-            "--package",
-            "cloud-hub",
-            "--package",
-            "virtual-farm",
-            "--bins",
-        ]))?;
+        build_programs()?;
         let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
         if let Some(filter) = &self.filter {
             return run(test.arg(filter));

@@ -28,8 +28,20 @@ pub struct EdgeOptions {
     pub more: Vec<(&'static str, String)>,
     /// The network in which it runs; the machine's own when absent.
     pub within: Option<Namespace>,
-    /// Seconds by which its wall clock is ahead of the machine's.
-    pub ahead_s: i64,
+    /// What it sees when it looks at the wall clock.
+    pub wall: Wall,
+}
+
+/// The wall clock of the appliance's machine. One that is wrong asks for root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wall {
+    /// This machine's own, which it believes.
+    #[default]
+    Right,
+    /// So many seconds ahead, and nobody vouches for it: a Pi without a battery.
+    Doubted(i64),
+    /// So many seconds ahead, and it is believed: somebody set it wrongly.
+    Believed(i64),
 }
 
 /// The appliance, running in a temporary folder; killed when dropped.
@@ -274,9 +286,9 @@ impl Edge {
         now.expect("it is later than 1970").as_millis() as i64
     }
 
-    /// Sets its wall clock to so many seconds ahead of the machine's, from its next start on.
-    pub fn set_clock(&mut self, ahead_s: i64) {
-        self.options.ahead_s = ahead_s;
+    /// Gives it another wall clock from its next start on.
+    pub fn set_wall(&mut self, wall: Wall) {
+        self.options.wall = wall;
     }
 
     /// Writes its configuration, with a simulated clock that starts at the farm's time now.
@@ -320,13 +332,20 @@ impl Edge {
 
     fn program(&self, args: &[&str]) -> Command {
         let binary = program("edge-node");
-        let mut command = match &self.options.within {
-            Some(place) => place.command(binary),
-            None => Command::new(binary),
+        let run = |program: PathBuf| match &self.options.within {
+            Some(place) => place.command(program),
+            None => Command::new(program),
         };
-        if self.options.ahead_s != 0 {
-            wrong_clock(&mut command, self.options.ahead_s);
-        }
+        let mut command = match self.options.wall {
+            Wall::Right => run(binary),
+            Wall::Doubted(ahead_s) | Wall::Believed(ahead_s) => {
+                let mut command = run("unshare".into());
+                command.args(["--mount", "sh", "-c", NOBODY_KNOWS, "sh"]);
+                command.arg(binary);
+                wrong_clock(&mut command, ahead_s);
+                command
+            }
+        };
         command
             .arg("--config")
             .arg(self.dir.path().join("khamar.toml"))
@@ -372,6 +391,10 @@ fn copy(from: &Path, to: &Path) {
     );
 }
 
+/// Runs a program on a machine whose clock nobody vouches for, whoever keeps the clock of this one.
+const NOBODY_KNOWS: &str =
+    "mount -t tmpfs none /run/systemd/timesync 2>/dev/null; PATH=/nonexistent exec \"$@\"";
+
 /// Lets a program see another wall clock; the clock that never jumps stays as it is.
 fn wrong_clock(command: &mut Command, ahead_s: i64) {
     let arch = std::env::consts::ARCH;
@@ -406,7 +429,10 @@ fn configuration(edge: &Edge, options: &EdgeOptions) -> String {
         (
             "clock",
             options.simulated.map_or_else(
-                || "trust = \"system\"".to_owned(),
+                || match options.wall {
+                    Wall::Doubted(_) => "trust = \"ntp\"".to_owned(),
+                    Wall::Right | Wall::Believed(_) => "trust = \"system\"".to_owned(),
+                },
                 |(start, rate)| format!("simulated_start_ms = {start}\nsimulated_rate = {rate:?}"),
             ),
         ),

@@ -13,7 +13,7 @@ pub mod trace;
 pub mod wait;
 
 pub use browser::Browser;
-pub use edge::{Edge, EdgeOptions};
+pub use edge::{Edge, EdgeOptions, Wall};
 pub use farm::{Farm, FarmOptions};
 pub use hub::{Hub, Line};
 pub use link::{Link, Quality};

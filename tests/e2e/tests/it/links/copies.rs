@@ -7,14 +7,12 @@ use e2e::{Edge, EdgeOptions, until};
 use serde_json::json;
 
 use super::{
-    Apart, alone, checker, herd,
+    Apart, SOON_S, alone, checker, herd,
     ledger::Ledger,
     people::{Browser, Work},
+    sound,
 };
 use crate::web;
-
-/// How long an exchange may take over a good line.
-const SOON_S: u64 = 60;
 
 /// Milks a cow at the farm's appliance.
 fn milk(apart: &Apart, work: &Work<'_>, tag: &str) {
@@ -42,13 +40,6 @@ fn hub_page(apart: &Apart, edge: &Edge) -> String {
             browser.page("/hub").await
         })
     })
-}
-
-fn sound(ledger: &Ledger, files: &[&Path]) {
-    for file in files {
-        let broken = checker::broken(ledger, file);
-        assert!(broken.is_empty(), "{}: {broken:#?}", file.display());
-    }
 }
 
 /// Another appliance of the farm, which begins with an empty file.

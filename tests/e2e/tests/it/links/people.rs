@@ -13,6 +13,7 @@ use std::{
 use e2e::{
     edge::OWNER,
     hub::{PASSWORD, PEOPLE},
+    until_async,
 };
 use reqwest::{Client, StatusCode, redirect::Policy};
 use virtual_farm::rng::Rng;
@@ -39,10 +40,11 @@ pub(crate) struct Work<'a> {
 
 impl<'a> Work<'a> {
     pub(crate) fn new(ledger: &'a Ledger) -> Self {
+        let last_ml = ledger.told().milkings.keys().last().copied();
         Self {
             ledger,
             over: AtomicBool::new(false),
-            next_ml: AtomicI64::new(1_001),
+            next_ml: AtomicI64::new(last_ml.unwrap_or(1_000) + 1),
         }
     }
 
@@ -202,8 +204,11 @@ impl Browser {
     pub(crate) async fn at_the_edge(web: SocketAddr, file: PathBuf) -> Self {
         let client = client();
         let base = format!("http://{web}");
-        let page = client.get(format!("{base}/login")).send().await.unwrap();
-        let page = page.text().await.unwrap();
+        let page = until_async("the log-in page", TOLD.as_secs(), async || {
+            let page = client.get(format!("{base}/login")).send().await.ok()?;
+            page.text().await.ok()
+        });
+        let page = page.await;
         let before = &page[..page.find(OWNER.0).expect("the log-in page names everybody")];
         let who = &before[before.rfind("who=").unwrap() + 4..][..36];
         let fields = [("who", who), ("pin", OWNER.1), ("next", "/")];
@@ -275,9 +280,13 @@ fn client() -> Client {
     client.build().unwrap()
 }
 
+/// Logs in, as soon as the program is there.
 async fn log_in(client: &Client, base: &str, fields: &[(&str, &str)]) -> String {
-    let request = client.post(format!("{base}/login")).form(fields);
-    let answer = request.send().await.unwrap();
+    let answer = until_async("the log-in", TOLD.as_secs(), async || {
+        let request = client.post(format!("{base}/login")).form(fields);
+        request.send().await.ok()
+    });
+    let answer = answer.await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     let cookie = answer.headers()["set-cookie"].to_str().unwrap();
     cookie.split(';').next().unwrap().to_owned()
