@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use farm_web::common::Entry as _;
 use hub_accounts::Role;
 use hub_store::Micros;
 use serde::{Serialize, de::DeserializeOwned};
@@ -66,13 +67,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 }
 
 fn table() -> Vec<RouteEntry> {
-    let entry = |method, path, needs| RouteEntry {
-        method,
-        path,
-        needs,
-    };
-    let get = |needs, path| entry(Method::GET, path, needs);
-    let post = |needs, path| entry(Method::POST, path, needs);
+    let get = |needs, path| RouteEntry::new(Method::GET, path, needs);
+    let post = |needs, path| RouteEntry::new(Method::POST, path, needs);
     let (reader, manager, owner) = (
         Needs::Member(Role::ReadOnly),
         Needs::Member(Role::Manager),

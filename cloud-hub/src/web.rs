@@ -18,7 +18,7 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
-use farm_web::common;
+use farm_web::common::{self, Entry as _};
 use hub_accounts::{SealKey, sessions::Lifetimes};
 use hub_store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -127,7 +127,7 @@ pub fn route_table() -> Vec<RouteEntry> {
 }
 
 fn routes() -> Routes {
-    let routes = Routes::new()
+    let routes = Routes::default()
         .get(Needs::Nothing, "/assets/{name}", assets)
         .post(Needs::Nothing, "/preferences", common::choose)
         .get(Needs::Nothing, "/healthz", status::healthz)
@@ -136,7 +136,7 @@ fn routes() -> Routes {
     let routes = [sync_http::EXCHANGE, sync_http::ENROL, sync_http::ROTATE]
         .into_iter()
         .fold(routes, |routes, path| {
-            routes.beside(Method::POST, Needs::Key, path)
+            routes.beside(RouteEntry::new(Method::POST, path, Needs::Key))
         });
     api::routes(pages::routes(routes))
 }

@@ -3,10 +3,7 @@
 //! Every route is added together with what it [`Needs`]; one guard looks a request's matched route up and refuses what is not
 //! there. Invariant: a route without an entry answers 403 to everyone, so forgetting is safe.
 
-use std::sync::Arc;
-
 use axum::{
-    Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     handler::Handler,
     http::Method,
@@ -20,6 +17,7 @@ use farm_model::staff::Role;
 use crate::{
     app::Web,
     auth::{Caller, Shown},
+    common::{self, Entry, NoEntry},
     error::{Error, Reason},
     mount::Hands,
 };
@@ -82,9 +80,11 @@ pub struct RouteEntry {
     pub served: Served,
 }
 
-impl RouteEntry {
+impl Entry for RouteEntry {
+    type Needs = Needs;
+
     /// A route that is served everywhere; a safe method looks, another changes.
-    pub(crate) fn new(method: Method, path: &'static str, needs: Needs) -> Self {
+    fn new(method: Method, path: &'static str, needs: Needs) -> Self {
         let deed = if method.is_safe() {
             Deed::Look
         } else {
@@ -97,6 +97,14 @@ impl RouteEntry {
             deed,
             served: Served::Everywhere,
         }
+    }
+
+    fn method(&self) -> &Method {
+        &self.method
+    }
+
+    fn path(&self) -> &'static str {
+        self.path
     }
 }
 
@@ -119,29 +127,11 @@ pub enum Served {
 }
 
 /// Routes and their needs, gathered module by module.
-pub(crate) struct Routes {
-    router: Router<Web>,
-    table: Vec<RouteEntry>,
-}
+pub(crate) type Routes = common::Routes<Web, RouteEntry>;
+/// The route table as the guard looks it up.
+pub(crate) type Table = common::Table<RouteEntry>;
 
 impl Routes {
-    pub(crate) fn new() -> Self {
-        Self {
-            router: Router::new(),
-            table: Vec::new(),
-        }
-    }
-
-    /// Adds a page or a fragment.
-    pub(crate) fn get<H, T>(self, needs: Needs, path: &'static str, handler: H) -> Self
-    where
-        H: Handler<T, Web>,
-        T: 'static,
-    {
-        let page = MethodRouter::new().on(MethodFilter::GET, handler);
-        self.add(RouteEntry::new(Method::GET, path, needs), page)
-    }
-
     /// Adds a page that is but a form to change something.
     pub(crate) fn get_form<H, T>(self, needs: Needs, path: &'static str, handler: H) -> Self
     where
@@ -153,16 +143,6 @@ impl Routes {
             entry.deed = Deed::Change;
         }
         routes
-    }
-
-    /// Adds what a form sends.
-    pub(crate) fn post<H, T>(self, needs: Needs, path: &'static str, handler: H) -> Self
-    where
-        H: Handler<T, Web>,
-        T: 'static,
-    {
-        let form = MethodRouter::new().on(MethodFilter::POST, handler);
-        self.add(RouteEntry::new(Method::POST, path, needs), form)
     }
 
     /// Adds what a form sends that brings a file, at most `bytes` long in all.
@@ -182,19 +162,6 @@ impl Routes {
         self.add(RouteEntry::new(Method::POST, path, needs), form)
     }
 
-    fn add(mut self, entry: RouteEntry, handler: MethodRouter<Web>) -> Self {
-        self.router = self.router.route(entry.path, handler);
-        self.table.push(entry);
-        self
-    }
-
-    /// Adds routes that another builder made, with their entries.
-    pub(crate) fn merge(mut self, router: Router<Web>, entries: Vec<RouteEntry>) -> Self {
-        self.router = self.router.merge(router);
-        self.table.extend(entries);
-        self
-    }
-
     /// Adds routes that the farm's own appliance serves alone.
     pub(crate) fn at_the_farm(self, add: impl FnOnce(Self) -> Self) -> Self {
         let before = self.table.len();
@@ -203,36 +170,6 @@ impl Routes {
             entry.served = Served::Appliance;
         }
         routes
-    }
-
-    pub(crate) fn into_parts(self) -> (Router<Web>, Vec<RouteEntry>) {
-        (self.router, self.table)
-    }
-}
-
-/// The route table as the guard looks it up; a hundred entries, so a scan is quicker than a hash of two strings.
-#[derive(Clone)]
-pub(crate) struct Table(Arc<[RouteEntry]>);
-
-impl Table {
-    pub(crate) fn new(entries: Vec<RouteEntry>) -> Self {
-        Self(entries.into())
-    }
-
-    fn entry(&self, method: &Method, path: &str) -> Result<&RouteEntry, Error> {
-        let method = if method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
-        };
-        let mut reason = Reason::Forbidden;
-        for entry in self.0.iter().filter(|e| e.path == path) {
-            if entry.method == *method {
-                return Ok(entry);
-            }
-            reason = Reason::MethodNotAllowed;
-        }
-        Err(reason.into())
     }
 }
 
@@ -272,7 +209,7 @@ fn admit<'a>(
             deed,
             served,
             ..
-        } = asked?;
+        } = asked.map_err(unlisted)?;
         if served == Served::Appliance && web.mount().is_some() {
             return Err(Reason::AtTheFarm.into());
         }
@@ -287,5 +224,12 @@ fn admit<'a>(
             }
             _ => Ok(caller),
         }
+    }
+}
+
+fn unlisted(missing: NoEntry) -> Reason {
+    match missing {
+        NoEntry::Path => Reason::Forbidden,
+        NoEntry::Method => Reason::MethodNotAllowed,
     }
 }

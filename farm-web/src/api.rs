@@ -21,6 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     access::{Needs, RouteEntry, Served},
     app::Web,
+    common::Entry as _,
     mount::Mount,
 };
 

@@ -3,84 +3,64 @@
 //! A handler returns `Result<_, Error>`; the `present` layer, which knows the path and the language, turns the error into a page
 //! or into problem JSON (RFC 9457). Invariant: a cause never leaves the machine.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::border::Refused;
+use crate::{
+    border::Refused,
+    common::{Cause, carry},
+};
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $status:ident, $key:literal;)*) => {
-        /// Why a request was not done. Each has a text in both languages under `reason-` and its key.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub enum Reason { $($(#[$doc])* $name,)* }
-
-        impl Reason {
-            /// Every reason.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// The name used in problem JSON and in translation keys.
-            pub fn key(self) -> &'static str {
-                match self { $(Self::$name => $key,)* }
-            }
-
-            /// The HTTP status that goes with it.
-            pub fn status(self) -> StatusCode {
-                match self { $(Self::$name => StatusCode::$status,)* }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// Nobody is logged in, or the session or token is not valid any more.
-    NotLoggedIn = UNAUTHORIZED, "not-logged-in";
-    /// The one who is logged in may not do this.
-    Forbidden = FORBIDDEN, "forbidden";
-    /// The one who is logged in may look, and change nothing.
-    ReadOnly = FORBIDDEN, "read-only";
-    /// Only the farm's own appliance does this.
-    AtTheFarm = FORBIDDEN, "at-the-farm";
-    /// The request came from another site.
-    CrossSite = FORBIDDEN, "cross-site";
-    /// There is no such page or thing.
-    NotFound = NOT_FOUND, "not-found";
-    /// The page exists, the method does not.
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed";
-    /// A field is missing or makes no sense; the detail names it.
-    Invalid = UNPROCESSABLE_ENTITY, "invalid";
-    /// The body is no JSON or no form.
-    Malformed = BAD_REQUEST, "malformed";
-    /// The body is larger than is taken.
-    TooLarge = PAYLOAD_TOO_LARGE, "too-large";
-    /// Someone else changed it, or it exists already.
-    Conflict = CONFLICT, "conflict";
-    /// The name and the PIN do not go together.
-    WrongPin = UNAUTHORIZED, "wrong-pin";
-    /// Too many wrong PINs.
-    LockedOut = TOO_MANY_REQUESTS, "locked-out";
-    /// The setup code is wrong.
-    WrongSetupCode = UNAUTHORIZED, "wrong-setup-code";
-    /// The cow was milked in this session already.
-    MilkedAlready = CONFLICT, "milked-already";
-    /// The last owner cannot be taken away.
-    LastOwner = CONFLICT, "last-owner";
-    /// This machine reaches no devices.
-    NoHardware = NOT_IMPLEMENTED, "no-hardware";
-    /// The device did not answer.
-    DeviceSilent = BAD_GATEWAY, "device-silent";
-    /// The machine has more to do than it can; try again.
-    Busy = SERVICE_UNAVAILABLE, "busy";
-    /// The disk takes nothing: it is full or broken.
-    NoRoom = SERVICE_UNAVAILABLE, "no-room";
-    /// It took too long.
-    TimedOut = GATEWAY_TIMEOUT, "timed-out";
-    /// Something broke inside.
-    Internal = INTERNAL_SERVER_ERROR, "internal";
+crate::reasons! {
+    /// Why a request was not done. Each has a text in both languages under `reason-` and its key.
+    pub enum Reason {
+        /// Nobody is logged in, or the session or token is not valid any more.
+        NotLoggedIn = UNAUTHORIZED, "not-logged-in";
+        /// The one who is logged in may not do this.
+        Forbidden = FORBIDDEN, "forbidden";
+        /// The one who is logged in may look, and change nothing.
+        ReadOnly = FORBIDDEN, "read-only";
+        /// Only the farm's own appliance does this.
+        AtTheFarm = FORBIDDEN, "at-the-farm";
+        /// The request came from another site.
+        CrossSite = FORBIDDEN, "cross-site";
+        /// There is no such page or thing.
+        NotFound = NOT_FOUND, "not-found";
+        /// The page exists, the method does not.
+        MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed";
+        /// A field is missing or makes no sense; the detail names it.
+        Invalid = UNPROCESSABLE_ENTITY, "invalid";
+        /// The body is no JSON or no form.
+        Malformed = BAD_REQUEST, "malformed";
+        /// The body is larger than is taken.
+        TooLarge = PAYLOAD_TOO_LARGE, "too-large";
+        /// Someone else changed it, or it exists already.
+        Conflict = CONFLICT, "conflict";
+        /// The name and the PIN do not go together.
+        WrongPin = UNAUTHORIZED, "wrong-pin";
+        /// Too many wrong PINs.
+        LockedOut = TOO_MANY_REQUESTS, "locked-out";
+        /// The setup code is wrong.
+        WrongSetupCode = UNAUTHORIZED, "wrong-setup-code";
+        /// The cow was milked in this session already.
+        MilkedAlready = CONFLICT, "milked-already";
+        /// The last owner cannot be taken away.
+        LastOwner = CONFLICT, "last-owner";
+        /// This machine reaches no devices.
+        NoHardware = NOT_IMPLEMENTED, "no-hardware";
+        /// The device did not answer.
+        DeviceSilent = BAD_GATEWAY, "device-silent";
+        /// The machine has more to do than it can; try again.
+        Busy = SERVICE_UNAVAILABLE, "busy";
+        /// The disk takes nothing: it is full or broken.
+        NoRoom = SERVICE_UNAVAILABLE, "no-room";
+        /// It took too long.
+        TimedOut = GATEWAY_TIMEOUT, "timed-out";
+        /// Something broke inside.
+        Internal = INTERNAL_SERVER_ERROR, "internal";
+    }
 }
 
 /// Why a request was not done, and what only the log may know.
@@ -91,7 +71,7 @@ pub struct Error {
     /// What exactly, for programs: the field's name and what is wrong with it, in English.
     pub detail: Option<Cow<'static, str>>,
     /// The cause; logged, never sent.
-    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    cause: Cause,
 }
 
 impl Error {
@@ -115,42 +95,15 @@ impl Error {
     /// The same error with a cause for the log.
     #[must_use]
     pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.cause = Some(Arc::new(cause));
+        self.cause = Cause::of(cause);
         self
     }
 
     /// Writes the error to the log, if it is one that someone has to look at.
     pub(crate) fn log(&self, method: &str, path: &str) {
-        let cause = self.cause.as_deref().map(chain).unwrap_or_default();
-        if self.reason.status().is_server_error() {
-            tracing::error!(
-                method,
-                path,
-                reason = self.reason.key(),
-                cause,
-                "request failed"
-            );
-        } else {
-            tracing::debug!(
-                method,
-                path,
-                reason = self.reason.key(),
-                cause,
-                "request refused"
-            );
-        }
+        self.cause
+            .log(self.reason.status(), self.reason.key(), method, path);
     }
-}
-
-fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 impl From<Reason> for Error {
@@ -158,7 +111,7 @@ impl From<Reason> for Error {
         Self {
             reason,
             detail: None,
-            cause: None,
+            cause: Cause::default(),
         }
     }
 }
@@ -169,19 +122,17 @@ impl fmt::Debug for Error {
         if let Some(detail) = &self.detail {
             write!(f, " ({detail})")?;
         }
-        if let Some(cause) = &self.cause {
-            write!(f, ": {}", chain(&**cause))?;
+        if self.cause.is_unknown() {
+            return Ok(());
         }
-        Ok(())
+        write!(f, ": {}", self.cause)
     }
 }
 
 impl IntoResponse for Error {
     /// An empty answer with the error beside it, for the `present` layer to write out.
     fn into_response(self) -> Response {
-        let mut response = self.reason.status().into_response();
-        response.extensions_mut().insert(self);
-        response
+        carry(self.reason.status(), self)
     }
 }
 

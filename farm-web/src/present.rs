@@ -1,7 +1,6 @@
 //! Writes errors out, in the form and language that the caller understands.
 
 use axum::{
-    Json,
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts},
     middleware::Next,
@@ -13,6 +12,7 @@ use ui::{Lang, icons::Icon, shell};
 use crate::{
     address::{own, to},
     app::Web,
+    common::{accepts_json, carried, problem},
     error::{Error, Problem, Reason},
     lang::{Speak, theme_for},
     pages::Ctx,
@@ -25,7 +25,8 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
     let (parts, body) = request.into_parts();
     let asked = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    let Some(mut error) = error_of(&mut response) else {
+    let of_status = |status| Reason::of_status(status).map(Error::from);
+    let Some(mut error) = carried(&mut response, of_status) else {
         return response;
     };
     if error.reason == Reason::TooLarge && error.detail.is_none() {
@@ -41,7 +42,7 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
     }
     error.log(asked.method.as_str(), asked.uri.path());
     let mut answer = if wants_json(asked.uri.path(), &asked.headers) {
-        problem(&error)
+        told(&error)
     } else if error.reason == Reason::NotLoggedIn {
         let here = to!("{}", asked.uri.path_and_query().map_or("", |p| p.as_str()));
         let next = if asked.method == Method::GET {
@@ -61,28 +62,6 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
     answer
 }
 
-/// The error that a handler or a layer left, if the response is one.
-fn error_of(response: &mut Response) -> Option<Error> {
-    if let Some(error) = response.extensions_mut().remove::<Error>() {
-        return Some(error);
-    }
-    let reason = match response.status() {
-        StatusCode::BAD_REQUEST
-        | StatusCode::UNPROCESSABLE_ENTITY
-        | StatusCode::UNSUPPORTED_MEDIA_TYPE => Reason::Malformed,
-        StatusCode::NOT_FOUND => Reason::NotFound,
-        StatusCode::METHOD_NOT_ALLOWED => Reason::MethodNotAllowed,
-        StatusCode::PAYLOAD_TOO_LARGE => Reason::TooLarge,
-        StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => Reason::TimedOut,
-        StatusCode::INTERNAL_SERVER_ERROR => Reason::Internal,
-        _ => return None,
-    };
-    // A page or a health report that says what is wrong is left as it is.
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    let said = kind.is_some_and(|k| !k.as_bytes().starts_with(b"text/plain"));
-    (!said).then(|| reason.into())
-}
-
 /// The page from which a form was sent, if the browser says so: back there leads the log-in that came between.
 fn form_of(headers: &HeaderMap) -> Option<String> {
     let referer = headers.get(header::REFERER)?.to_str().ok()?;
@@ -93,14 +72,10 @@ fn form_of(headers: &HeaderMap) -> Option<String> {
 }
 
 fn wants_json(path: &str, headers: &HeaderMap) -> bool {
-    path.starts_with("/api/")
-        || headers
-            .get(header::ACCEPT)
-            .and_then(|v| v.to_str().ok())
-            .is_some_and(|accept| accept.contains("json") && !accept.contains("text/html"))
+    path.starts_with("/api/") || accepts_json(headers)
 }
 
-fn problem(error: &Error) -> Response {
+fn told(error: &Error) -> Response {
     let status = error.reason.status();
     let body = Problem {
         kind: "about:blank",
@@ -109,16 +84,7 @@ fn problem(error: &Error) -> Response {
         reason: error.reason.key(),
         detail: error.detail.as_deref().map(str::to_owned),
     };
-    let mut response = (
-        status,
-        [(header::CONTENT_TYPE, "application/problem+json")],
-        Json(body),
-    )
-        .into_response();
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/problem+json"),
-    );
+    let mut response = problem(status, body);
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(
             header::WWW_AUTHENTICATE,

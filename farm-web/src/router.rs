@@ -76,7 +76,7 @@ pub fn route_table() -> Vec<RouteEntry> {
 }
 
 fn routes() -> Routes {
-    let routes = Routes::new()
+    let routes = Routes::default()
         .get(Needs::Nothing, "/assets/{name}", assets)
         .get(
             Needs::Role(farm_model::staff::Role::Worker),

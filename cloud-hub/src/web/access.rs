@@ -5,17 +5,13 @@
 //! route without an entry is refused to everyone, so forgetting is safe; a farm that is none of theirs looks like one that does
 //! not exist.
 
-use std::sync::Arc;
-
 use axum::{
-    Router,
     extract::{FromRequestParts, MatchedPath, Path, Request, State},
-    handler::Handler,
     http::{Method, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
-    routing::{MethodFilter, MethodRouter},
 };
+use farm_web::common::{self, Entry, NoEntry};
 use hub_accounts::{
     Farm, Role,
     farms::{self, Membership},
@@ -60,108 +56,30 @@ pub struct RouteEntry {
     pub needs: Needs,
 }
 
-/// Routes and their needs, gathered module by module.
-pub(crate) struct Routes {
-    router: Router<Web>,
-    table: Vec<RouteEntry>,
-}
+impl Entry for RouteEntry {
+    type Needs = Needs;
 
-impl Routes {
-    pub(crate) fn new() -> Self {
+    fn new(method: Method, path: &'static str, needs: Needs) -> Self {
         Self {
-            router: Router::new(),
-            table: Vec::new(),
+            method,
+            path,
+            needs,
         }
     }
 
-    /// Adds a page.
-    pub(crate) fn get<H, T>(self, needs: Needs, path: &'static str, handler: H) -> Self
-    where
-        H: Handler<T, Web>,
-        T: 'static,
-    {
-        self.on(Method::GET, MethodFilter::GET, needs, path, handler)
+    fn method(&self) -> &Method {
+        &self.method
     }
 
-    /// Adds what a form sends.
-    pub(crate) fn post<H, T>(self, needs: Needs, path: &'static str, handler: H) -> Self
-    where
-        H: Handler<T, Web>,
-        T: 'static,
-    {
-        self.on(Method::POST, MethodFilter::POST, needs, path, handler)
-    }
-
-    fn on<H, T>(
-        mut self,
-        method: Method,
-        filter: MethodFilter,
-        needs: Needs,
-        path: &'static str,
-        handler: H,
-    ) -> Self
-    where
-        H: Handler<T, Web>,
-        T: 'static,
-    {
-        self.table.push(RouteEntry {
-            method,
-            path,
-            needs,
-        });
-        self.router = self
-            .router
-            .route(path, MethodRouter::new().on(filter, handler));
-        self
-    }
-
-    /// Adds a router that states for itself who may use it.
-    pub(crate) fn merge(mut self, router: Router<Web>, table: Vec<RouteEntry>) -> Self {
-        self.router = self.router.merge(router);
-        self.table.extend(table);
-        self
-    }
-
-    /// Notes what another router serves, whose guard is its own.
-    pub(crate) fn beside(mut self, method: Method, needs: Needs, path: &'static str) -> Self {
-        self.table.push(RouteEntry {
-            method,
-            path,
-            needs,
-        });
-        self
-    }
-
-    pub(crate) fn into_parts(self) -> (Router<Web>, Vec<RouteEntry>) {
-        (self.router, self.table)
+    fn path(&self) -> &'static str {
+        self.path
     }
 }
 
+/// Routes and their needs, gathered module by module.
+pub(crate) type Routes = common::Routes<Web, RouteEntry>;
 /// The route table as the guard looks it up.
-#[derive(Clone)]
-pub(crate) struct Table(Arc<[RouteEntry]>);
-
-impl Table {
-    pub(crate) fn new(entries: Vec<RouteEntry>) -> Self {
-        Self(entries.into())
-    }
-
-    fn needs(&self, method: &Method, path: &str) -> Result<Needs, Error> {
-        let method = if method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
-        };
-        let mut reason = Reason::Forbidden;
-        for entry in self.0.iter().filter(|e| e.path == path) {
-            if entry.method == *method {
-                return Ok(entry.needs);
-            }
-            reason = Reason::MethodNotAllowed;
-        }
-        Err(reason.into())
-    }
-}
+pub(crate) type Table = common::Table<RouteEntry>;
 
 /// The farm in the path, which the one who calls belongs to.
 #[derive(Clone, Debug)]
@@ -181,12 +99,16 @@ pub(crate) async fn guard(
     let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
         return Error::from(Reason::NotFound).into_response();
     };
-    let needs = table.needs(request.method(), path.as_str());
+    let needs = match table.entry(request.method(), path.as_str()) {
+        Ok(entry) => Ok(entry.needs),
+        Err(NoEntry::Path) => Err(Reason::Forbidden),
+        Err(NoEntry::Method) => Err(Reason::MethodNotAllowed),
+    };
     let local = is_local(&request);
     let (mut parts, body) = request.into_parts();
     let admitted = match needs {
         Ok(needs) => admit(&web, needs, local, &mut parts).await,
-        Err(error) => Err(error),
+        Err(reason) => Err(reason.into()),
     };
     let mut response = match admitted {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,

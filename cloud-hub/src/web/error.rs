@@ -3,66 +3,47 @@
 //! A handler returns `Result<_, Error>`; the layer [`super::present`] turns the error into a page. Invariant: a cause never
 //! leaves the machine.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
+use farm_web::common::{Cause, carry};
 use hub_accounts::{farms::FarmError, lockout::Locked, password::Busy};
 use hub_store::StoreError;
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $status:ident, $key:literal;)*) => {
-        /// Why a request was not done.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub(crate) enum Reason { $($(#[$doc])* $name,)* }
-
-        impl Reason {
-            /// The name used in problem JSON.
-            pub(crate) fn key(self) -> &'static str {
-                match self { $(Self::$name => $key,)* }
-            }
-
-            /// The HTTP status that goes with it.
-            pub(crate) fn status(self) -> StatusCode {
-                match self { $(Self::$name => StatusCode::$status,)* }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// Nobody is logged in, or the session ended.
-    NotLoggedIn = UNAUTHORIZED, "not-logged-in";
-    /// The second factor is still to come.
-    CodeWanted = UNAUTHORIZED, "code-wanted";
-    /// A second factor must be set up first.
-    NoSecondFactor = FORBIDDEN, "no-second-factor";
-    /// The one who is logged in may not do this.
-    Forbidden = FORBIDDEN, "forbidden";
-    /// The request came from another site.
-    CrossSite = FORBIDDEN, "cross-site";
-    /// There is no such page or thing, or it is none of theirs.
-    NotFound = NOT_FOUND, "not-found";
-    /// The page exists, the method does not.
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed";
-    /// The body is no form.
-    Malformed = BAD_REQUEST, "malformed";
-    /// What was asked for cannot be; the detail says what of it.
-    Invalid = UNPROCESSABLE_ENTITY, "invalid";
-    /// The body is larger than is taken.
-    TooLarge = PAYLOAD_TOO_LARGE, "too-large";
-    /// Somebody else changed it, or it cannot be done as things stand.
-    Conflict = CONFLICT, "conflict";
-    /// Too many tries.
-    TooMany = TOO_MANY_REQUESTS, "too-many";
-    /// The hub has more to do than it can; try again.
-    Busy = SERVICE_UNAVAILABLE, "busy";
-    /// It took too long.
-    TimedOut = GATEWAY_TIMEOUT, "timed-out";
-    /// Something broke inside.
-    Internal = INTERNAL_SERVER_ERROR, "internal";
+farm_web::reasons! {
+    /// Why a request was not done.
+    pub(crate) enum Reason {
+        /// Nobody is logged in, or the session ended.
+        NotLoggedIn = UNAUTHORIZED, "not-logged-in";
+        /// The second factor is still to come.
+        CodeWanted = UNAUTHORIZED, "code-wanted";
+        /// A second factor must be set up first.
+        NoSecondFactor = FORBIDDEN, "no-second-factor";
+        /// The one who is logged in may not do this.
+        Forbidden = FORBIDDEN, "forbidden";
+        /// The request came from another site.
+        CrossSite = FORBIDDEN, "cross-site";
+        /// There is no such page or thing, or it is none of theirs.
+        NotFound = NOT_FOUND, "not-found";
+        /// The page exists, the method does not.
+        MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed";
+        /// The body is no form.
+        Malformed = BAD_REQUEST, "malformed";
+        /// What was asked for cannot be; the detail says what of it.
+        Invalid = UNPROCESSABLE_ENTITY, "invalid";
+        /// The body is larger than is taken.
+        TooLarge = PAYLOAD_TOO_LARGE, "too-large";
+        /// Somebody else changed it, or it cannot be done as things stand.
+        Conflict = CONFLICT, "conflict";
+        /// Too many tries.
+        TooMany = TOO_MANY_REQUESTS, "too-many";
+        /// The hub has more to do than it can; try again.
+        Busy = SERVICE_UNAVAILABLE, "busy";
+        /// It took too long.
+        TimedOut = GATEWAY_TIMEOUT, "timed-out";
+        /// Something broke inside.
+        Internal = INTERNAL_SERVER_ERROR, "internal";
+    }
 }
 
 /// Why a request was not done, and what only the log may know.
@@ -72,7 +53,7 @@ pub(crate) struct Error {
     pub(crate) reason: Reason,
     /// What exactly is wrong, for a program's maker.
     pub(crate) detail: Option<Cow<'static, str>>,
-    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    cause: Cause,
 }
 
 impl Error {
@@ -91,34 +72,14 @@ impl Error {
     /// The same error with a cause for the log.
     #[must_use]
     pub(crate) fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.cause = Some(Arc::new(cause));
+        self.cause = Cause::of(cause);
         self
     }
 
     /// Writes the error to the log, if it is one that someone has to look at.
     pub(crate) fn log(&self, method: &str, path: &str) {
-        let (reason, cause) = (self.reason.key(), self.chain());
-        if self.reason.status().is_server_error() {
-            tracing::error!(method, path, reason, cause, "request failed");
-        } else {
-            tracing::debug!(method, path, reason, cause, "request refused");
-        }
-    }
-
-    fn chain(&self) -> String {
-        let mut text = String::new();
-        let mut next = self
-            .cause
-            .as_deref()
-            .map(|e| e as &(dyn std::error::Error + 'static));
-        while let Some(cause) = next {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        text
+        self.cause
+            .log(self.reason.status(), self.reason.key(), method, path);
     }
 }
 
@@ -127,7 +88,7 @@ impl From<Reason> for Error {
         Self {
             reason,
             detail: None,
-            cause: None,
+            cause: Cause::default(),
         }
     }
 }
@@ -176,15 +137,13 @@ impl From<farm_web::Error> for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.reason.key(), self.chain())
+        write!(f, "{}: {}", self.reason.key(), self.cause)
     }
 }
 
 impl IntoResponse for Error {
     /// An empty answer with the error beside it, for the layer to write out.
     fn into_response(self) -> Response {
-        let mut response = self.reason.status().into_response();
-        response.extensions_mut().insert(self);
-        response
+        carry(self.reason.status(), self)
     }
 }

@@ -1,13 +1,12 @@
 //! Writes errors out, in the language of the reader.
 
 use axum::{
-    Json,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
-use farm_web::common::encode;
+use farm_web::common::{accepts_json, carried, encode, problem};
 use maud::{Markup, html};
 use ui::{Lang, icons::Icon};
 
@@ -20,12 +19,13 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
     let uri = request.uri().clone();
     let headers = request.headers().clone();
     let mut response = next.run(request).await;
-    let Some(error) = error_of(&mut response) else {
+    let of_status = |status| Reason::of_status(status).map(Error::from);
+    let Some(error) = carried(&mut response, of_status) else {
         return response;
     };
     error.log(method.as_str(), uri.path());
     if wants_json(uri.path(), &headers) {
-        return problem(&error);
+        return told(&error);
     }
     let path = uri.path_and_query().map_or("/", |p| p.as_str());
     let next = if method == Method::GET { path } else { "/" };
@@ -41,38 +41,12 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
     }
 }
 
-/// The error that a handler or a layer left, if the response is one.
-fn error_of(response: &mut Response) -> Option<Error> {
-    if let Some(error) = response.extensions_mut().remove::<Error>() {
-        return Some(error);
-    }
-    let reason = match response.status() {
-        StatusCode::BAD_REQUEST
-        | StatusCode::UNPROCESSABLE_ENTITY
-        | StatusCode::UNSUPPORTED_MEDIA_TYPE => Reason::Malformed,
-        StatusCode::NOT_FOUND => Reason::NotFound,
-        StatusCode::METHOD_NOT_ALLOWED => Reason::MethodNotAllowed,
-        StatusCode::PAYLOAD_TOO_LARGE => Reason::TooLarge,
-        StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => Reason::TimedOut,
-        StatusCode::INTERNAL_SERVER_ERROR => Reason::Internal,
-        _ => return None,
-    };
-    // A page that says what is wrong is left as it is.
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    let said = kind.is_some_and(|k| !k.as_bytes().starts_with(b"text/plain"));
-    (!said).then(|| reason.into())
-}
-
 fn wants_json(path: &str, headers: &HeaderMap) -> bool {
-    api::is_api(path)
-        || headers
-            .get(header::ACCEPT)
-            .and_then(|v| v.to_str().ok())
-            .is_some_and(|accept| accept.contains("json") && !accept.contains("text/html"))
+    api::is_api(path) || accepts_json(headers)
 }
 
 /// Problem JSON (RFC 9457), with `reason` as the one field to program against.
-fn problem(error: &Error) -> Response {
+fn told(error: &Error) -> Response {
     let reason = error.reason;
     let (title, next) = words(Lang::En, reason);
     let body = serde_json::json!({
@@ -82,12 +56,7 @@ fn problem(error: &Error) -> Response {
         "status": reason.status().as_u16(),
         "reason": reason.key(),
     });
-    let mut response = (reason.status(), Json(body)).into_response();
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    response
+    problem(reason.status(), body)
 }
 
 async fn page(reason: Reason, headers: &HeaderMap, web: &Web) -> Response {
