@@ -16,6 +16,7 @@ use crate::{Error, Replicated, facts, marks, records, site};
 /// When the file fails, or has too many sites already; the transaction must then be rolled back.
 pub fn forsake(conn: &Connection, schema: &Replicated) -> Result<i64, Error> {
     let own = site::own(conn)?;
+    records::keep_heads(conn, schema.tables.keys())?;
     let versions = records::head(conn, 0)?;
     for log in schema.logs.keys() {
         let facts = facts::head(conn, schema, log, 0)?;

@@ -161,6 +161,7 @@ pub fn gather(conn: &Connection, schema: &Replicated, want: &Want) -> Result<Gat
             }
             let (part, weight, to) = read(conn, schema, &stream, from, left)?;
             if let (0, Part::Records(span)) = (ordinal, &part) {
+                records::keep_head(conn, span.to)?;
                 marks::note_offer(conn, peer, span.end()?)?;
             }
             gathered.more |= to < head;

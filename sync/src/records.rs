@@ -134,6 +134,47 @@ pub fn head(conn: &Connection, ordinal: i64) -> rusqlite::Result<i64> {
     }
 }
 
+/// Makes sure that no version of ours up to this one is given to another change, whatever becomes of the connection.
+///
+/// The extension keeps the last version in the file, but counts in memory: a number that it gave to a command which was undone in a
+/// transaction that was kept is known to the connection alone, and so is that number's next use in this transaction.
+///
+/// # Errors
+/// When the file fails.
+pub(crate) fn keep_head(conn: &Connection, upto: i64) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO crsql_db_versions (site_id, db_version) VALUES (crsql_site_id(), ?)
+         ON CONFLICT (site_id) DO UPDATE SET db_version = excluded.db_version WHERE db_version < excluded.db_version",
+    )?
+    .execute([upto])?;
+    Ok(())
+}
+
+/// The same for every version of ours that stands in a file: before the extension is first asked for a number.
+pub(crate) fn keep_heads<'a>(
+    conn: &Connection,
+    tables: impl IntoIterator<Item = &'a String>,
+) -> rusqlite::Result<()> {
+    let mut clock = conn.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ? || '__crsql_clock'",
+    )?;
+    for table in tables {
+        let mut found = clock.query([table])?;
+        if let Some(name) = found.next()? {
+            let name: String = name.get(0)?;
+            let newest: Option<i64> = conn.query_row(
+                &format!("SELECT max(db_version) FROM \"{name}\" WHERE site_id = 0"),
+                [],
+                |row| row.get(0),
+            )?;
+            if let Some(newest) = newest {
+                keep_head(conn, newest)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Reads what a receiver at `from` lacks of a site, about `room` bytes of it and at least one version. Inside a transaction.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use crate::{Value, site};
+use crate::{Value, records, site};
 
 /// The tables of this crate, in each replica.
 const TABLES: &str = "
@@ -197,13 +197,14 @@ impl Replicated {
         Ok(described)
     }
 
-    /// Makes a file ready, once and again after each migration: the tables of this crate, its own site, and record tables in
+    /// Makes a file ready, at each start: the tables of this crate, its own site, and record tables in
     /// the care of cr-sqlite. The extension must be loaded, and the caller in a transaction.
     ///
     /// # Errors
     /// When SQLite or the extension refuses.
     pub fn prepare(&self, conn: &Connection) -> Result<(), SchemaError> {
         conn.execute_batch(TABLES)?;
+        records::keep_heads(conn, self.tables.keys())?;
         for table in self.tables.keys() {
             conn.query_row("SELECT crsql_as_crr(?)", [table], |_| Ok(()))?;
         }

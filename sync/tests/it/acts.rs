@@ -24,6 +24,10 @@ impl Farm {
 
     pub(crate) fn migrate(&mut self) {
         self.write(|conn| conn.execute_batch(V2).expect("SQLite does it"));
+        self.describe_migrated();
+    }
+
+    fn describe_migrated(&mut self) {
         self.schema = Replicated::of(
             &self.conn,
             &["animal", "stay", "pen"],
@@ -115,6 +119,13 @@ impl Farm {
                 done.expect("an edit is legal");
             }
         });
+    }
+
+    /// The same file in another connection, as after a restart.
+    pub(crate) fn start_again(self) -> Self {
+        let mut farm = Self::restore(&self.conn.serialize("main").expect("a file has bytes"));
+        farm.describe_migrated();
+        farm
     }
 
     /// A copy of a file, as a backup gives it back.

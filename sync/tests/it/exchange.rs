@@ -208,3 +208,44 @@ fn a_hub_that_lost_its_newest_receives_them_again() {
         edge.rows("SELECT seq, yield_ml FROM milking")
     );
 }
+
+#[test]
+fn a_command_that_was_undone_gives_no_number_away() {
+    let (edge, hub) = pair();
+    let pull = |edge: &Farm| {
+        let parts = gather(edge, &hub, ALL).unwrap().parts;
+        let sender = Sender::Edge(edge.site);
+        hub.write(|conn| exchange::take(conn, &hub.schema, sender, &parts))
+            .unwrap();
+    };
+    let undone = |edge: &Farm, then: &dyn Fn()| {
+        edge.write(|conn| {
+            conn.execute_batch("SAVEPOINT command").unwrap();
+            edge.animal(9, "undone");
+            conn.execute_batch("ROLLBACK TO command; RELEASE command")
+                .unwrap();
+            then();
+        });
+    };
+    edge.animal(1, "a");
+    undone(&edge, &|| edge.milk(1, 10));
+    pull(&edge);
+    // The connection ends, and with it what it remembers.
+    let edge = edge.start_again();
+    edge.animal(2, "b");
+    pull(&edge);
+    assert_eq!(hub.names(), ["a", "b"]);
+    // A change in the same transaction, after the one that was undone; offered before the restart, or after it.
+    undone(&edge, &|| edge.animal(3, "c"));
+    pull(&edge);
+    assert_eq!(hub.names(), ["a", "b", "c"]);
+    let edge = edge.start_again();
+    edge.animal(4, "d");
+    pull(&edge);
+    undone(&edge, &|| edge.animal(5, "e"));
+    let edge = edge.start_again();
+    pull(&edge);
+    edge.animal(6, "f");
+    pull(&edge);
+    assert_eq!(hub.names(), ["a", "b", "c", "d", "e", "f"]);
+}
