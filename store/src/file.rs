@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi::SQLITE_READONLY_ROLLBACK};
 
 use crate::FileError;
 
@@ -42,7 +42,8 @@ pub fn own_alone(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A connection that can only look; none while the file is empty or missing.
+/// A connection that can only look; none while the file is empty or missing. One in which the power went in the middle of a first change
+/// has that undone, as by whoever opens it.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -50,9 +51,19 @@ pub fn look(path: &Path) -> Result<Option<Connection>, FileError> {
     if !path.metadata().is_ok_and(|m| m.len() > 0) {
         return Ok(None);
     }
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    conn.busy_timeout(PATIENCE)?;
-    Ok(Some(conn))
+    let open = |flags| {
+        let conn = Connection::open_with_flags(path, flags)?;
+        conn.busy_timeout(PATIENCE)?;
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        Ok::<_, rusqlite::Error>(conn)
+    };
+    let looked = open(OpenFlags::SQLITE_OPEN_READ_ONLY);
+    if let Err(rusqlite::Error::SqliteFailure(error, _)) = &looked
+        && error.extended_code == SQLITE_READONLY_ROLLBACK
+    {
+        return Ok(Some(open(OpenFlags::SQLITE_OPEN_READ_WRITE)?));
+    }
+    Ok(Some(looked?))
 }
 
 /// Whether somebody else's tables are in the file: it does not say that it is of `application`.

@@ -40,6 +40,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v11.sql"),
     include_str!("../schema/v12.sql"),
     include_str!("../schema/v13.sql"),
+    include_str!("../schema/v14.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =
@@ -56,12 +57,11 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<(Connection, Writer
         drop(conn);
         conn = connect(path)?;
     }
-    let before: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     MIGRATIONS
         .to_latest(&mut conn)
         .map_err(|e| OpenError::Migration(Box::new(e)))?;
     let schema = replicated::describe(&conn)?;
-    let found_room = replicated::prepare(&mut conn, &schema, before < known_version())?;
+    replicated::prepare(&mut conn, &schema)?;
     let (boot, last_seen) = start(&mut conn, options.clock.now().wall)?;
     let mut memory = Memory::load(&conn)?;
     let live = Live::load(&conn)?;
@@ -74,20 +74,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<(Connection, Writer
         schema: Arc::new(schema),
         replicated: watch::Sender::new(0),
     });
-    if found_room {
-        let clock = &*shared.clock;
-        let group = conn.transaction()?;
-        replica::rebuild(&mut Tx {
-            conn: &group,
-            memory: &mut memory,
-            after: &mut Vec::new(),
-            clock,
-            live: &shared.live,
-            now: clock.now(),
-            actor: Actor::System,
-        })?;
-        group.commit()?;
-    }
+    catch_up(&mut conn, &mut memory, &shared)?;
     let writer = Writer {
         memory,
         shared,
@@ -96,6 +83,31 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<(Connection, Writer
         version: 0,
     };
     Ok((conn, writer))
+}
+
+/// Once after each migration: what came from newer sites is tried again, and where room is found for some of it, what follows from it
+/// is built anew.
+fn catch_up(conn: &mut Connection, memory: &mut Memory, shared: &Shared) -> Result<(), StoreError> {
+    let group = conn.transaction()?;
+    let replayed: i64 = group.query_row("SELECT replayed FROM local", [], |row| row.get(0))?;
+    if replayed == known_version() {
+        return Ok(());
+    }
+    if replicated::replay(&group, &shared.schema)? {
+        let clock = &*shared.clock;
+        replica::rebuild(&mut Tx {
+            conn: &group,
+            memory,
+            after: &mut Vec::new(),
+            clock,
+            live: &shared.live,
+            now: clock.now(),
+            actor: Actor::System,
+        })?;
+    }
+    group.execute("UPDATE local SET replayed = ?1", [known_version()])?;
+    group.commit()?;
+    Ok(())
 }
 
 /// A connection that may write: with cr-sqlite, without which no record can be changed.

@@ -47,28 +47,20 @@ pub(super) fn describe(conn: &Connection) -> Result<Replicated, OpenError> {
     Replicated::of(conn, RECORDS, LOGS).map_err(replication)
 }
 
-/// Hands the tables to cr-sqlite and moves records into them that a migration has set aside; after a migration, what came from newer
-/// sites is tried again. Says whether something of that was found room for.
-pub(super) fn prepare(
-    conn: &mut Connection,
-    schema: &Replicated,
-    migrated: bool,
-) -> Result<bool, OpenError> {
+/// Hands the tables to cr-sqlite and moves records into them that a migration has set aside.
+pub(super) fn prepare(conn: &mut Connection, schema: &Replicated) -> Result<(), OpenError> {
     let tx = conn.transaction()?;
     schema.prepare(&tx).map_err(replication)?;
     tx.commit()?;
     for table in RECORDS {
         move_records(conn, table)?;
     }
-    if !migrated {
-        return Ok(false);
-    }
-    let tx = conn.transaction()?;
-    let outcomes = [
-        records::replay(&tx, schema).map_err(StoreError::from)?,
-        facts::replay(&tx, schema).map_err(StoreError::from)?,
-    ];
-    tx.commit()?;
+    Ok(())
+}
+
+/// Tries again what came from newer sites; says whether something of it was found room for.
+pub(super) fn replay(conn: &Connection, schema: &Replicated) -> Result<bool, StoreError> {
+    let outcomes = [records::replay(conn, schema)?, facts::replay(conn, schema)?];
     Ok(outcomes.iter().any(|tally| tally.stored > 0))
 }
 
@@ -113,7 +105,9 @@ pub(super) fn is_copy(conn: &Connection) -> rusqlite::Result<bool> {
         [],
         |row| row.get(0),
     )?;
-    Ok(knows_copies && conn.query_row("SELECT max(is_copy) FROM local", [], |row| row.get(0))?)
+    // The file may be one that the power went from before it was ever opened whole: then nothing is said of it yet.
+    let sql = "SELECT coalesce(max(is_copy), 0) FROM local";
+    Ok(knows_copies && conn.query_row(sql, [], |row| row.get(0))?)
 }
 
 /// Makes what this file has said the word of another site, so that it can go on under an identity of its own: that is given when the

@@ -16,6 +16,7 @@ mod joins;
 mod milk;
 mod mqtt;
 mod plans;
+mod power;
 mod replica;
 mod retention;
 mod silence;

@@ -1,7 +1,7 @@
 //! One farm in several files.
 
 mod samples;
-mod several;
+pub(crate) mod several;
 mod wire;
 
 use farm::{
@@ -83,20 +83,6 @@ fn a_copy_goes_on_under_an_identity_of_its_own() {
     assert_eq!(site(&f.farm), original);
 }
 
-/// Record changes of a site, as this file tells them of it.
-fn cells_of(place: &Place, of: &Place) -> i64 {
-    let site = of.site.0;
-    place
-        .write(move |tx| {
-            Ok::<_, farm::StoreError>(tx.conn().query_row(
-                "SELECT count(*) FROM crsql_changes WHERE site_id = ?1 AND db_version > 0",
-                [site],
-                |row| row.get(0),
-            )?)
-        })
-        .unwrap()
-}
-
 #[test]
 fn a_turn_that_fails_leaves_nothing_of_a_site() {
     let (edge, hub) = (Place::new(), Place::new());
@@ -145,9 +131,9 @@ fn a_turn_that_fails_leaves_nothing_of_a_site() {
     });
     assert!(matches!(failed, Err(Fault::Copied(_))), "{failed:?}");
     kept.unwrap();
-    assert_eq!(cells_of(&hub, &edge), 0);
+    assert_eq!(hub.cells(&edge), 0);
     deliver(&hub, Sender::Edge(edge.site), parts);
-    assert_eq!(cells_of(&hub, &edge), cells_of(&edge, &edge));
+    assert_eq!(hub.cells(&edge), edge.cells(&edge));
     assert_eq!(hub.farm.read_blocking(animals::list).unwrap().len(), 1);
 }
 

@@ -1,9 +1,12 @@
 //! A farm in a temporary folder with a clock that a test sets by hand.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use farm::{
-    Actor, Farm, Options, Tx,
+    Actor, Farm, OpenError, Options, Tx,
     animals::{self, AnimalForm},
     text::Name,
 };
@@ -116,11 +119,15 @@ impl Fixture {
 }
 
 pub(crate) fn open(dir: &TempDir, clock: &Arc<HandClock>) -> Farm {
+    try_open(dir.path(), clock).unwrap()
+}
+
+pub(crate) fn try_open(folder: &Path, clock: &Arc<HandClock>) -> Result<Farm, OpenError> {
     let options = Options {
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         ..Options::default()
     };
-    Farm::open(&dir.path().join("farm.db"), options).unwrap()
+    Farm::open(&folder.join("farm.db"), options)
 }
 
 pub(crate) fn name(text: &str) -> Name {

@@ -15,7 +15,7 @@ use crate::support::{Fixture, HandClock, open};
 const VERSION_1: &str = include_str!("version-1.sql");
 
 /// A farm as version 9 wrote it, the last before cr-sqlite. Never edited.
-const VERSION_9: &str = include_str!("version-9.sql");
+pub(crate) const VERSION_9: &str = include_str!("version-9.sql");
 
 fn written(dir: &tempfile::TempDir, sql: &str) -> std::path::PathBuf {
     let path = dir.path().join("farm.db");

@@ -53,7 +53,10 @@ pub enum LoadError {
 /// When the library cannot be loaded, or the file cannot be made ready.
 pub fn load(conn: &Connection) -> Result<(), LoadError> {
     let path = sealed_path().map_err(LoadError::Memory)?;
+    // What it makes in a new file it makes in several steps, and it takes no file in which the power has left only some of them.
+    let whole = conn.unchecked_transaction().map_err(LoadError::Prepare)?;
     load_library(conn, &path).map_err(LoadError::Load)?;
+    whole.commit().map_err(LoadError::Prepare)?;
     let found = conn
         .query_row(
             "SELECT value FROM crsql_master WHERE key = 'crsqlite_version'",

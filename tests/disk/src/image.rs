@@ -47,6 +47,12 @@ impl Files {
         node
     }
 
+    /// Whether there is a file of this name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        let last = self.names.get(name).and_then(|states| states.last());
+        last.is_some_and(Option::is_some)
+    }
+
     fn node(&mut self, path: &Path) -> Node {
         self.nodes.push(Content {
             synced: fs::read(path).expect("a file that was opened can be read"),

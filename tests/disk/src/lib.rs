@@ -85,6 +85,11 @@ impl Disk {
         inner.cut_at = Some(inner.steps + steps);
     }
 
+    /// Takes a cut back that has not come yet.
+    pub fn stay_on(&self) {
+        self.state.lock().cut_at = None;
+    }
+
     /// Steps so far.
     pub fn steps(&self) -> u64 {
         self.state.lock().steps

@@ -164,7 +164,8 @@ unsafe extern "C" fn open(
         // Nothing to close, if it fails.
         (*file).pMethods = ptr::null();
         let mut inner = state.lock();
-        if inner.is_off {
+        // What is there can still be read.
+        if inner.is_off && !inner.files.knows(&name(&path)) {
             return SQLITE_CANTOPEN;
         }
         let opened = open(system, text, behind(file), flags, out);

@@ -57,15 +57,13 @@ pub(super) fn measured(place: &Place, device: DeviceId, at: UnixMillis, milli: i
 
 /// Stores readings, and does what an appliance does every now and then.
 pub(super) fn take(place: &Place, all: Vec<Observation>) {
-    place
-        .write(move |tx| readings::ingest(tx, &all).map(drop))
-        .unwrap();
+    place.must(place.write(move |tx| readings::ingest(tx, &all).map(drop)));
     look_after(place);
 }
 
 pub(super) fn look_after(place: &Place) {
-    while place.write(|tx| readings::compact(tx, 500)).unwrap() == 500 {}
-    while place.write(samples::tell).unwrap() {}
+    while place.must(place.write(|tx| readings::compact(tx, 500))) == Some(500) {}
+    while place.must(place.write(samples::tell)) == Some(true) {}
 }
 
 fn history(farm: &Farm, device: DeviceId, resolution: Resolution) -> Vec<Point> {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use disk::Disk;
 use farm::{
     Actor, Farm, StoreError, Tx,
     alerts::{self, AlertKind, Subject},
@@ -17,7 +18,7 @@ use proptest::prelude::*;
 use sync::{
     Sender, Site, Store as _,
     exchange::Speak,
-    store::{Delivery, Turn, Turned, Want},
+    store::{Delivery, Fault, Turn, Turned, Want},
     wire::Part,
 };
 use tempfile::TempDir;
@@ -47,7 +48,9 @@ pub(crate) struct Place {
     pub(crate) farm: Farm,
     pub(crate) site: Site,
     pub(crate) clock: Arc<HandClock>,
-    dir: TempDir,
+    pub(crate) dir: TempDir,
+    /// Where the power may be cut.
+    pub(crate) disk: Option<Disk>,
 }
 
 impl Place {
@@ -74,13 +77,43 @@ impl Place {
 
     fn opened(dir: TempDir, clock: Arc<HandClock>) -> Self {
         let farm = open(&dir, &clock);
+        Self::of(farm, clock, dir, None)
+    }
+
+    pub(crate) fn of(farm: Farm, clock: Arc<HandClock>, dir: TempDir, disk: Option<Disk>) -> Self {
         let site = turn(&farm, Turn::default()).me.site;
         Self {
             farm,
             site,
             clock,
             dir,
+            disk,
         }
+    }
+
+    /// Record changes of a site, as this file tells them of it.
+    pub(crate) fn cells(&self, of: &Self) -> i64 {
+        let site = of.site.0;
+        self.write(move |tx| {
+            Ok::<_, StoreError>(tx.conn().query_row(
+                "SELECT count(*) FROM crsql_changes WHERE site_id = ?1 AND db_version > 0",
+                [site],
+                |row| row.get(0),
+            )?)
+        })
+        .unwrap()
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.disk.as_ref().is_some_and(Disk::is_off)
+    }
+
+    /// A command that no rule refuses comes through, unless the power goes.
+    pub(crate) fn must<T, E: std::fmt::Debug>(&self, done: Result<T, E>) -> Option<T> {
+        if let Err(error) = &done {
+            assert!(self.is_off(), "{error:?}");
+        }
+        done.ok()
     }
 
     pub(crate) fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
@@ -172,7 +205,7 @@ impl Place {
     }
 
     /// Something that somebody does here; what a rule refuses is refused.
-    fn work(&self, dice: &mut Dice) {
+    pub(crate) fn work(&self, dice: &mut Dice) {
         self.clock.pass(dice.roll(20) as i64 * MINUTE / 4);
         let (animals, visits) = (self.animals(), self.visits());
         let (cow, other) = (dice.pick(&animals), dice.pick(&animals));
@@ -206,7 +239,7 @@ impl Place {
                     at,
                 );
                 told.meter = (some % 4 != 0).then(|| DeviceId::from_bytes([(some % 3) as u8; 16]));
-                self.write(move |tx| milkings::record(tx, told)).unwrap();
+                self.must(self.write(move |tx| milkings::record(tx, told)));
             }
             (7, _, Some(id)) => {
                 let correction = Correction {
@@ -238,23 +271,21 @@ impl Place {
                     }
                     _ => {
                         let detail = serde_json::json!({ "n": some });
-                        self.write(move |tx| {
+                        self.must(self.write(move |tx| {
                             alerts::raise(tx, AlertKind::Health, Subject::Animal(cow), &detail)
-                        })
-                        .unwrap();
+                        }));
                     }
                 }
             }
             _ => {
-                self.write(move |tx| {
+                self.must(self.write(move |tx| {
                     let mut new = settings::load(tx.conn())?;
                     new.target_ml = Some(some * 1_000);
                     if some % 5 == 0 {
                         new.timezone = ["Asia/Dhaka", "Europe/London"][(some % 2) as usize].into();
                     }
                     settings::save(tx, &new)
-                })
-                .unwrap();
+                }));
             }
         }
     }
@@ -335,15 +366,28 @@ impl NowStamp for Arc<farm::FarmClock> {
 }
 
 pub(crate) fn turn(farm: &Farm, turn: Turn) -> Turned {
+    try_turn(farm, turn).unwrap()
+}
+
+pub(crate) fn try_turn(farm: &Farm, turn: Turn) -> Result<Turned, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    runtime.block_on(farm.turn(turn)).unwrap()
+    runtime.block_on(farm.turn(turn))
 }
 
 /// What `from` has for `to`; an edge speaks for itself, the hub for all.
 pub(crate) fn gather(from: &Place, to: &Place, speak: Speak, room: usize) -> Vec<Part> {
-    let have = turn(&to.farm, Turn::default()).holdings;
+    try_gather(from, to, speak, room).unwrap()
+}
+
+pub(crate) fn try_gather(
+    from: &Place,
+    to: &Place,
+    speak: Speak,
+    room: usize,
+) -> Result<Vec<Part>, Fault> {
+    let have = try_turn(&to.farm, Turn::default())?.holdings;
     let give = Want {
         peer: to.site,
         speak,
@@ -351,26 +395,24 @@ pub(crate) fn gather(from: &Place, to: &Place, speak: Speak, room: usize) -> Vec
         skip: Vec::new(),
         room,
     };
-    turn(
-        &from.farm,
-        Turn {
-            give: Some(give),
-            ..Turn::default()
-        },
-    )
-    .gathered
-    .parts
+    let asked = Turn {
+        give: Some(give),
+        ..Turn::default()
+    };
+    Ok(try_turn(&from.farm, asked)?.gathered.parts)
 }
 
 pub(crate) fn deliver(to: &Place, sender: Sender, parts: Vec<Part>) {
+    try_deliver(to, sender, parts).unwrap();
+}
+
+pub(crate) fn try_deliver(to: &Place, sender: Sender, parts: Vec<Part>) -> Result<Turned, Fault> {
     let take = Some(Delivery { sender, parts });
-    turn(
-        &to.farm,
-        Turn {
-            take,
-            ..Turn::default()
-        },
-    );
+    let brought = Turn {
+        take,
+        ..Turn::default()
+    };
+    try_turn(&to.farm, brought)
 }
 
 /// All that either side lacks of the other, whatever it takes.
