@@ -110,6 +110,7 @@ impl Running {
                 address,
                 lives,
                 behind_proxy: config.web.behind_proxy,
+                demo_switch: Some(config.web.demo_switch).filter(|url| !url.is_empty()),
                 import_most: config.farms.import_at_most_mb.saturating_mul(1_000_000),
                 metrics,
             },

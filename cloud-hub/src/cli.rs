@@ -13,7 +13,7 @@ use hub_accounts::{Actor, Email, Name, Password, accounts, audit, reset, seal, s
 use hub_store::{Store, system_clock};
 use program::{DataLock, Until};
 
-use crate::{app, config, config::Config};
+use crate::{app, config, config::Config, doctor};
 
 /// The hub.
 #[derive(Parser, Debug)]
@@ -57,6 +57,14 @@ enum Command {
     Farms {
         #[command(subcommand)]
         what: farms::Farms,
+    },
+    /// Look at everything that commonly goes wrong, and say what to do; fails when something is bad.
+    ///
+    /// Works whether or not the hub runs.
+    Doctor {
+        /// Print one JSON object a line, for programs.
+        #[arg(long)]
+        json: bool,
     },
     /// The record of who did what.
     Audit {
@@ -147,6 +155,9 @@ impl Cli {
                 app::run(load()?, until)?;
             }
             Command::Accounts { what } => accounts_command(&load()?, what, &mut out)?,
+            Command::Doctor { json } => {
+                program::doctor::report(&doctor::examine(&load()?), json, &mut out)?;
+            }
             Command::Farms { what } => farms::run(&open(&load()?)?, what, &mut out)?,
             Command::Audit {
                 what: Audit::Verify { since },

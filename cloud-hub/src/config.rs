@@ -60,6 +60,8 @@ pub struct WebConfig {
     pub url: String,
     /// Whether a proxy says who calls.
     pub behind_proxy: bool,
+    /// Demonstrations only: the page on which the line to the farm can be cut.
+    pub demo_switch: String,
 }
 
 impl Default for WebConfig {
@@ -68,6 +70,7 @@ impl Default for WebConfig {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8090))],
             url: "http://127.0.0.1:8090".to_owned(),
             behind_proxy: false,
+            demo_switch: String::new(),
         }
     }
 }

@@ -269,6 +269,12 @@ impl Farms {
         self.inner.closing.cancelled().await;
     }
 
+    /// Bytes that are free where the farms' files are.
+    pub(crate) fn free_bytes(&self) -> std::io::Result<u64> {
+        std::fs::create_dir_all(&self.inner.dir)?;
+        farm::backup::free_bytes(&self.inner.dir)
+    }
+
     fn path(&self, id: FarmId) -> PathBuf {
         self.inner.dir.join(format!("{id}.db"))
     }
@@ -427,7 +433,7 @@ fn remove_file(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn files_in(dir: &Path) -> Vec<FarmId> {
+pub(crate) fn files_in(dir: &Path) -> Vec<FarmId> {
     let Ok(entries) = std::fs::read_dir(dir) else {
         return Vec::new();
     };

@@ -8,6 +8,7 @@ mod api;
 pub mod app;
 mod cli;
 pub mod config;
+mod doctor;
 mod farms;
 mod house;
 mod pages;

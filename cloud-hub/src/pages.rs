@@ -4,6 +4,7 @@ pub(crate) mod frame;
 
 mod account;
 mod audit;
+mod connect;
 mod data;
 mod farm;
 mod farms;
@@ -30,6 +31,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         farms::routes,
         import::routes,
         farm::routes,
+        connect::routes,
         members::routes,
         audit::routes,
         data::routes,

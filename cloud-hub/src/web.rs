@@ -60,6 +60,8 @@ pub struct Options {
     pub lives: Lifetimes,
     /// Whether a proxy says who calls.
     pub behind_proxy: bool,
+    /// Demonstrations only: where the line to the farm can be cut.
+    pub demo_switch: Option<String>,
     /// Bytes of the largest farm that is taken in as a file.
     pub import_most: u64,
     /// Renders `/metrics`, if the program installed a recorder.
@@ -77,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     /// Tries to log in and to claim, by address.
     pub(crate) tries: Limit,
+    pub(crate) readiness: status::Readiness,
 }
 
 impl Deref for Web {
@@ -103,6 +106,7 @@ fn pages_of(hub: Hub) -> Router {
         farms: hub.farms,
         options: hub.options,
         tries: Limit::per_minute(20),
+        readiness: status::Readiness::default(),
     }));
     let (routes, table) = routes().into_parts();
     routes

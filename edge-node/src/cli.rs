@@ -22,7 +22,7 @@ use crate::{
     app, config,
     config::Config,
     control::{Edit, HubOrder, Order, carry_out},
-    doctor::{self, Verdict},
+    doctor,
 };
 
 /// The farm appliance.
@@ -248,17 +248,7 @@ impl Cli {
                 )?;
             }
             Command::Doctor { json } => {
-                let checks = doctor::examine(&load()?);
-                for check in &checks {
-                    if json {
-                        writeln!(out, "{}", serde_json::to_string(check)?)?;
-                    } else {
-                        writeln!(out, "{check}")?;
-                    }
-                }
-                if checks.iter().any(|c| c.verdict == Verdict::Bad) {
-                    bail!("something needs attention");
-                }
+                program::doctor::report(&doctor::examine(&load()?), json, &mut out)?;
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ mod socket;
 
 use anyhow::anyhow;
 use farm::{Farm, firmware::Shelf};
-use program::{DataLock, LockError};
+use program::{DataLock, LockError, Runs};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
@@ -32,13 +32,6 @@ pub(crate) struct Ruled {
     pub(crate) shelf: Shelf,
     pub(crate) hub: HubLink,
     pub(crate) runs: Runs,
-}
-
-/// Whether the appliance runs, or the command line has the data for itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Runs {
-    Yes,
-    No,
 }
 
 /// What an order came to.

@@ -3,107 +3,42 @@
 //! It changes nothing but one probe file in the data folder, and may run beside the appliance.
 
 use std::{
-    fmt, fs, io,
-    net::{SocketAddr, TcpListener, TcpStream},
+    fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
 use farm::OpenError;
+pub use program::doctor::{Check, Verdict};
+use program::{
+    Runs,
+    doctor::{Installed, disk, listener},
+};
 use rustix::io::Errno;
-use serde::Serialize;
 
 use crate::{
     PROGRAM, clock,
     config::{ClockTrust, Config},
-    control::Runs,
 };
 
-/// How one thing is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// As it should be.
-    Good,
-    /// Works, with a catch.
-    Warning,
-    /// Does not work.
-    Bad,
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, Serialize)]
-pub struct Check {
-    /// What was looked at.
-    pub name: &'static str,
-    /// How it is.
-    pub verdict: Verdict,
-    /// What was seen.
-    pub seen: String,
-    /// What to do about it; empty when good.
-    pub advice: String,
-}
-
-impl Check {
-    fn good(name: &'static str, seen: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Good,
-            seen: seen.into(),
-            advice: String::new(),
-        }
-    }
-
-    fn warning(name: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Warning,
-            seen: seen.into(),
-            advice: advice.into(),
-        }
-    }
-
-    fn bad(name: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Bad,
-            seen: seen.into(),
-            advice: advice.into(),
-        }
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = match self.verdict {
-            Verdict::Good => "ok  ",
-            Verdict::Warning => "look",
-            Verdict::Bad => "BAD ",
-        };
-        write!(f, "{mark}  {:<12} {}", self.name, self.seen)?;
-        if !self.advice.is_empty() {
-            write!(f, "\n                   → {}", self.advice)?;
-        }
-        Ok(())
-    }
-}
+/// For advice.
+const INSTALLED: Installed = Installed {
+    user: "khamar",
+    unit: PROGRAM,
+    keep_less: "the Settings page, and data.copies",
+};
 
 /// Looks at everything.
 pub fn examine(config: &Config) -> Vec<Check> {
-    let runs = if program::is_taken(&config.data.dir, PROGRAM) {
-        Runs::Yes
-    } else {
-        Runs::No
-    };
+    let runs = Runs::on(&config.data.dir, PROGRAM);
     let mut checks = vec![clock_check(config)];
-    checks.extend(disk(&config.data.dir));
+    checks.extend(disk(&config.data.dir, INSTALLED));
     checks.push(database(&config.data.dir.join("farm.db")));
     for address in &config.web.listen {
-        checks.push(listener("web", *address, runs));
+        checks.push(listener("web", *address, runs, INSTALLED));
     }
     let mqtt = &config.mqtt;
     for address in mqtt.listen.iter().chain(&mqtt.websocket).chain(&mqtt.tls) {
-        checks.push(listener("mqtt", *address, runs));
+        checks.push(listener("mqtt", *address, runs, INSTALLED));
     }
     checks.push(serial(&config.serial.dirs));
     checks.push(onewire(&config.onewire.root));
@@ -136,95 +71,6 @@ fn clock_check(config: &Config) -> Check {
     )
 }
 
-fn disk(dir: &Path) -> Vec<Check> {
-    if matches!(fs::metadata(dir), Err(e) if e.kind() == io::ErrorKind::NotFound) {
-        return vec![Check::good(
-            "disk",
-            format!(
-                "{} is not there yet: it is made at the first start",
-                dir.display()
-            ),
-        )];
-    }
-    let probe = dir.join(".doctor");
-    let started = Instant::now();
-    let written = fs::File::create(&probe).and_then(|file| {
-        std::io::Write::write_all(&mut &file, &[0; 4096])?;
-        file.sync_all()
-    });
-    let took = started.elapsed();
-    // Only a probe; what matters was measured.
-    let _ = fs::remove_file(&probe);
-    if let Err(e) = written {
-        let seen = format!("{} cannot be written: {e}", dir.display());
-        return vec![Check::bad("disk", seen, unwritable(dir, &e)), room(dir)];
-    }
-    let speed = if took > Duration::from_millis(500) {
-        Check::warning(
-            "disk",
-            format!("one durable write took {} ms", took.as_millis()),
-            "the card is slow or worn: use a USB disk or a new card",
-        )
-    } else {
-        Check::good(
-            "disk",
-            format!(
-                "one durable write took {:.1} ms",
-                took.as_secs_f64() * 1000.0
-            ),
-        )
-    };
-    vec![speed, room(dir)]
-}
-
-/// What to do about a folder that cannot be written.
-fn unwritable(dir: &Path, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::StorageFull => {
-            "free some space on this disk: nothing more is stored until then".to_owned()
-        }
-        io::ErrorKind::ReadOnlyFilesystem => format!(
-            "the card or disk failed, or is write-protected; look at: sudo dmesg | tail; findmnt -T {}",
-            dir.display()
-        ),
-        io::ErrorKind::NotADirectory => "it is a file: choose another data.dir".to_owned(),
-        _ => format!(
-            "sudo chown -R khamar: {0}; sudo chmod 750 {0}",
-            dir.display()
-        ),
-    }
-}
-
-fn room(dir: &Path) -> Check {
-    match rustix::fs::statvfs(dir) {
-        Ok(stat) => {
-            let (free, all) = (
-                stat.f_bavail * stat.f_frsize / 1_000_000,
-                stat.f_blocks * stat.f_frsize / 1_000_000,
-            );
-            let seen = format!("{free} MB free of {all} MB");
-            match free {
-                0..500 => Check::bad(
-                    "room",
-                    seen,
-                    "free at least 500 MB, or keep less: the Settings page, and data.copies",
-                ),
-                500..2000 => Check::warning(
-                    "room",
-                    seen,
-                    "keep 2 GB free: keep less (Settings page), or use a larger disk",
-                ),
-                _ => Check::good("room", seen),
-            }
-        }
-        Err(e) => Check::bad(
-            "room",
-            format!("{}: {e}", dir.display()),
-            "check that the disk is mounted",
-        ),
-    }
-}
-
 fn database(path: &Path) -> Check {
     if !path.exists() {
         return Check::good("database", "none yet: it is made at the first start");
@@ -243,34 +89,6 @@ fn database(path: &Path) -> Check {
             };
             Check::bad("database", e.to_string(), advice)
         }
-    }
-}
-
-fn listener(name: &'static str, address: SocketAddr, runs: Runs) -> Check {
-    let reach = if address.ip().is_unspecified() {
-        SocketAddr::from(([127, 0, 0, 1], address.port()))
-    } else {
-        address
-    };
-    let answers = TcpStream::connect_timeout(&reach, Duration::from_secs(1)).is_ok();
-    match (runs, answers) {
-        (Runs::Yes, true) => Check::good(name, format!("{address} answers")),
-        (Runs::Yes, false) => Check::bad(
-            name,
-            format!("{address} does not answer though the appliance runs"),
-            "sudo journalctl -u edge-node -n 50",
-        ),
-        (Runs::No, _) => match TcpListener::bind(address) {
-            Ok(_) => Check::good(name, format!("{address} is free")),
-            Err(e) => Check::bad(
-                name,
-                format!("{address} cannot be used: {e}"),
-                format!(
-                    "find who has it with: sudo ss -ltnp 'sport = :{}'",
-                    address.port()
-                ),
-            ),
-        },
     }
 }
 
@@ -374,18 +192,6 @@ fn power() -> Option<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_disk_that_is_full_or_failed_is_no_matter_of_owners() {
-        for (errno, advice) in [
-            (Errno::NOSPC, "free some space"),
-            (Errno::ROFS, "dmesg"),
-            (Errno::ACCESS, "chown"),
-        ] {
-            let told = unwritable(Path::new("/data"), &errno.into());
-            assert!(told.contains(advice), "{told}");
-        }
-    }
 
     #[test]
     fn looking_makes_nothing() {

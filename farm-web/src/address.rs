@@ -67,6 +67,11 @@ impl Base {
     }
 }
 
+/// Whether the pages are served at the farm itself, and not under the base of a host.
+pub(crate) fn at_the_farm() -> bool {
+    Base::here().as_str().is_empty()
+}
+
 /// The address of `path` within the farm; see [`to!`].
 pub(crate) fn address(path: fmt::Arguments<'_>) -> String {
     format!("{}{path}", Base::here().as_str())

@@ -54,6 +54,7 @@ pub(crate) fn over(web: &Web) -> Router {
     live::follow(web);
     let (routes, table) = routes().into_parts();
     let table = Table::new(table);
+    let base = web.mount().map_or("", |_| "{farm}");
     routes
         .route_layer(from_fn_with_state((web.clone(), table), access::guard))
         .fallback(async || Error::from(Reason::NotFound))
@@ -66,7 +67,7 @@ pub(crate) fn over(web: &Web) -> Router {
         ))
         .layer(from_fn_with_state(web.clone(), present::present))
         .layer(from_fn(headers))
-        .layer(from_fn(status::measure))
+        .layer(from_fn_with_state(base, status::measure_under))
         .with_state(web.clone())
 }
 

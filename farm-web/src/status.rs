@@ -48,16 +48,29 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// An answer that was counted, however many layers it still passes.
+#[derive(Clone, Copy)]
+struct Measured;
+
 /// Counts and times a request by its route, never by its path, so that the number of series is bounded.
 pub async fn measure(request: Request, next: Next) -> Response {
+    measure_under(State(""), request, next).await
+}
+
+/// The same, with this before the route: of a farm's pages at a host that has routes of its own.
+pub(crate) async fn measure_under(
+    State(base): State<&'static str>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let method = request.method().as_str().to_owned();
-    let response = next.run(request).await;
-    let route = response
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("none", |p| p.as_str())
-        .to_owned();
+    let mut response = next.run(request).await;
+    if response.extensions_mut().insert(Measured).is_some() {
+        return response;
+    }
+    let route = response.extensions().get::<MatchedPath>();
+    let route = format!("{base}{}", route.map_or("none", |p| p.as_str()));
     let status = response.status().as_u16().to_string();
     metrics::counter!("http_requests_total", "method" => method.clone(), "route" => route.clone(), "status" => status)
         .increment(1);

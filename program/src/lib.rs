@@ -1,12 +1,13 @@
 //! What each of our programs has around it, whatever it does: a configuration file that says what is wrong with it, a data
-//! folder that one process has at a time, a log, and an order to end.
+//! folder that one process has at a time, a log, an order to end, and a look at what commonly goes wrong.
 //!
 //! It knows neither farm nor hub.
 
 pub mod config;
+pub mod doctor;
 mod ending;
 mod lock;
 pub mod log;
 
 pub use ending::{Asked, Until};
-pub use lock::{DataLock, LockError, is_taken};
+pub use lock::{DataLock, LockError, Runs, is_taken};

@@ -28,6 +28,26 @@ pub enum LockError {
     },
 }
 
+/// Whether a program runs on its data folder, or the command line has it for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Runs {
+    /// It runs.
+    Yes,
+    /// It does not.
+    No,
+}
+
+impl Runs {
+    /// Whether `program` runs on the folder `dir`.
+    pub fn on(dir: &Path, program: &str) -> Self {
+        if is_taken(dir, program) {
+            Self::Yes
+        } else {
+            Self::No
+        }
+    }
+}
+
 /// The right to write a data folder; given back when dropped, and by the kernel when the process dies.
 #[derive(Debug)]
 pub struct DataLock(

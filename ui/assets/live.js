@@ -319,6 +319,7 @@
   const prepare = (from) => {
     all(DATES, from).forEach(spell);
     for (const button of all("[data-copy]", from)) button.hidden = false;
+    for (const here of all("[data-here]", from)) { here.hidden = false; $("code", here).textContent = location.href; }
     for (const pad of all("[data-keypad]", from)) {
       pad.hidden = false;
       // The phone's own keyboard would cover these keys.

@@ -25,7 +25,7 @@ pub use display::{
     facts, page_head, progress, quality_chip, section, stats, tabs, time_ago, timeline, toast,
 };
 pub use form::{Check, Choice, Field, Point, Select, Tiles, form_error, keypad};
-pub use handover::{copyable, qr, scanner};
+pub use handover::{copyable, copyable_here, qr, scanner};
 pub use overlay::{Confirm, Dialog, Sheet, search_results, undo_bar};
 pub use stall::{StallCard, StallState, parlour};
 pub use table::{Column, Direction, Row, Table};

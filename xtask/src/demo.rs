@@ -109,11 +109,15 @@ impl Demo {
         }
         fs::create_dir_all(&dir)?;
         let web = free_port(self.port)?;
+        let port = free_port(web.saturating_add(1).max(8090))?;
+        let hub_url = hub::url(port);
+        let line = Line::to(port, [format!("http://localhost:{web}/hub"), hub_url])?;
         let hub = Hub {
             program: bin.join("cloud-hub"),
             dir: dir.join("hub"),
             log: dir.join("cloud-hub.log"),
-            port: free_port(web.saturating_add(1).max(8090))?,
+            port,
+            switch: format!("http://{}/", line.page),
         };
         let site = Site {
             bin,
@@ -121,7 +125,7 @@ impl Demo {
             web,
             mqtt: free_port(1883)?,
             tls: free_port(8883)?,
-            line: Line::to(hub.port)?,
+            line,
             hub,
         };
         fs::write(site.config(), self.config(&site))?;

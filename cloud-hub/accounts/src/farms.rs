@@ -179,6 +179,18 @@ pub fn get(tx: &mut Tx<'_>, farm: FarmId) -> Result<Option<Farm>, StoreError> {
     )
 }
 
+/// Every farm that did not go.
+///
+/// # Errors
+/// When the database fails.
+pub fn every(tx: &mut Tx<'_>) -> Result<Vec<FarmId>, StoreError> {
+    tx.all(
+        "SELECT id FROM farm WHERE gone_at IS NULL ORDER BY id",
+        &[],
+        |row| row.get(0),
+    )
+}
+
 /// Whether somebody owns a farm.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ use ui::{
     shell::Tone,
 };
 
-use super::{audit, data, farms, frame, members};
+use super::{audit, connect, data, farms, frame, members};
 use crate::web::{Error, Here, Me, Needs, Reason, Routes, Web};
 
 pub(crate) mod t {
@@ -45,13 +45,14 @@ pub(crate) mod t {
         cut_off_ask = "Cut this machine off?" / "এই যন্ত্র বিচ্ছিন্ন করবেন?";
         cut_off_text = "Its key is refused from now on. The farm goes on, but tells the hub nothing more. A cut-off machine needs a new code." / "এখন থেকে এর চাবি আর চলবে না। খামার চলবে, কিন্তু হাবকে কিছু জানাবে না। আবার যুক্ত করতে নতুন কোড লাগবে।";
         code = "Code for the machine" / "যন্ত্রের কোড";
-        code_text = "Type it on the farm's own machine, with the address of this hub. It works once and ends tomorrow; it is not shown again." / "এই হাবের ঠিকানাসহ খামারের যন্ত্রে লিখুন। একবারই চলবে, কাল শেষ হবে; আর দেখানো হবে না।";
+        code_text = "On the farm's own machine, open Hub and type the code and the address, or scan the picture. It works once and ends tomorrow; it is not shown again." / "খামারের যন্ত্রে হাব পাতা খুলে কোড ও ঠিকানা লিখুন, অথবা ছবিটি স্ক্যান করুন। একবারই চলবে, কাল শেষ হবে; আর দেখানো হবে না।";
         hub_address = "Address of this hub" / "এই হাবের ঠিকানা";
         open_codes = "Codes that wait" / "অপেক্ষমাণ কোড";
         open_code(time) = "A code was made; it ends in {time}." / "একটি কোড বানানো আছে; {time} পরে শেষ হবে।";
         open_swap(time) = "A code for a swap was made; it ends in {time}." / "যন্ত্র বদলের একটি কোড আছে; {time} পরে শেষ হবে।";
         withdraw = "Withdraw" / "বাতিল করুন";
         data = "Data" / "তথ্য";
+        switch = "Demonstration: cut the line to the farm or join it" / "প্রদর্শনী: খামারের লাইন কাটুন বা জোড়া দিন";
         done = "Back to the farm" / "খামারে ফিরুন";
     }
 }
@@ -82,7 +83,10 @@ async fn page(
         here: &here,
         now: web.store.now(),
     };
-    let body = shown.overview(&sites, &codes);
+    let body = html! {
+        (shown.overview(&sites, &codes))
+        @if let Some(switch) = &web.options.demo_switch { p { a href=(switch) { (t::switch(lang)) } } }
+    };
     Ok(framed(lang, &headers, &me, &here, "", &body))
 }
 
@@ -295,7 +299,7 @@ fn code_once(lang: Lang, here: &Here, hub: &str, code: &Secret) -> Markup {
         h1 { (t::code(lang)) }
         p { (t::code_text(lang)) }
         (copyable(lang, "claim-code", &grouped))
-        @if let Some(picture) = qr(t::code(lang), &format!("{hub}/#{grouped}")) { (picture) }
+        @if let Some(picture) = qr(t::code(lang), &connect::link(hub, &grouped)) { (picture) }
         p { (t::hub_address(lang)) }
         (copyable(lang, "hub-address", hub))
         div.actions { (Button::primary(t::done(lang)).href(here.path())) }

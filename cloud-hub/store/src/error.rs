@@ -65,6 +65,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// Its pages are not as SQLite writes them.
+    #[error("{path} is damaged ({verdict})")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        verdict: String,
+    },
     /// Something about the file itself.
     #[error(transparent)]
     File(#[from] FileError),

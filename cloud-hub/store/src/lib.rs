@@ -17,6 +17,6 @@ pub use clock::{Clock, Micros, system_clock};
 pub use error::{OpenError, StoreError};
 pub use schema::Schema;
 pub use sqlite_store::FileError;
-pub use store::Store;
+pub use store::{Store, check};
 pub use tx::Tx;
 pub use value::{Column, Row, Value, ValueRef};

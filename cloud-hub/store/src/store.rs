@@ -15,6 +15,26 @@ const LIMITS: Limits = Limits {
     queue: 1024,
 };
 
+/// Looks at the hub's database in the file `path` without writing to it: SQLite's own check of every page. Blocks.
+///
+/// # Errors
+/// When it is something else, or damaged.
+pub fn check(path: &Path) -> Result<(), OpenError> {
+    schema::look(path)?;
+    let Some(conn) = file::look(path)? else {
+        return Ok(());
+    };
+    let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(OpenError::Damaged {
+            path: path.to_owned(),
+            verdict,
+        })
+    }
+}
+
 /// The hub's database; cheap to clone. The last handle waits for the writer to close the file.
 #[derive(Clone)]
 pub struct Store {

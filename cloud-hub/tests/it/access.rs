@@ -14,6 +14,8 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/api/v1/openapi.json"),
+    // What it is about stands behind the `#`, which nobody sends.
+    ("GET", "/connect"),
     ("GET", "/login"),
     ("POST", "/login"),
     // Whoever holds the link.
@@ -218,4 +220,22 @@ async fn answers_keep_pages_to_themselves() {
     let unknown = world.get("/nowhere", "").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert!(unknown.text.contains("There is no such page"));
+}
+
+#[tokio::test]
+async fn whoever_watches_is_told_what_is_wrong() {
+    let world = World::new();
+    let ready = world.get("/readyz", "").await;
+    assert_eq!(ready.status, StatusCode::OK, "{}", ready.text);
+    assert!(ready.text.contains("\"wrong\":[]"), "{}", ready.text);
+    assert!(ready.text.contains("disk_free_mb"), "{}", ready.text);
+
+    let world = World::new();
+    let other = rusqlite::Connection::open(world.folder.path().join("hub.db")).unwrap();
+    other.execute_batch("DROP TABLE schema_version").unwrap();
+    let ready = world.get("/readyz", "").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(ready.text.contains("cannot be written"), "{}", ready.text);
+    assert!(ready.text.contains("cloud-hub doctor"), "{}", ready.text);
+    assert_eq!(world.get("/healthz", "").await.status, StatusCode::OK);
 }

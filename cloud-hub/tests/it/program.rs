@@ -279,3 +279,62 @@ fn the_configuration_is_checked() {
         "{said}"
     );
 }
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_what_to_do() {
+    let machine = Machine::new();
+    let data = machine.dir.path().join("data");
+    let said = machine.said(&["doctor"], "");
+    assert!(said.contains("none yet"), "{said}");
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 0, "it makes nothing");
+
+    machine.said(
+        &["accounts", "add", "--email", "r@example.com", "--name", "R"],
+        "cow-milk-bell-9\n",
+    );
+    machine.said(
+        &["accounts", "second-factor", "--email", "r@example.com"],
+        "",
+    );
+    machine.said(
+        &["farms", "add", "--owner", "r@example.com", "--name", "Farm"],
+        "",
+    );
+    let said = machine.said(&["doctor"], "");
+    for good in [
+        "database     sound",
+        "fits the database",
+        "as it was written",
+        "1 known",
+    ] {
+        assert!(said.contains(good), "{good}: {said}");
+    }
+
+    let farms = data.join("farms");
+    fs::create_dir_all(&farms).unwrap();
+    let stray = farms.join("01a1fb00-381a-756c-9228-60dba6b890e2.db");
+    fs::write(stray, b"").unwrap();
+    let key = data.join("hub.key");
+    fs::rename(&key, data.join("elsewhere")).unwrap();
+    let output = machine.run(&["doctor"], "");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("BAD   key"), "{said}");
+    assert!(said.contains("belongs to no farm"), "{said}");
+    assert!(!key.exists(), "no other key is made in silence");
+
+    let database = data.join("hub.db");
+    let mut bytes = fs::read(&database).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0xA5);
+    fs::write(&database, bytes).unwrap();
+    let output = machine.run(&["doctor", "--json"], "");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let check = said
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find(|check| check["name"] == "database")
+        .unwrap();
+    assert_eq!(check["verdict"], "bad");
+    assert!(check["advice"].as_str().unwrap().contains("newest copy"));
+}

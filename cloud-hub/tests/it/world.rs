@@ -85,6 +85,7 @@ impl World {
                 lives: Lifetimes::default(),
                 behind_proxy: true,
                 import_most: IMPORT_MOST,
+                demo_switch: Some("http://127.0.0.1:8092/".to_owned()),
                 metrics: None,
             },
         });

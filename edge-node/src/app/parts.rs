@@ -8,6 +8,7 @@ use edge_broker::Door;
 use farm::Farm;
 use farm_web::{App, Firmware, MqttPorts, Options};
 use metrics_exporter_prometheus::PrometheusHandle;
+use program::Runs;
 use tokio::{
     net::{TcpListener, UdpSocket},
     sync::{Mutex, broadcast, mpsc},
@@ -19,7 +20,7 @@ use crate::{
     authority::FarmAuthority,
     coap,
     config::Config,
-    control::{self, Desk, Ruled, Runs},
+    control::{self, Desk, Ruled},
     front::{self, Bounds},
     hardware::EdgeHardware,
     homeassistant,

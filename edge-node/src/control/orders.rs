@@ -9,10 +9,11 @@ use farm::{
 };
 use farm_model::{Clock as _, Role};
 use farm_web::{Authority as _, Bundle};
+use program::Runs;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Outcome, Ruled, Runs,
+    Outcome, Ruled,
     edits::{self, Edit, unknown},
     firmware::{self, FirmwareOrder},
     hub::{self, HubOrder},

@@ -9,7 +9,7 @@ use farm_model::{Clock as _, staff::Role};
 use maud::{Markup, html};
 use ui::{
     Lang,
-    components::{Badge, Button, Confirm, Field, facts, time_ago},
+    components::{Badge, Button, Confirm, Field, facts, scanner, time_ago},
     fmt,
     icons::Icon,
     shell::Tone,
@@ -32,9 +32,9 @@ pub(crate) mod t {
         text = "A hub keeps a second copy of the farm and shows it from afar. The farm works without it." / "হাব খামারের দ্বিতীয় কপি রাখে ও দূর থেকে দেখায়। হাব ছাড়াও খামার চলে।";
         off = "The hub is switched off in this machine's configuration (hub.enabled)." / "এই যন্ত্রের কনফিগারেশনে হাব বন্ধ করা আছে (hub.enabled)।";
         address = "Address of the hub" / "হাবের ঠিকানা";
-        address_hint = "Such as https://hub.example.org" / "যেমন https://hub.example.org";
+        address_hint = "Such as https://hub.example.org; with the whole link it may stay empty." / "যেমন https://hub.example.org; পুরো লিংক দিলে খালি রাখুন।";
         code = "Claim code" / "সংযোগ কোড";
-        code_hint = "16 letters and digits. The hub shows it on the farm's page under Connect an appliance." / "১৬টি অক্ষর ও সংখ্যা। হাবে খামারের পাতায় যন্ত্র যুক্ত করার জায়গায় দেখা যায়।";
+        code_hint = "16 letters and digits, or the whole link. The hub shows them on the farm's page under Connect a machine." / "১৬টি অক্ষর ও সংখ্যা, অথবা পুরো লিংক। হাবে খামারের পাতায় “যন্ত্র যুক্ত করুন” চাপলে দেখা যায়।";
         connect = "Connect" / "যুক্ত করুন";
         farm = "Farm at the hub" / "হাবে খামারের নাম";
         heard = "Last exchange" / "শেষ আদান-প্রদান";
@@ -127,8 +127,9 @@ fn form(lang: Lang, typed: &Typed) -> Markup {
     html! {
         form.form method="post" action=(to!("/hub")) {
             (typed.faults(lang))
-            (typed.field("address", Field::text("address", t::address(lang)).hint(t::address_hint(lang)).required()))
             (typed.field("code", Field::text("code", t::code(lang)).hint(t::code_hint(lang)).required()))
+            (scanner(lang, "code"))
+            (typed.field("address", Field::text("address", t::address(lang)).hint(t::address_hint(lang))))
             div.actions { (Button::primary(t::connect(lang)).icon(Icon::Wifi)) }
         }
     }
@@ -227,10 +228,13 @@ fn again(lang: Lang, hub: &JoinedHub) -> String {
 
 async fn join(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
     let lang = ctx.lang;
-    let (address, code) = (
-        typed.text("address").to_owned(),
-        typed.text("code").to_owned(),
-    );
+    let (address, code) = match linked(typed.text("code")) {
+        Some((address, code)) => (address.to_owned(), code.to_owned()),
+        None => (
+            typed.text("address").to_owned(),
+            typed.text("code").to_owned(),
+        ),
+    };
     let joined = link(&ctx.web)?.join(ctx.me.actor(), address, code).await;
     match joined {
         Ok(()) => return Ok(Done::Saved.then(to!("/hub"))),
@@ -248,6 +252,14 @@ async fn join(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
     draw(&ctx, &typed).await
 }
 
+/// Address and code, if what was typed is the link that a hub shows as a picture: `https://hub.example.org/connect#CODE`.
+fn linked(typed: &str) -> Option<(&str, &str)> {
+    let (page, code) = typed.split_once('#')?;
+    let (scheme, rest) = page.split_once("://")?;
+    let host = rest.split('/').next()?.len();
+    Some((&page[..scheme.len() + 3 + host], code))
+}
+
 async fn send(ctx: Ctx) -> Result<Response, Error> {
     link(&ctx.web)?.hurry().await;
     Ok(Done::Saved.then(to!("/hub")))
@@ -261,6 +273,24 @@ async fn leave(ctx: Ctx) -> Result<Response, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_holds_address_and_code() {
+        for (typed, expected) in [
+            (
+                "https://hub.example.org/connect#4GZ7-2MNC-K0QX-8TWB",
+                Some(("https://hub.example.org", "4GZ7-2MNC-K0QX-8TWB")),
+            ),
+            (
+                "http://127.0.0.1:8090/#X",
+                Some(("http://127.0.0.1:8090", "X")),
+            ),
+            ("4GZ7-2MNC-K0QX-8TWB", None),
+            ("4GZ7#", None),
+        ] {
+            assert_eq!(linked(typed), expected, "{typed}");
+        }
+    }
 
     #[test]
     fn texts_are_right_in_both_languages() {

@@ -13,7 +13,10 @@ use farm_model::{AnimalId, Device, DeviceId, Place, PlaceId, PlaceKind};
 use rusqlite::Connection;
 use ui::{Lang, fmt};
 
-use crate::{address::to, words::t as w};
+use crate::{
+    address::{at_the_farm, to},
+    words::t as w,
+};
 
 /// Everything that has a name.
 pub(crate) struct Names {
@@ -68,7 +71,8 @@ impl Names {
             }
             Subject::Stall(stall) => (
                 w::stall_number(lang, stall.0),
-                Some(to!("/parlour/{stall}")),
+                // A parlour is seen where it is.
+                at_the_farm().then(|| to!("/parlour/{stall}")),
             ),
             Subject::Staff(id) => {
                 let name = self

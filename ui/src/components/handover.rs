@@ -18,6 +18,17 @@ pub fn copyable(lang: Lang, id: &str, text: &str) -> Markup {
     }
 }
 
+/// The address of the page itself with a button that copies it, with what stands behind its `#`, which the server never hears.
+/// Hidden where there is no JavaScript: then the browser's own bar has it.
+pub fn copyable_here(lang: Lang, id: &str) -> Markup {
+    html! {
+        div.copyable hidden data-here=(id) {
+            code id=(id) tabindex="0" {}
+            button.button.secondary type="button" data-copy=(id) data-done=(t::copied(lang)) { (Icon::Copy) span { (t::copy(lang)) } }
+        }
+    }
+}
+
 /// `text` as a QR code, black on white in every theme; `None` when it is too long for one.
 pub fn qr(label: &str, text: &str) -> Option<Markup> {
     let code = QrCode::new(text.as_bytes()).ok()?;

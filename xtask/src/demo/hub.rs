@@ -22,12 +22,14 @@ pub(super) struct Hub {
     pub(super) log: PathBuf,
     /// Port of its pages.
     pub(super) port: u16,
+    /// The page on which the line to it is cut.
+    pub(super) switch: String,
 }
 
 impl Hub {
-    /// Where a browser finds it. Cookies know no ports: by number, for the appliance is opened by name.
+    /// Where a browser finds it.
     pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        url(self.port)
     }
 
     /// Starts it with a farm and its people; the code with which the appliance joins that farm.
@@ -35,10 +37,11 @@ impl Hub {
         let data = self.dir.join("data");
         fs::create_dir_all(&data)?;
         let config = format!(
-            "[data]\ndir = \"{}\"\n[web]\nlisten = [\"127.0.0.1:{}\"]\nurl = \"{}\"\n",
+            "[data]\ndir = \"{}\"\n[web]\nlisten = [\"127.0.0.1:{}\"]\nurl = \"{}\"\ndemo_switch = \"{}\"\n",
             data.display(),
             self.port,
-            self.url()
+            self.url(),
+            self.switch
         );
         fs::write(self.config(), config)?;
         for (email, name) in [OWNER, MANAGER] {
@@ -68,4 +71,9 @@ impl Hub {
         command.arg("--config").arg(self.config()).args(args);
         command
     }
+}
+
+/// Where a browser finds a hub on this port. Cookies know no ports: by number, for the appliance is opened by name.
+pub(super) fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }

@@ -24,8 +24,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// A line to a port of this machine, and its page: on the next free ports.
-    pub(super) fn to(far: u16) -> anyhow::Result<Self> {
+    /// A line to a port of this machine, and its page: on the next free ports. The page leads back to the farm's and to the hub's.
+    pub(super) fn to(far: u16, sides: [String; 2]) -> anyhow::Result<Self> {
         let door = first_free(Ipv4Addr::LOCALHOST, far.saturating_add(1))?;
         let near = door.local_addr()?;
         let pages = first_free(Ipv4Addr::LOCALHOST, near.port().saturating_add(1))?;
@@ -38,12 +38,13 @@ impl Line {
                 ends.connect(caller, far);
             }
         });
+        let sides = Arc::new(sides);
         thread::spawn(move || {
             for visitor in pages.incoming().flatten() {
                 // Browsers connect in advance and then say nothing, so nobody waits for another.
-                let ends = Arc::clone(&shown);
+                let (ends, sides) = (Arc::clone(&shown), Arc::clone(&sides));
                 // A visitor who goes away needs no answer.
-                thread::spawn(move || answer(&visitor, &ends).ok());
+                thread::spawn(move || answer(&visitor, &ends, &sides).ok());
             }
         });
         Ok(Self { near, page })
@@ -108,7 +109,7 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream) {
 }
 
 /// Answers one request of a browser and closes.
-fn answer(mut visitor: &TcpStream, ends: &Ends) -> io::Result<()> {
+fn answer(mut visitor: &TcpStream, ends: &Ends, sides: &[String; 2]) -> io::Result<()> {
     visitor.set_read_timeout(Some(PATIENCE))?;
     let mut lines = BufReader::new(visitor.take(LONGEST_REQUEST)).lines();
     let asked = lines.next().transpose()?.unwrap_or_default();
@@ -122,7 +123,7 @@ fn answer(mut visitor: &TcpStream, ends: &Ends) -> io::Result<()> {
         (Some("POST"), Some("/cut")) => ends.cut(),
         (Some("POST"), Some("/join")) => ends.join(),
         (Some("GET"), Some("/")) => {
-            let page = page(ends.is_joined());
+            let page = page(ends.is_joined(), sides);
             return write!(
                 visitor,
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n\
@@ -142,7 +143,7 @@ fn answer(mut visitor: &TcpStream, ends: &Ends) -> io::Result<()> {
 }
 
 /// The page, in both languages at once: it has nobody's choice to go by.
-fn page(is_joined: bool) -> String {
+fn page(is_joined: bool, [farm, hub]: &[String; 2]) -> String {
     let (state, bengali, action, button) = if is_joined {
         (
             "The line is joined.",
@@ -166,6 +167,7 @@ fn page(is_joined: bool) -> String {
          margin: 2rem auto; padding: 0 1rem }} button {{ font: inherit; min-height: 3rem; padding: 0 1.5rem }}</style>\n\
          <h1>{state}<br><span lang=\"bn\">{bengali}</span></h1>\n\
          <form method=\"post\" action=\"{action}\"><button>{button}</button></form>\n\
+         <p><a href=\"{farm}\">The farm · খামার</a> &nbsp; <a href=\"{hub}\">The hub · হাব</a>\n\
          <p>Farm and hub both work while the line is cut, and agree soon after it is joined; \
          <em>Send now</em> on the farm’s Hub page does not wait.\n\
          <p lang=\"bn\">লাইন কাটা থাকলেও খামার ও হাব দুটোই চলে; জোড়া দিলে একটু পরেই মিলে যায়। \

@@ -165,3 +165,29 @@ async fn a_withdrawn_key_is_refused_and_the_page_says_what_to_do() {
     places.enrol();
     places.agree(1, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_is_not_allowed_is_refused_in_words() {
+    let (hub, farm) = Hub::start();
+    let code = hub.command(&["farms", "claim", &farm], "");
+    let allowed = r#"allowed = ["https://hub.example.org"]"#.to_owned();
+    let edge = Edge::start(&EdgeOptions {
+        more: vec![("hub", allowed)],
+        ..EdgeOptions::default()
+    });
+    let said = edge.refused(&["enrol", code.trim(), "--hub", &hub.url("")]);
+    assert!(said.contains("`hub.allowed`"), "{said}");
+    let owner = Visitor::log_in(&edge, OWNER).await;
+    let form = [("address", hub.url("")), ("code", code.trim().to_owned())];
+    let request = owner.post("/hub").form(&form);
+    let answer = request
+        .header("accept-language", "en")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let page = answer.text().await.unwrap();
+    assert!(page.contains("hub.allowed"), "{page}");
+    assert!(page.contains(&hub.url("")), "what was typed is still there");
+    assert!(edge.command(&["hub", "status"], "").contains("no hub"));
+}

@@ -46,10 +46,16 @@ impl<'a> Visitor<'a> {
             .header("cookie", &self.cookie)
     }
 
+    /// What is sent to `path`, as this person.
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.client
+            .post(self.edge.url(path))
+            .header("cookie", &self.cookie)
+    }
+
     /// Sends a form, which must be taken.
     pub(crate) async fn send(&self, path: &str, fields: &[(&str, &str)]) {
-        let request = self.client.post(self.edge.url(path)).form(fields);
-        let answer = request.header("cookie", &self.cookie).send().await.unwrap();
+        let answer = self.post(path).form(fields).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
     }
 
