@@ -8,6 +8,7 @@ mod clocks;
 mod copies;
 mod ledger;
 mod people;
+mod swap;
 
 use std::{
     path::{Path, PathBuf},
@@ -26,6 +27,14 @@ use people::{Browser, Work};
 const ROUNDS: u64 = 8;
 /// How long a line is parted, in milliseconds: an exchange is under way when it begins, and TCP is still trying when it ends.
 const PARTED_MS: (i64, i64) = (300, 3_000);
+/// How long an appliance lives that is killed while it starts, in milliseconds.
+const STARTING_MS: (i64, i64) = (0, 400);
+/// A line that is worse for a while.
+const WORSE: Quality = Quality {
+    delay: Duration::from_millis(600),
+    rate: 10_000,
+    loss: 0.15,
+};
 /// How long things go well in between.
 const WELL_MS: (i64, i64) = (300, 2_000);
 /// How long an exchange may take over a good line.
@@ -112,30 +121,49 @@ impl Apart {
         }
     }
 
-    /// One misfortune.
+    /// One misfortune, and a while in which things go well.
     fn suffer(&mut self, rng: &mut Rng) {
-        let between =
-            |rng: &mut Rng, (least, most)| Duration::from_millis(rng.whole(least, most) as u64);
-        let kind = rng.whole(0, 4);
-        if matches!(kind, 0 | 1 | 4) {
-            self.part_an_exchange();
+        let kind = rng.whole(0, 6);
+        match kind {
+            0 => {
+                self.part_an_exchange();
+                rest(rng, PARTED_MS);
+            }
+            1 => {
+                self.link.set(WORSE);
+                rest(rng, PARTED_MS);
+                self.link.set(Quality::POOR);
+            }
+            2 => {
+                self.part_an_exchange();
+                self.edge.kill();
+                rest(rng, PARTED_MS);
+                self.edge.spawn();
+            }
+            3 => {
+                self.hub.kill();
+                rest(rng, PARTED_MS);
+                self.hub.spawn();
+            }
+            4 => {
+                self.part_an_exchange();
+                self.edge.kill();
+                self.hub.kill();
+                self.hub.spawn();
+                self.edge.spawn();
+            }
+            _ => {
+                self.edge.kill();
+                self.edge.spawn();
+                // While it starts.
+                rest(rng, STARTING_MS);
+                self.edge.kill();
+                self.edge.spawn();
+            }
         }
-        if matches!(kind, 2 | 4) {
-            self.edge.kill();
-        }
-        if kind == 3 {
-            self.hub.kill();
-        }
-        thread::sleep(between(rng, PARTED_MS));
-        if kind == 3 {
-            self.hub.spawn();
-        }
-        if matches!(kind, 2 | 4) {
-            self.edge.spawn();
-            self.edge.wait_ready();
-        }
+        self.edge.wait_ready();
         self.link.join();
-        thread::sleep(between(rng, WELL_MS));
+        rest(rng, WELL_MS);
     }
 
     /// Parts the line while packets are on it.
@@ -147,6 +175,10 @@ impl Apart {
         });
         self.link.part();
     }
+}
+
+fn rest(rng: &mut Rng, (least, most): (i64, i64)) {
+    thread::sleep(Duration::from_millis(rng.whole(least, most) as u64));
 }
 
 /// Does something in a network, with a runtime of its own.

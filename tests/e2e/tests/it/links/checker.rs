@@ -299,3 +299,36 @@ fn ahead(hub: &Look, edge: &Look) -> Vec<String> {
         })
         .collect()
 }
+
+#[test]
+fn the_checker_sees_marks_that_fall_holes_and_what_nobody_sent() {
+    let key = |site: &str| (site.to_owned(), "milking".to_owned());
+    let look = |marks: &[(&str, i64)], facts: &[(&str, i64, i64)]| Look {
+        marks: marks
+            .iter()
+            .map(|(site, upto)| (key(site), *upto))
+            .collect(),
+        facts: facts
+            .iter()
+            .map(|(site, count, last)| (key(site), (*count, *last)))
+            .collect(),
+        held: BTreeMap::new(),
+        own: "own".to_owned(),
+    };
+    let before = look(&[("other", 5)], &[("own", 9, 9), ("other", 5, 5)]);
+    let after = look(&[("other", 7)], &[("own", 9, 9), ("other", 7, 7)]);
+    assert_eq!(wrong("", Some(&before), &after), Vec::<String>::new());
+    for bad in [
+        look(&[("other", 4)], &[("other", 4, 4)]),
+        look(&[], &[]),
+        look(&[("other", 7)], &[("other", 6, 7)]),
+        look(&[("other", 7)], &[("own", 8, 9), ("other", 7, 7)]),
+        look(&[("other", 6)], &[("other", 7, 7)]),
+        look(&[("other", 8)], &[("other", 7, 7)]),
+    ] {
+        assert!(!wrong("", Some(&before), &bad).is_empty(), "{bad:?}");
+    }
+    let hub = look(&[("own", 9)], &[]);
+    assert!(ahead(&hub, &before).is_empty());
+    assert!(!ahead(&look(&[("own", 10)], &[]), &before).is_empty());
+}

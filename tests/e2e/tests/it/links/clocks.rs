@@ -9,7 +9,7 @@ use std::{
 use e2e::{Wall, until};
 use rusqlite::Connection;
 
-use super::{Apart, SOON_S, herd, ledger::Ledger, people::Work, sound, work_at_both_ends};
+use super::{Apart, SOON_S, checker, herd, ledger::Ledger, people::Work, sound, work_at_both_ends};
 
 /// Seconds in a week.
 const WEEK: i64 = 7 * 86_400;
@@ -94,6 +94,10 @@ fn a_clock_that_nobody_vouches_for_is_set_right_by_the_hub_a_week_ahead_or_behin
     assert!(
         ahead_ms > -TOLERANCE_MS,
         "time went back: {ahead_ms} ms ahead"
+    );
+    assert!(
+        !checker::differences(&edge, &hub).is_empty(),
+        "the hub has not heard of it"
     );
     apart.link.join();
     apart.edge.command(&["hub", "send"], "");

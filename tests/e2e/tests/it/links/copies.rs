@@ -43,7 +43,7 @@ fn hub_page(apart: &Apart, edge: &Edge) -> String {
 }
 
 /// Another appliance of the farm, which begins with an empty file.
-fn fresh(apart: &Apart) -> Edge {
+pub(super) fn fresh(apart: &Apart) -> Edge {
     Edge::start(&EdgeOptions {
         within: Some(apart.link.near.clone()),
         ..EdgeOptions::default()
