@@ -156,11 +156,12 @@ pub(crate) struct Problem {
 impl From<farm::StoreError> for Error {
     fn from(error: farm::StoreError) -> Self {
         use farm::{
-            FileError::{Full, Io, ReadOnly, Undone},
+            FileError::{Full, Io, ReadOnly, TooMuch, Undone},
             StoreError::File,
         };
         let reason = match &error {
             File(Full | Io(_) | ReadOnly | Undone) => Reason::NoRoom,
+            File(TooMuch) => Reason::TooLarge,
             other if other.is_transient() => Reason::Busy,
             _ => Reason::Internal,
         };

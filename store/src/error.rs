@@ -31,6 +31,11 @@ pub enum FileError {
     /// SQLite undid a whole group of commands because one of them met a full or failing disk.
     #[error("another command met a full or failing disk and the group was undone: try again")]
     Undone,
+    /// The command did more than one commit may hold; nothing of it was kept.
+    #[error(
+        "this changes too much at once, and nothing was changed: do it in several smaller steps"
+    )]
+    TooMuch,
     /// The command panicked; nothing of it was kept.
     #[error("the command failed unexpectedly and changed nothing")]
     Panicked,

@@ -12,4 +12,4 @@ mod writer;
 
 pub use error::FileError;
 pub use store::{Limits, Store};
-pub use writer::{Keeper, checkpoint};
+pub use writer::{Keeper, Room, checkpoint};

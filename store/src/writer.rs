@@ -44,6 +44,14 @@ pub trait Keeper: Send + 'static {
     /// Forgets what was learnt since: the file has undone it.
     fn undo(&mut self, to: Self::Mark);
 
+    /// Judges what a command did that is to be kept.
+    ///
+    /// # Errors
+    /// When it did more than one commit may hold: it alone is undone.
+    fn judge(&mut self, _conn: &Connection) -> Result<Room, FileError> {
+        Ok(Room::Left)
+    }
+
     /// The last word in a group's transaction, before it is committed.
     ///
     /// # Errors
@@ -59,6 +67,15 @@ pub trait Keeper: Send + 'static {
     fn close(&mut self, conn: &Connection) {
         checkpoint(conn);
     }
+}
+
+/// Whether a group takes more commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// It does.
+    Left,
+    /// It is to be committed as it is.
+    Full,
 }
 
 /// Moves what is in the log into the file.
@@ -115,6 +132,15 @@ impl<K: Keeper> Job<K> {
     }
 }
 
+/// A command that has run.
+struct Member {
+    resolve: Resolve,
+    /// Whether what it did may be kept.
+    judged: Result<(), FileError>,
+    /// Whether its group goes on; an error is one of the whole group.
+    group: Result<Room, FileError>,
+}
+
 /// The writer's side of the store.
 pub(crate) struct Writer<K> {
     conn: Connection,
@@ -149,11 +175,13 @@ impl<K: Keeper> Writer<K> {
         let (mut members, mut end) = (Vec::new(), Ok(()));
         let mut next = Some(first);
         while let Some(job) = next.take() {
-            let resolve;
-            (resolve, end) = self.member(job);
-            members.push(resolve);
-            if end.is_ok() && members.len() < GROUP && started.elapsed() < GATHER {
-                next = jobs.try_recv().ok();
+            let member = self.member(job);
+            members.push((member.resolve, member.judged));
+            match member.group {
+                Ok(Room::Left) if members.len() < GROUP && started.elapsed() < GATHER => {
+                    next = jobs.try_recv().ok();
+                }
+                group => end = group.map(drop),
             }
         }
         let end = end.and_then(|()| self.commit());
@@ -165,17 +193,21 @@ impl<K: Keeper> Writer<K> {
                 self.roll_back(began);
             }
         }
-        for resolve in members {
-            resolve(end.clone());
+        for (resolve, judged) in members {
+            resolve(judged.and(end.clone()));
         }
     }
 
-    /// Runs one command; an error is one of the whole group.
-    fn member(&mut self, job: Job<K>) -> (Resolve, Result<(), FileError>) {
+    /// Runs one command.
+    fn member(&mut self, job: Job<K>) -> Member {
         let before = self.keeper.mark();
         if let Err(error) = self.conn.execute_batch("SAVEPOINT command") {
             let error = FileError::from(error);
-            return (job.refuse(error.clone()), Err(error));
+            return Member {
+                resolve: job.refuse(error.clone()),
+                judged: Ok(()),
+                group: Err(error),
+            };
         }
         let (keep, resolve) = {
             let mut tx = self.keeper.begin(&self.conn, job.order);
@@ -183,15 +215,29 @@ impl<K: Keeper> Writer<K> {
         };
         if self.conn.is_autocommit() {
             // SQLite itself gave up the whole transaction, as it does on a full disk.
-            return (resolve, Err(FileError::Undone));
+            return Member {
+                resolve,
+                judged: Ok(()),
+                group: Err(FileError::Undone),
+            };
         }
-        let end = if keep {
+        let (judged, room) = match keep.then(|| self.keeper.judge(&self.conn)) {
+            None => (Ok(()), None),
+            Some(Ok(room)) => (Ok(()), Some(room)),
+            Some(Err(error)) => (Err(error), None),
+        };
+        let end = if room.is_some() {
             "RELEASE command"
         } else {
             self.keeper.undo(before);
             "ROLLBACK TO command; RELEASE command"
         };
-        (resolve, self.conn.execute_batch(end).map_err(Into::into))
+        let ended = self.conn.execute_batch(end).map_err(FileError::from);
+        Member {
+            resolve,
+            judged,
+            group: ended.map(|()| room.unwrap_or(Room::Left)),
+        }
     }
 
     fn commit(&mut self) -> Result<(), FileError> {

@@ -14,8 +14,6 @@
 //! From the bottom up: [`exchange`] gathers what a peer lacks and takes what came, in one [`store`] turn; [`wire`] packs it into bytes,
 //! [`keys`] seal them; [`peer`] has the two sides as state machines without I/O. The borders are [`Store`], which the keeper of a farm's file
 //! implements, and [`Farms`], which the hub does. A copied file takes a new identity ([`copies`]).
-//!
-//! Not built yet: a change too large for one message.
 
 pub mod claim;
 pub mod copies;

@@ -8,6 +8,9 @@
 //! malformed one, and takes counts and identities that poison a row for ever.
 
 mod check;
+mod size;
+
+pub use size::{AT_MOST, Size, under_way};
 
 use std::collections::BTreeMap;
 
@@ -108,6 +111,16 @@ impl Span {
         rows.map(Row::weight).sum()
     }
 
+    /// Leaves the last version for the next time if it overfills the room; a single one goes whatever it weighs, because it goes whole.
+    fn fit(&mut self, room: usize) {
+        if self.versions.len() > 1
+            && self.weight() > room
+            && let Some(last) = self.versions.pop()
+        {
+            self.to = last.number - 1;
+        }
+    }
+
     fn check_order(&self) -> Result<(), Refused> {
         let mut last = self.from.upto;
         let ascending = self.versions.iter().all(|version| {
@@ -175,7 +188,7 @@ pub(crate) fn keep_heads<'a>(
     Ok(())
 }
 
-/// Reads what a receiver at `from` lacks of a site, about `room` bytes of it and at least one version. Inside a transaction.
+/// Reads what a receiver at `from` lacks of a site, at most `room` bytes of it, but at least one version. Inside a transaction.
 ///
 /// # Errors
 /// When the file fails, or the site is not known.
@@ -211,12 +224,14 @@ pub fn read(
         .map(|(number, rows)| Version { number, rows })
         .collect();
     versions.iter_mut().for_each(Version::settle);
-    Ok(Span {
+    let mut span = Span {
         site,
         from,
         to,
         versions,
-    })
+    };
+    span.fit(room);
+    Ok(span)
 }
 
 /// Rows by version, up to and with `to`, which comes down when they fill the room.

@@ -290,7 +290,8 @@ async fn patiently<T: Send + 'static>(
 fn is_refusal(error: &StoreError) -> bool {
     matches!(
         error,
-        StoreError::File(FileError::Sql(_) | FileError::Panicked) | StoreError::Unreadable { .. }
+        StoreError::File(FileError::Sql(_) | FileError::TooMuch | FileError::Panicked)
+            | StoreError::Unreadable { .. }
     )
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use farm_model::{Clock as _, Stamp};
 use rusqlite::Connection;
-use sqlite_store::{FileError, Keeper, checkpoint};
+use sqlite_store::{FileError, Keeper, Room, checkpoint};
+use sync::records;
 
 use super::{
     Shared, StoreError,
@@ -15,6 +16,9 @@ use super::{
 
 /// How often the newest wall time is written, for the next start.
 const SAVE_CLOCK_MS: i64 = 60_000;
+
+/// Bytes of record changes after which a group is committed: it travels whole, also over a slow line.
+const FULL_BYTES: usize = 64 * 1024;
 
 /// The farm's side of its writer.
 pub(crate) struct Writer {
@@ -66,6 +70,18 @@ impl Keeper for Writer {
         self.memory.forget(to.next);
         self.after.truncate(to.after);
         self.saved_clock = to.saved_clock;
+    }
+
+    fn judge(&mut self, conn: &Connection) -> Result<Room, FileError> {
+        let size = records::under_way(conn, &self.shared.schema)?;
+        if !size.can_travel() {
+            return Err(FileError::TooMuch);
+        }
+        Ok(if size.bytes > FULL_BYTES {
+            Room::Full
+        } else {
+            Room::Left
+        })
     }
 
     fn committing(&mut self, conn: &Connection) -> Result<(), FileError> {

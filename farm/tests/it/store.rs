@@ -312,3 +312,65 @@ fn two_handles_share_one_file_and_the_last_one_closes_it() {
     let again = open(&dir, &HandClock::synced());
     assert_eq!(count(again.path()), 2);
 }
+
+/// Settings of this length, written by one command.
+fn settings_of(tx: &mut farm::Tx<'_>, count: usize, bytes: usize) -> Result<(), StoreError> {
+    let mut insert = tx
+        .conn()
+        .prepare("INSERT INTO setting (id, key, value) VALUES (randomblob(16), 'test', ?1)")?;
+    for _ in 0..count {
+        insert.execute(["x".repeat(bytes)])?;
+    }
+    Ok(())
+}
+
+fn settings_there(farm: &Farm) -> i64 {
+    let count = "SELECT count(*) FROM setting WHERE key = 'test'";
+    farm.read_blocking(|conn| Ok::<_, StoreError>(conn.query_row(count, [], |row| row.get(0))?))
+        .unwrap()
+}
+
+#[test]
+fn what_is_too_large_to_travel_is_refused_and_changes_nothing() {
+    let f = Fixture::new();
+    for (count, bytes) in [(6, 200_000), (1, 300_000)] {
+        let refused = f
+            .write(move |tx| settings_of(tx, count, bytes))
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "this changes too much at once, and nothing was changed: do it in several smaller steps"
+        );
+        assert_eq!(settings_there(&f.farm), 0);
+    }
+    f.write(|tx| settings_of(tx, 5, 200_000)).unwrap();
+    assert_eq!(settings_there(&f.farm), 5);
+}
+
+/// What many write at once is small enough for a slow line, and none of them is refused for what the others wrote.
+#[tokio::test]
+async fn what_many_write_at_once_travels_in_pieces() {
+    let f = Fixture::new();
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let farm = f.farm.clone();
+        all.spawn(async move {
+            farm.write(Actor::System, |tx| settings_of(tx, 1, 40_000))
+                .await
+        });
+    }
+    while let Some(written) = all.join_next().await {
+        written.unwrap().unwrap();
+    }
+    assert_eq!(settings_there(&f.farm), 200);
+    let most: i64 = f
+        .farm
+        .write(Actor::System, |tx| {
+            let most = "SELECT max(n) FROM (SELECT count(DISTINCT pk) AS n FROM crsql_changes
+                WHERE site_id = crsql_site_id() AND db_version > 0 GROUP BY db_version)";
+            Ok::<_, StoreError>(tx.conn().query_row(most, [], |row| row.get(0))?)
+        })
+        .await
+        .unwrap();
+    assert!((1..=2).contains(&most), "{most} in one change");
+}

@@ -8,7 +8,7 @@ use super::{Cell, Row, Version};
 use crate::{Replicated, Value, marks::LIMIT, schema::Table};
 
 /// Bytes of one value; photographs are not record cells.
-const VALUE_BYTES: usize = 256 * 1024;
+pub(super) const VALUE_BYTES: usize = 256 * 1024;
 /// Bytes of one value of a key.
 const KEY_BYTES: usize = 255;
 const KEY_COLUMNS: usize = 8;

@@ -4,11 +4,12 @@ use proptest::prelude::*;
 use sync::{
     Error, Outcome, Refused, Sender, Site, Tally, Value, held,
     marks::{self, LIMIT, Mark, RECORDS, Standing},
-    records::{self, Cell, Row, Span, Version},
+    records::{self, AT_MOST, Cell, Row, Size, Span, Version},
     site,
+    wire::{self, Part},
 };
 
-use crate::farm::Farm;
+use crate::{dice::Dice, farm::Farm};
 
 const STRANGER: Site = Site([7; 16]);
 const ALL: usize = usize::MAX;
@@ -413,4 +414,72 @@ proptest! {
         hub.apply(Sender::Edge(STRANGER), &part).unwrap();
         prop_assert_eq!(hub.mark(RECORDS, STRANGER).upto, 1);
     }
+}
+
+/// Text that nothing packs well.
+fn noise(dice: &mut Dice, bytes: usize) -> String {
+    (0..bytes)
+        .map(|_| char::from(u8::try_from(33 + dice.roll(90)).expect("a letter")))
+        .collect()
+}
+
+/// Animals with long names, all in one transaction; how much it changes.
+fn name_at_length(farm: &Farm, dice: &mut Dice, rows: std::ops::Range<u8>, bytes: usize) -> Size {
+    farm.attempt(|conn| {
+        for id in rows {
+            farm.animal(id, &noise(dice, bytes));
+        }
+        Ok(records::under_way(conn, &farm.schema)?)
+    })
+    .expect("SQLite does it")
+}
+
+/// All that `edge` says of itself, in messages of this room, to a hub; how many versions each carried.
+fn send(edge: &Farm, hub: &Farm, room: usize) -> Vec<usize> {
+    hub.register(edge.site);
+    let head = edge
+        .attempt(|conn| Ok(records::head(conn, 0)?))
+        .expect("SQLite does it");
+    let (mut from, mut carried) = (Mark::default(), Vec::new());
+    while from.upto < head {
+        let span = edge
+            .attempt(|conn| records::read(conn, &edge.schema, edge.site, from, room))
+            .expect("SQLite does it");
+        from = span.end().expect("it can be hashed");
+        carried.push(span.versions.len());
+        let message = wire::encode(&(), &[Part::Records(span)]).expect("a message carries it");
+        let ((), parts) = wire::decode::<()>(&message).expect("SQLite does it");
+        let [Part::Records(span)] = &parts[..] else {
+            panic!("one part was sent")
+        };
+        let sender = Sender::Edge(edge.site);
+        hub.attempt(|conn| records::apply(conn, &hub.schema, sender, span))
+            .expect("SQLite does it");
+    }
+    assert_eq!(edge.names(), hub.names());
+    carried
+}
+
+#[test]
+fn a_change_as_large_as_may_be_travels_in_one_message() {
+    let (edge, hub, mut dice) = (Farm::new(), Farm::new(), Dice(1));
+    let size = name_at_length(&edge, &mut dice, 0..4, 256 * 1024 - 80);
+    assert!(size.can_travel(), "{size:?}");
+    assert!(size.bytes > AT_MOST - 1_000, "{size:?}");
+    assert_eq!(send(&edge, &hub, 1_024), [1]);
+    for (rows, bytes) in [(0..5, 256 * 1024 - 80), (0..1, 256 * 1024 + 1)] {
+        let size = name_at_length(&Farm::new(), &mut dice, rows, bytes);
+        assert!(!size.can_travel(), "{size:?}");
+    }
+    let same = edge.attempt(|conn| Ok(records::under_way(conn, &edge.schema)?));
+    assert_eq!(same.unwrap(), Size::default(), "nothing is under way");
+}
+
+#[test]
+fn large_changes_one_after_another_each_have_a_message() {
+    let (edge, hub, mut dice) = (Farm::new(), Farm::new(), Dice(2));
+    for row in 0..3 {
+        name_at_length(&edge, &mut dice, row * 3..row * 3 + 3, 250_000);
+    }
+    assert_eq!(send(&edge, &hub, AT_MOST), [1, 1, 1]);
 }
