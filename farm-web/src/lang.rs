@@ -1,7 +1,7 @@
 //! The language and theme of a request: the `lang` cookie, else what the farm's settings say; the `theme` cookie, else as the
 //! device asks.
 //!
-//! `Accept-Language` is not asked: phones sold in Bangladesh say English, their owners do not.
+//! Pages do not ask `Accept-Language`: phones sold in Bangladesh say English, their owners do not. Programs are answered by it.
 
 use std::convert::Infallible;
 
@@ -55,6 +55,14 @@ pub fn chosen(headers: &HeaderMap) -> Option<Lang> {
     CookieJar::from_headers(headers)
         .get(COOKIE)
         .and_then(|cookie| Lang::from_tag(cookie.value()))
+}
+
+/// The language that a program asks for; English when it asks for none, because what stands in details is English.
+pub(crate) fn accepted(headers: &HeaderMap) -> Lang {
+    let asked = headers.get(header::ACCEPT_LANGUAGE);
+    asked
+        .and_then(|value| Lang::accepted(value.to_str().ok()?))
+        .unwrap_or(Lang::En)
 }
 
 impl FromRequestParts<Web> for Speak {

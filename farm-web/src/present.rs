@@ -14,7 +14,7 @@ use crate::{
     app::Web,
     common::{accepts_json, carried, problem},
     error::{Error, Problem, Reason},
-    lang::{Speak, theme_for},
+    lang::{self, Speak, theme_for},
     pages::Ctx,
     router::body_limit,
     words::{self, t},
@@ -42,7 +42,7 @@ pub(crate) async fn present(State(web): State<Web>, request: Request, next: Next
     }
     error.log(asked.method.as_str(), asked.uri.path());
     let mut answer = if wants_json(asked.uri.path(), &asked.headers) {
-        told(&error)
+        told(&error, lang::accepted(&asked.headers))
     } else if error.reason == Reason::NotLoggedIn {
         let here = to!("{}", asked.uri.path_and_query().map_or("", |p| p.as_str()));
         let next = if asked.method == Method::GET {
@@ -75,11 +75,11 @@ fn wants_json(path: &str, headers: &HeaderMap) -> bool {
     path.starts_with("/api/") || accepts_json(headers)
 }
 
-fn told(error: &Error) -> Response {
+fn told(error: &Error, lang: Lang) -> Response {
     let status = error.reason.status();
     let body = Problem {
         kind: "about:blank",
-        title: words::reason(Lang::En, error.reason).to_owned(),
+        title: words::to_program(lang, error.reason).to_owned(),
         status: status.as_u16(),
         reason: error.reason.key(),
         detail: error.detail.as_deref().map(str::to_owned),

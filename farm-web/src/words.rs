@@ -229,6 +229,34 @@ pub fn reason(lang: Lang, reason: Reason) -> &'static str {
     }
 }
 
+/// What `reason` says to a program and to whoever reads its log: an address instead of a page, a token instead of a log-in.
+pub(crate) fn to_program(lang: Lang, why: Reason) -> &'static str {
+    match why {
+        Reason::NotLoggedIn => programs::not_logged_in(lang),
+        Reason::Forbidden => programs::forbidden(lang),
+        Reason::CrossSite => programs::cross_site(lang),
+        Reason::NotFound => programs::not_found(lang),
+        Reason::MethodNotAllowed => programs::method_not_allowed(lang),
+        Reason::Invalid => programs::invalid(lang),
+        Reason::Malformed => programs::malformed(lang),
+        Reason::Conflict => programs::conflict(lang),
+        other => reason(lang, other),
+    }
+}
+
+mod programs {
+    ui::texts! { @pub(super),
+        not_logged_in = "Nobody is known by this request. Send a token that was not revoked." / "অনুরোধটি কার তা জানা যায়নি। বাতিল হয়নি এমন টোকেন পাঠান।";
+        forbidden = "The token or log-in may not do this. Ask the owner for one that may." / "এই টোকেন বা লগ-ইনে এ কাজের অনুমতি নেই। মালিকের কাছে অনুমতিসহ টোকেন চান।";
+        cross_site = "The request came from another site and was refused. Send it without an Origin header, or from here." / "অনুরোধটি অন্য সাইট থেকে এসেছে, তাই নেওয়া হয়নি। Origin হেডার ছাড়া বা এখান থেকে পাঠান।";
+        not_found = "There is nothing at this address, or what it names does not exist. See openapi.json for the addresses." / "এই ঠিকানায় কিছু নেই, বা যার নাম দেওয়া হয়েছে তা নেই। ঠিকানাগুলো openapi.json-এ দেখুন।";
+        method_not_allowed = "This address does not take this method. See openapi.json for those that it takes." / "এই ঠিকানায় এই মেথড চলে না। কোনটি চলে openapi.json-এ দেখুন।";
+        invalid = "A value is missing or wrong. Correct what the detail names." / "কোনো মান নেই বা ভুল আছে। detail-এ যা লেখা তা ঠিক করুন।";
+        malformed = "The body could not be read. Send what openapi.json describes." / "অনুরোধের ভেতরটা পড়া যায়নি। openapi.json-এ যেমন লেখা তেমন পাঠান।";
+        conflict = "It exists already, or was changed meanwhile. Read it again, then decide." / "এটি আগে থেকেই আছে, বা এর মধ্যে বদলেছে। আবার পড়ে ঠিক করুন।";
+    }
+}
+
 /// A text's first sentence, and the others.
 pub fn first_sentence(text: &str) -> (&str, &str) {
     let end = text
@@ -491,5 +519,7 @@ mod tests {
     #[test]
     fn texts_are_right_in_both_languages() {
         assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
+        let programs = super::programs::ALL;
+        assert_eq!(ui::i18n::faults(programs), Vec::<String>::new());
     }
 }

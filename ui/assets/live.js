@@ -189,18 +189,23 @@
     form.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(url, { method: "POST", body: data, signal: AbortSignal.timeout(15000) });
-      if (answer.status >= 500) return keep(form, submitter, "busy");
-      const page = answer.redirected || await answer.text();
+      const page = answer.redirected || parse(await answer.text());
+      if (answer.status >= 500) return keep(form, submitter, why(page) || body.dataset.busyText);
       unsent.delete(form);
       if (answer.redirected) location.assign(answer.url);
-      else answered(parse(page), answer.url);
+      else answered(page, answer.url);
     } catch {
-      keep(form, submitter, "away");
+      keep(form, submitter, body.dataset.awayText);
     } finally {
       form.removeAttribute("aria-busy");
     }
   };
-  const keep = (form, submitter, why) => {
+  // What the page says that came instead; one that a proxy made says nothing we know.
+  const why = (page) => {
+    const words = all("main > .empty :is(h1, p)", page).map((el) => el.textContent.trim()).slice(0, 2).join(" ");
+    return words && `${words} ${body.dataset.hereText}`;
+  };
+  const keep = (form, submitter, what) => {
     const once = "once" in form.dataset, { dataset } = body;
     let note = $(".unsent", form);
     if (!note) {
@@ -211,7 +216,7 @@
       $("button", note).addEventListener("click", () => post(form, submitter));
       note.scrollIntoView({ block: "center" });
     }
-    const text = `${dataset[why + "Text"]} ${once ? dataset.onceText : dataset.lookText}`, told = $("p", note);
+    const text = `${what} ${once ? dataset.onceText : dataset.lookText}`, told = $("p", note);
     if (told.textContent !== text) told.textContent = text;
     unsent.set(form, once && setTimeout(post, 5000, form, submitter));
   };

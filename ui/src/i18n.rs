@@ -41,6 +41,11 @@ impl Lang {
 
     /// The first language of an `Accept-Language` header that we speak, Bengali when there is none.
     pub fn from_accept_language(header: &str) -> Self {
+        Self::accepted(header).unwrap_or_default()
+    }
+
+    /// The first language of an `Accept-Language` header that we speak.
+    pub fn accepted(header: &str) -> Option<Self> {
         let mut wishes: Vec<(u16, Self)> = header
             .split(',')
             .filter_map(|wish| {
@@ -54,7 +59,7 @@ impl Lang {
             })
             .collect();
         wishes.sort_by_key(|(quality, _)| std::cmp::Reverse(*quality));
-        wishes.first().map(|(_, l)| *l).unwrap_or_default()
+        wishes.first().map(|(_, l)| *l)
     }
 
     /// What the language calls itself.

@@ -316,7 +316,7 @@ impl Page {
                 body.bare[self.nav.is_empty()].focus[self.focus].only-read[self.hands == Hands::Tied] data-live=[self.live.as_ref().map(|l| &l.url)]
                     data-live-from=[self.live.as_ref().map(|l| l.from)]
                     data-search=[self.search.as_deref()] data-fail-text=(t::not_sent(lang))
-                    data-away-text=(t::unsent_away(lang)) data-busy-text=(t::unsent_busy(lang))
+                    data-away-text=(t::unsent_away(lang)) data-busy-text=(t::unsent_busy(lang)) data-here-text=(t::unsent_here(lang))
                     data-once-text=(t::unsent_once(lang)) data-look-text=(t::unsent_look(lang)) {
                     a.skip href="#main" { (t::skip_to_content(lang)) }
                     (self.header())

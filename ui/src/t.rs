@@ -39,6 +39,7 @@ crate::texts! {
     not_sent = "Not sent. Check the network, then press again." / "পাঠানো যায়নি। সংযোগ দেখে আবার চাপুন।";
     unsent_away = "The farm's box cannot be reached: go nearer to the Wi-Fi. What you typed is still here." / "খামারের যন্ত্রের সঙ্গে সংযোগ নেই: ওয়াই-ফাইয়ের কাছে যান। যা লিখেছেন তা এখানেই আছে।";
     unsent_busy = "The farm's box could not store it just now. What you typed is still here." / "খামারের যন্ত্র এখনই রাখতে পারছে না। যা লিখেছেন তা এখানেই আছে।";
+    unsent_here = "What you typed is still here." / "যা লিখেছেন তা এখানেই আছে।";
     unsent_once = "It is sent again by itself until it arrives; stay on this page." / "না পৌঁছানো পর্যন্ত নিজে থেকেই আবার পাঠানো হবে; এই পাতায় থাকুন।";
     unsent_look = "Then send it again." / "তারপর আবার পাঠান।";
     send_again = "Send again" / "আবার পাঠান";

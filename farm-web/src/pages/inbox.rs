@@ -209,7 +209,7 @@ fn decision(lang: Lang, item: &Item, view: &View) -> Markup {
             @match item.alert.kind {
                 AlertKind::UnknownTag => {
                     @if let Some(tag) = &visit.tag {
-                        (Button::quiet(t::register(lang)).icon(Icon::Plus).href(to!("/herd/new?tag={tag}")))
+                        span.changes { (Button::quiet(t::register(lang)).icon(Icon::Plus).href(to!("/herd/new?tag={tag}"))) }
                     }
                 },
                 AlertKind::MilkedTwice | AlertKind::SwappedTag => {
@@ -219,7 +219,7 @@ fn decision(lang: Lang, item: &Item, view: &View) -> Markup {
                     }
                 },
                 AlertKind::TooMuch => {
-                    (Button::primary(t::correct(lang)).icon(Icon::Edit).href(to!("/milkings/{id}")))
+                    span.changes { (Button::primary(t::correct(lang)).icon(Icon::Edit).href(to!("/milkings/{id}"))) }
                 },
                 _ => {},
             }

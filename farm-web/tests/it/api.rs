@@ -148,7 +148,7 @@ async fn errors_are_problem_json_with_a_closed_reason() {
         (unknown.status, &unknown.json()["reason"]),
         (StatusCode::NOT_FOUND, &json!("not-found"))
     );
-    insta::assert_snapshot!(unknown.text, @r#"{"type":"about:blank","title":"There is no such page. Go back to the start.","status":404,"reason":"not-found","detail":"device: nobody"}"#);
+    insta::assert_snapshot!(unknown.text, @r#"{"type":"about:blank","title":"There is nothing at this address, or what it names does not exist. See openapi.json for the addresses.","status":404,"reason":"not-found","detail":"device: nobody"}"#);
     let wrong = site.get("/api/v1/animals", As::Token("wrong")).await;
     assert_eq!(
         (wrong.status, &wrong.json()["reason"]),
@@ -162,6 +162,49 @@ async fn errors_are_problem_json_with_a_closed_reason() {
     let stranger = axum::http::Request::get("/api/v1/animals").body(axum::body::Body::empty());
     let refused = site.raw(stranger.unwrap()).await;
     assert_eq!(refused.headers()["www-authenticate"], "Bearer");
+}
+
+/// Every class of error with its name, and in the language that is asked for.
+#[tokio::test]
+async fn each_class_of_error_has_its_name_and_speaks_the_callers_language() {
+    let (site, seeded) = Site::full().await;
+    let ask = async |method: &str, path: &str, token: &str, wished: &str, body: String| {
+        let request = axum::http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {token}"))
+            .header("accept-language", wished)
+            .header("content-type", "application/json")
+            .body(axum::body::Body::from(body));
+        crate::client::Answer::of(site.raw(request.unwrap()).await).await
+    };
+    let (read, manage) = (seeded.read.as_str(), seeded.manage.as_str());
+    let animals = "/api/v1/animals";
+    let huge = "x".repeat(32 * 1024 * 1024 + 1);
+    for (method, path, token, body, status, reason) in [
+        ("GET", animals, "wrong", "", 401, "not-logged-in"),
+        ("POST", animals, read, "{}", 403, "forbidden"),
+        ("GET", "/api/v1/nothing", read, "", 404, "not-found"),
+        ("DELETE", animals, manage, "", 405, "method-not-allowed"),
+        ("POST", animals, manage, "{", 400, "malformed"),
+        ("POST", animals, manage, &huge, 413, "too-large"),
+        ("GET", "/api/v1/milkings?from=x", read, "", 422, "invalid"),
+    ] {
+        let english = ask(method, path, token, "fr, en;q=0.5", body.to_owned()).await;
+        let bengali = ask(method, path, token, "bn-BD,en;q=0.5", body.to_owned()).await;
+        for (answer, in_bengali) in [(english, false), (bengali, true)] {
+            let said = answer.json();
+            assert_eq!(answer.status.as_u16(), status, "{path} {said}");
+            assert_eq!(
+                (&said["status"], &said["reason"]),
+                (&json!(status), &json!(reason))
+            );
+            let title = said["title"].as_str().unwrap();
+            let bengali = title.chars().any(|c| ('\u{980}'..='\u{9ff}').contains(&c));
+            assert_eq!(bengali, in_bengali, "{title}");
+            assert!(!title.contains("page") && !title.contains("পাতা"), "{title}");
+        }
+    }
 }
 
 #[tokio::test]

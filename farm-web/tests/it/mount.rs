@@ -350,6 +350,58 @@ async fn what_only_the_appliance_has_is_refused_in_words() {
     assert!(reasons.values().all(|n| *n > 15), "{reasons:?}");
 }
 
+/// What is left of a page for who may only look: forms and what is marked to change something are hidden from them.
+fn to_read(page: &str) -> String {
+    let mut left = String::new();
+    let mut rest = page;
+    let hidden = [
+        ("<span class=\"changes\">", "</span></a></span>"),
+        ("<form", "</form>"),
+    ];
+    loop {
+        let next = hidden
+            .iter()
+            .filter_map(|(from, to)| Some((rest.find(from)?, to)))
+            .min_by_key(|(at, _)| *at);
+        let Some((at, to)) = next else { break };
+        left.push_str(&rest[..at]);
+        rest = &rest[at..];
+        rest = &rest[rest.find(to).expect("what begins ends") + to.len()..];
+    }
+    left + rest
+}
+
+#[tokio::test]
+async fn a_reader_is_led_to_nothing_that_they_may_not_do() {
+    let hosted = Hosted::new().await;
+    let table = Table(route_table());
+    let (mut pages, mut hidden) = (0, 0);
+    for entry in &table.0 {
+        let looks = entry.method == Method::GET && entry.deed == Deed::Look;
+        if !looks || entry.served != Served::Everywhere || entry.path == "/live" {
+            continue;
+        }
+        let path = path_of(entry.path, &hosted.seeded);
+        let page = hosted.get(Part::Reader, &path).await.text;
+        if !page.contains("<main") {
+            continue;
+        }
+        assert!(page.contains("only-read"), "{path}");
+        pages += 1;
+        hidden += page.matches("class=\"changes\"").count();
+        for (element, name, value) in attributes(&to_read(&page)) {
+            let Some(there) = value.strip_prefix(BASE) else {
+                continue;
+            };
+            if element == "a" && name == "href" {
+                let deed = table.find(&Method::GET, there).map(|entry| entry.deed);
+                assert_ne!(deed, Some(Deed::Change), "{path} leads to {there}");
+            }
+        }
+    }
+    assert!(pages > 10 && hidden > 0, "{pages} pages, {hidden} hidden");
+}
+
 #[tokio::test]
 async fn each_part_sees_what_its_role_sees() {
     let hosted = Hosted::new().await;

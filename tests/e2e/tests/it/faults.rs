@@ -156,7 +156,8 @@ impl Filler {
     }
 }
 
-fn prlimit(pid: u32, size: &str) {
+/// Limits how long the process's files may become: a disk that is full, for any user.
+pub(crate) fn prlimit(pid: u32, size: &str) {
     let done = std::process::Command::new("prlimit")
         .args(["--pid", &pid.to_string(), &format!("--fsize={size}")])
         .status();

@@ -8,7 +8,7 @@ use e2e::{
 use serde_json::json;
 
 use super::{Visit, add_cow, milkings};
-use crate::web;
+use crate::{faults::prlimit, web};
 
 /// Opens the form for the cow's milk and fills it.
 async fn fill(visit: &Visit<'_>, litres: &str) {
@@ -71,6 +71,34 @@ async fn milk_that_does_not_arrive_is_kept_and_sent_again() {
         edge: &edge,
         browser,
     };
+    visit.see("#flash .flash.good").await;
+    let stored = milkings(&edge).await;
+    assert_eq!(stored.len(), 1);
+    assert_eq!(stored[0]["yield_ml"], json!(8500));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_called_so_and_the_milk_is_stored_when_there_is_room() {
+    let edge = Edge::start(&EdgeOptions::default());
+    add_cow(&edge).await;
+    let visit = Visit::begin(&edge, PHONE).await;
+    visit.log_in(WORKER).await;
+    fill(&visit, "8.5").await;
+    prlimit(edge.pid(), "4096:unlimited");
+    visit.tap("form.record button.primary").await;
+    visit.see("form.record .unsent[role=alert]").await;
+    let said = visit.text("form.record .unsent p").await;
+    visit.picture("full").await;
+    for part in [
+        "ডিস্ক ভরে গেছে",
+        "মালিককে এখনই জানান",
+        "যা লিখেছেন তা এখানেই আছে",
+        "নিজে থেকেই",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(typed(&visit).await, "8.5");
+    prlimit(edge.pid(), "unlimited:unlimited");
     visit.see("#flash .flash.good").await;
     let stored = milkings(&edge).await;
     assert_eq!(stored.len(), 1);
