@@ -35,6 +35,8 @@ pub enum Needs {
     Observe,
     /// An API token that may manage, or a log-in of at least a manager.
     Manage,
+    /// An API token that may manage, or a log-in of any role: what everybody who works here writes down.
+    Record,
     /// A client on this machine, an API token, or a log-in of at least a manager: figures of the machine itself.
     Figures,
 }
@@ -50,12 +52,14 @@ impl Needs {
             (_, Caller::Nobody | Caller::Local) => return Err(Reason::NotLoggedIn.into()),
             (Self::Role(role), Caller::Person(me)) => me.role >= role,
             (Self::Role(_), Caller::Program(_)) => false,
-            (Self::Read, _) | (Self::Figures, Caller::Program(_)) => true,
+            (Self::Read, _)
+            | (Self::Record, Caller::Person(_))
+            | (Self::Figures, Caller::Program(_)) => true,
             (Self::Figures | Self::Observe | Self::Manage, Caller::Person(me)) => {
                 me.role >= Role::Manager
             }
             (Self::Observe, Caller::Program(token)) => token.scope >= Scope::Observe,
-            (Self::Manage, Caller::Program(token)) => token.scope >= Scope::Manage,
+            (Self::Manage | Self::Record, Caller::Program(token)) => token.scope >= Scope::Manage,
         };
         if allowed {
             Ok(())

@@ -33,6 +33,7 @@ mod devices;
 mod firmware;
 mod joins;
 mod milkings;
+mod mobile;
 mod nodes;
 mod observations;
 mod places;
@@ -108,6 +109,7 @@ pub(crate) fn routes() -> (Router<Web>, Vec<RouteEntry>) {
         get("/api/v1/readings"),
         get("/api/v1/alerts"),
         entry(Method::POST, "/api/v1/observations", Needs::Observe),
+        entry(Method::POST, "/api/v1/mobile/sync/push", Needs::Record),
     ];
     (router, table)
 }
@@ -150,6 +152,7 @@ fn documented() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .routes(routes!(readings::list))
         .routes(routes!(alerts::list))
         .routes(routes!(observations::submit))
+        .routes(routes!(mobile::push))
         .split_for_parts()
 }
 

@@ -57,6 +57,18 @@ pub fn chosen(headers: &HeaderMap) -> Option<Lang> {
         .and_then(|cookie| Lang::from_tag(cookie.value()))
 }
 
+/// The language that a program wishes to be answered in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wished(pub(crate) Lang);
+
+impl<S: Sync> FromRequestParts<S> for Wished {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(accepted(&parts.headers)))
+    }
+}
+
 /// The language that a program asks for; English when it asks for none, because what stands in details is English.
 pub(crate) fn accepted(headers: &HeaderMap) -> Lang {
     let asked = headers.get(header::ACCEPT_LANGUAGE);

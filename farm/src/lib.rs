@@ -33,6 +33,7 @@ mod once;
 pub mod places;
 pub mod plan;
 pub mod production;
+pub mod pushed;
 pub mod readings;
 pub mod replica;
 pub mod retained;

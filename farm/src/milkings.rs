@@ -27,7 +27,7 @@ pub use self::{
         of_animal, sessions,
     },
     project::rebuild,
-    record::{RecordMilk, Repeat, Told, record, record_by_hand, record_told},
+    record::{RecordMilk, Repeat, Told, record, record_by_hand, record_told, record_written},
 };
 pub(crate) use self::{
     facts::Handles,

@@ -48,7 +48,7 @@ impl<T: DeserializeOwned> Batch<T> {
 }
 
 /// What is wrong with an item, beginning with the field it is wrong with. An error about the fields there are names them itself.
-fn by_name(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+pub(super) fn by_name(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let (path, why) = (error.path().to_string(), error.inner().to_string());
     let names_it = ["unknown field", "missing field", "duplicate field"];
     if path == "." || names_it.iter().any(|beginning| why.starts_with(beginning)) {

@@ -333,7 +333,7 @@ fn span(now: Stamp, times: Times, item: &MilkingItem) -> Result<(UnixMillis, Uni
     Ok((start, end))
 }
 
-fn session(start: UnixMillis, told: SessionRef) -> Result<SessionKey, String> {
+pub(super) fn session(start: UnixMillis, told: SessionRef) -> Result<SessionKey, String> {
     let SessionRef {
         date: Day(date),
         number,
@@ -345,12 +345,12 @@ fn session(start: UnixMillis, told: SessionRef) -> Result<SessionKey, String> {
     let day = start.timestamp().to_zoned(TimeZone::UTC).date();
     let apart = day.since(date).map(|span| span.get_days().abs());
     if apart.unwrap_or(i32::MAX) > 1 {
-        return Err("session: of another day than start".into());
+        return Err("session: of another day than its time".into());
     }
     Ok(SessionKey { date, number })
 }
 
-fn milli(quantity: Quantity, value: Option<f64>) -> Result<Option<Milli>, String> {
+pub(super) fn milli(quantity: Quantity, value: Option<f64>) -> Result<Option<Milli>, String> {
     let Some(value) = value else { return Ok(None) };
     Milli::from_f64(value)
         .filter(|milli| quantity.allows(*milli))

@@ -106,7 +106,7 @@ async fn every_route_refuses_strangers_and_lesser_roles() {
             Needs::Role(Role::Worker) => {
                 (Some(As::Token(&seeded.manage)), As::Session(&seeded.worker))
             }
-            Needs::Observe | Needs::Manage => {
+            Needs::Observe | Needs::Manage | Needs::Record => {
                 (Some(As::Token(&seeded.read)), As::Token(&seeded.manage))
             }
             Needs::Figures => (Some(As::Session(&seeded.worker)), As::Token(&seeded.read)),

@@ -296,7 +296,7 @@ async fn what_can_not_be_true_is_refused_by_name() {
     end: more than a day after start
     end: in the future
     session: a day has up to 8
-    session: of another day than start
+    session: of another day than its time
     fat: more or less than can be true
     peak_flow_ml_min: more or less than can be true
     stall: the parlour has no 0, its stalls are 1 to 8

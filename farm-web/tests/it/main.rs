@@ -23,6 +23,8 @@ mod live;
 #[cfg(test)]
 mod milk;
 #[cfg(test)]
+mod mobile;
+#[cfg(test)]
 mod mount;
 #[cfg(test)]
 mod pages;

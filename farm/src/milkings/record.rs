@@ -2,7 +2,7 @@
 
 use farm_model::{
     AnimalId, Body, ClockQuality, Destination, Identity, Milli, Observation, SessionKey, Sex,
-    Stamp, Visit, VisitId, milking::Finding,
+    Stamp, UnixMillis, Visit, VisitId, milking::Finding,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -123,6 +123,20 @@ pub struct RecordMilk {
 /// When the animal is unknown or gives no milk, the figure cannot be, the session has not begun, or she has milk in the
 /// session and [`Repeat::Confirmed`] was not said.
 pub fn record_by_hand(tx: &mut Tx<'_>, cmd: &RecordMilk) -> Result<Told, MilkError> {
+    let now = tx.now().wall;
+    record_written(tx, cmd, now)
+}
+
+/// Writes down milk that a person weighed and noted down at `written`, by a clock that may be wrong: like any time that is told, it steps over no
+/// hold.
+///
+/// # Errors
+/// As of [`record_by_hand`].
+pub fn record_written(
+    tx: &mut Tx<'_>,
+    cmd: &RecordMilk,
+    written: UnixMillis,
+) -> Result<Told, MilkError> {
     let id = VisitId::derive("hand", &cmd.key);
     if let Some(id) = known(tx, id)? {
         return Ok(Told::Known(id));
@@ -145,7 +159,13 @@ pub fn record_by_hand(tx: &mut Tx<'_>, cmd: &RecordMilk) -> Result<Told, MilkErr
     {
         return Err(MilkError::AlreadyMilked(other));
     }
-    let at = moment_in(tx, cmd.session, current)?;
+    let at = match moment_in(tx, cmd.session, current)? {
+        at if cmd.session == current && now.wall.since(written) > PROMPT_MS => word(Stamp {
+            wall: written,
+            ..at
+        }),
+        at => at,
+    };
     record(
         tx,
         Visit {
@@ -275,9 +295,7 @@ fn moment_in(tx: &Tx<'_>, session: SessionKey, current: SessionKey) -> Result<St
         .map(|s| s.starts)
         .ok_or_else(|| MilkError::UnknownSession(session.number.to_string()))?;
     let at = session.date.to_datetime(starts).to_zoned(tz);
-    let wall = at.map_or(now.wall, |z| {
-        farm_model::UnixMillis(z.timestamp().as_millisecond())
-    });
+    let wall = at.map_or(now.wall, |z| UnixMillis(z.timestamp().as_millisecond()));
     Ok(word(Stamp { wall, ..now }))
 }
 

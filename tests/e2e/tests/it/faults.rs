@@ -107,7 +107,7 @@ async fn a_stalled_database_delays_acknowledgements_and_loses_nothing() {
 }
 
 /// A small disk for one test, or a note that there can be none.
-struct SmallDisk<'a>(Option<&'a Path>);
+pub(crate) struct SmallDisk<'a>(Option<&'a Path>);
 
 impl<'a> SmallDisk<'a> {
     fn mount(at: &'a Path) -> Self {
@@ -131,13 +131,13 @@ impl Drop for SmallDisk<'_> {
 }
 
 /// Makes the disk full, or ends that again.
-enum Filler {
+pub(crate) enum Filler {
     File(std::path::PathBuf),
     Limit(u32),
 }
 
 impl Filler {
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         match self {
             Self::File(path) => {
                 let mut file = std::fs::File::create(path).unwrap();
@@ -148,7 +148,7 @@ impl Filler {
         }
     }
 
-    fn clear(&self) {
+    pub(crate) fn clear(&self) {
         match self {
             Self::File(path) => std::fs::remove_file(path).unwrap(),
             Self::Limit(pid) => prlimit(*pid, "unlimited:unlimited"),
@@ -156,8 +156,7 @@ impl Filler {
     }
 }
 
-/// Limits how long the process's files may become: a disk that is full, for any user.
-pub(crate) fn prlimit(pid: u32, size: &str) {
+fn prlimit(pid: u32, size: &str) {
     let done = std::process::Command::new("prlimit")
         .args(["--pid", &pid.to_string(), &format!("--fsize={size}")])
         .status();
@@ -167,15 +166,13 @@ pub(crate) fn prlimit(pid: u32, size: &str) {
     );
 }
 
-#[tokio::test]
-async fn a_full_disk_acknowledges_nothing_and_recovers() {
-    let mut edge = Edge::start(&EdgeOptions::default());
+/// Moves the appliance's data to a disk that can be filled.
+pub(crate) fn move_to_small_disk<'a>(edge: &mut Edge, data: &'a Path) -> (SmallDisk<'a>, Filler) {
     edge.stop();
-    let data = edge.dir.path().join("data");
     let kept = edge.dir.path().join("kept");
-    std::fs::rename(&data, &kept).unwrap();
-    std::fs::create_dir(&data).unwrap();
-    let disk = SmallDisk::mount(&data);
+    std::fs::rename(data, &kept).unwrap();
+    std::fs::create_dir(data).unwrap();
+    let disk = SmallDisk::mount(data);
     std::fs::copy(kept.join("farm.db"), data.join("farm.db")).unwrap();
     edge.spawn();
     edge.wait_ready();
@@ -183,6 +180,14 @@ async fn a_full_disk_acknowledges_nothing_and_recovers() {
         Some(at) => Filler::File(at.join("filler")),
         None => Filler::Limit(edge.pid()),
     };
+    (disk, filler)
+}
+
+#[tokio::test]
+async fn a_full_disk_acknowledges_nothing_and_recovers() {
+    let mut edge = Edge::start(&EdgeOptions::default());
+    let data = edge.dir.path().join("data");
+    let (_disk, filler) = move_to_small_disk(&mut edge, &data);
     let mut publisher = Publisher::connect(&edge, "node");
     publisher.publish("known", 0).await;
     assert!(publisher.listen(1, 10.0).await, "it works before");

@@ -5,10 +5,11 @@ use e2e::{
     browser::PHONE,
     edge::{OWNER, WORKER},
 };
-use serde_json::json;
+use reqwest::Client;
+use serde_json::{Value, json};
 
 use super::{Visit, add_cow, milkings};
-use crate::{faults::prlimit, web};
+use crate::{faults::move_to_small_disk, web};
 
 /// Opens the form for the cow's milk and fills it.
 async fn fill(visit: &Visit<'_>, litres: &str) {
@@ -79,12 +80,27 @@ async fn milk_that_does_not_arrive_is_kept_and_sent_again() {
 
 #[tokio::test]
 async fn a_full_disk_is_called_so_and_the_milk_is_stored_when_there_is_room() {
-    let edge = Edge::start(&EdgeOptions::default());
+    let mut edge = Edge::start(&EdgeOptions::default());
+    let data = edge.dir.path().join("data");
+    let (_disk, filler) = move_to_small_disk(&mut edge, &data);
     add_cow(&edge).await;
     let visit = Visit::begin(&edge, PHONE).await;
     visit.log_in(WORKER).await;
     fill(&visit, "8.5").await;
-    prlimit(edge.pid(), "4096:unlimited");
+    filler.fill();
+    // The write-ahead log has some room of its own; then there is none, and a phone is told to keep its record.
+    let mut last = 0;
+    let refused = loop {
+        let said = push(&edge, last).await;
+        if said["synced"] != json!([format!("note-{last}")]) {
+            break said;
+        }
+        last += 1;
+        assert!(last < 2_000, "the disk is never full");
+    };
+    let record = &refused["records"][0];
+    assert_eq!(record["outcome"], "later", "{refused}");
+    assert_eq!(record["reason"], "no-room", "{record}");
     visit.tap("form.record button.primary").await;
     visit.see("form.record .unsent[role=alert]").await;
     let said = visit.text("form.record .unsent p").await;
@@ -98,11 +114,23 @@ async fn a_full_disk_is_called_so_and_the_milk_is_stored_when_there_is_room() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!(typed(&visit).await, "8.5");
-    prlimit(edge.pid(), "unlimited:unlimited");
+    filler.clear();
     visit.see("#flash .flash.good").await;
     let stored = milkings(&edge).await;
     assert_eq!(stored.len(), 1);
     assert_eq!(stored[0]["yield_ml"], json!(8500));
+    assert_eq!(push(&edge, last).await["records"][0]["outcome"], "stored");
+}
+
+/// Pushes a note as a phone would that was away.
+async fn push(edge: &Edge, n: u32) -> Value {
+    let record = json!({ "localId": format!("note-{n}"), "entity": "event", "action": "create", "createdAt": edge.farm_time(),
+        "data": { "animal": "101", "kind": "note", "text": "limps ".repeat(100) } });
+    let request = Client::new()
+        .post(edge.url("/api/v1/mobile/sync/push"))
+        .bearer_auth(&edge.token)
+        .json(&json!({ "records": [record] }));
+    request.send().await.unwrap().json().await.unwrap()
 }
 
 #[tokio::test]
