@@ -62,7 +62,7 @@ pub async fn log_in(
                 // Of addresses without an account there could be any number: the audit keeps those that have one.
                 if let Some(id) = id {
                     let (by, subject) = (Actor::Nobody, id.to_string());
-                    audit::record(tx, by, None, "login.failed", &subject, &client.address)?;
+                    audit::record(tx, by, None, "login.failed", &subject, &client.told())?;
                 }
                 Ok(None)
             }
@@ -111,7 +111,7 @@ fn open(
     let secret = sessions::open(tx, id, stage, client, lives)?;
     if stage == Stage::Whole {
         let by = Actor::Account(id);
-        audit::record(tx, by, None, "login", &id.to_string(), &client.address)?;
+        audit::record(tx, by, None, "login", &id.to_string(), &client.told())?;
     }
     Ok(Some(Opened { secret, stage }))
 }

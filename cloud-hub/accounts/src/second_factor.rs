@@ -178,9 +178,25 @@ pub fn log_in(
         None,
         "login",
         &account.id.to_string(),
-        &format!("{} {way}", client.address),
+        &format!("{way}, {}", client.told()),
     )?;
     Ok(secret)
+}
+
+/// Writes down that a code was wrong, after the try was undone.
+///
+/// # Errors
+/// When the database fails.
+pub fn failed(tx: &mut Tx<'_>, account: AccountId, client: &Client) -> Result<(), StoreError> {
+    let (by, subject) = (Actor::Nobody, account.to_string());
+    audit::record(
+        tx,
+        by,
+        None,
+        "second_factor.failed",
+        &subject,
+        &client.told(),
+    )
 }
 
 /// Uses a code up; which kind it was.

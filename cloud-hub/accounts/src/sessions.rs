@@ -5,7 +5,7 @@
 
 use hub_store::{Column, Micros, Row, StoreError, Tx, Value, ValueRef, args};
 
-use crate::{Account, AccountId, Secret, ids::SessionId};
+use crate::{Account, AccountId, Actor, Secret, audit, ids::SessionId};
 
 /// How long sessions live.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +73,22 @@ pub struct Client {
     pub address: String,
 }
 
+impl Client {
+    /// At most so much of what a browser calls itself.
+    const LONGEST: usize = 200;
+
+    fn short(text: &str) -> String {
+        text.chars().take(Self::LONGEST).collect()
+    }
+
+    /// Address and browser in one line, for the audit.
+    pub fn told(&self) -> String {
+        format!("{} {}", self.address, Self::short(&self.agent))
+            .trim()
+            .to_owned()
+    }
+}
+
 /// A session that is valid now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Session {
@@ -121,7 +137,6 @@ pub fn open(
         args![account, AT_ONCE - 1],
     )?;
     let secret = Secret::fresh();
-    let short = |text: &str| text.chars().take(200).collect::<String>();
     let lives_s = match stage {
         Stage::Password => PENDING_S,
         Stage::Whole => lives.longest_s,
@@ -136,8 +151,8 @@ pub fn open(
             stage,
             now,
             now.plus_seconds(lives_s),
-            short(&client.agent),
-            short(&client.address)
+            Client::short(&client.agent),
+            Client::short(&client.address)
         ],
     )?;
     Ok(secret)
@@ -232,6 +247,38 @@ pub fn end(tx: &mut Tx<'_>, account: AccountId, id: SessionId) -> Result<bool, S
         args![id, account],
     )?;
     Ok(ended > 0)
+}
+
+/// Ends one session of an account because whoever has it asked for that, from here; whether there was one.
+///
+/// # Errors
+/// When the database fails.
+pub fn end_asked(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    id: SessionId,
+    how: Ending,
+    client: &Client,
+) -> Result<bool, StoreError> {
+    let ended = end(tx, account, id)?;
+    if ended {
+        let by = Actor::Account(account);
+        let action = match how {
+            Ending::LogOut => "logout",
+            Ending::FromList => "session.end",
+        };
+        audit::record(tx, by, None, action, &account.to_string(), &client.told())?;
+    }
+    Ok(ended)
+}
+
+/// How somebody ends a session of theirs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// By logging out of it.
+    LogOut,
+    /// From another one, in the list.
+    FromList,
 }
 
 /// Ends the sessions of an account, but for the one that is kept; how many there were.

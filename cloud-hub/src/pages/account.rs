@@ -12,7 +12,7 @@ use hub_accounts::{
     lockout,
     password::{self, BadPassword},
     reset,
-    sessions::{self, Listed},
+    sessions::{self, Ending, Listed},
 };
 use hub_store::{Micros, StoreError};
 use maud::{Markup, html};
@@ -168,13 +168,15 @@ pub(crate) fn new_password(lang: Lang, typed: &Typed) -> Markup {
 
 async fn end(
     State(web): State<Web>,
+    headers: HeaderMap,
+    peer: Peer,
     me: Me,
     Path(session): Path<SessionId>,
 ) -> Result<Redirect, Error> {
-    let id = me.account.id;
+    let (id, from) = (me.account.id, peer.client(&headers));
     let ended = web
         .store
-        .write(move |tx| sessions::end(tx, id, session))
+        .write(move |tx| sessions::end_asked(tx, id, session, Ending::FromList, &from))
         .await?;
     if ended {
         Ok(Redirect::to("/account"))

@@ -10,7 +10,7 @@ use hub_accounts::{
     Account, Email, Password, Secret,
     login::{self, LoginError},
     second_factor::{self, SecondFactorError},
-    sessions::{self, Stage},
+    sessions::{self, Ending, Stage},
 };
 use hub_store::StoreError;
 use maud::{Markup, html};
@@ -169,20 +169,28 @@ async fn try_code(
         .await??;
     let (code, lives) = (fmt::ascii_digits(code), web.options.lives);
     let seal = web.seal.clone();
-    web.store
-        .write(move |tx| second_factor::log_in(tx, &seal, &account, session, &code, &client, lives))
-        .await
+    let from = client.clone();
+    let done = web
+        .store
+        .write(move |tx| second_factor::log_in(tx, &seal, &account, session, &code, &from, lives))
+        .await;
+    if matches!(done, Err(SecondFactorError::Wrong)) {
+        web.store
+            .write(move |tx| second_factor::failed(tx, id, &client))
+            .await?;
+    }
+    done
 }
 
-async fn leave(State(web): State<Web>, me: Me) -> Result<Response, Error> {
-    let (account, session) = (me.account.id, me.session);
+async fn leave(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    peer: Peer,
+    me: Me,
+) -> Result<Response, Error> {
+    let (account, session, from) = (me.account.id, me.session, peer.client(&headers));
     web.store
-        .write(move |tx| {
-            sessions::end(tx, account, session)?;
-            let by = hub_accounts::Actor::Account(account);
-            hub_accounts::audit::record(tx, by, None, "logout", &account.to_string(), "")?;
-            Ok::<_, StoreError>(())
-        })
+        .write(move |tx| sessions::end_asked(tx, account, session, Ending::LogOut, &from))
         .await?;
     let cookie = end_cookie(&web.options);
     Ok((

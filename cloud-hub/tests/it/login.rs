@@ -198,3 +198,51 @@ async fn sessions_end_by_time_and_by_number() {
     );
     assert_eq!(world.get("/", &sessions[1]).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn every_way_in_and_out_is_in_the_record_with_address_and_browser() {
+    let world = World::new();
+    let rahima = world.person("rahima").await.to_string();
+    world.person("karim").await;
+    world.try_password("rahima", "wrong-wrong-wrong").await;
+    let here = world.log_in("rahima").await;
+    let there = world.log_in("rahima").await;
+    let page = world.get("/account", &here).await;
+    let id = page.between("action=\"/account/sessions/", "/end\"");
+    let path = format!("/account/sessions/{id}/end");
+    let karim = world.log_in("karim").await;
+    world.post(&path, &karim, "").await;
+    world.post(&path, &here, "").await;
+    let ended = world.get("/", &there).await;
+    assert_eq!(ended.status, StatusCode::SEE_OTHER);
+    let key = world.set_up(&here).await;
+    world.post("/logout", &here, "").await;
+    let half = world.try_password("rahima", PASSWORD).await.session;
+    world.post("/login/code", &half, "code=000000").await;
+    world.pass(60);
+    let form = format!("code={}", world.code(&key));
+    world.post("/login/code", &half, &form).await;
+    let told = world.store.read(move |tx| {
+        tx.all(
+            "SELECT action, detail FROM audit WHERE subject = $1 ORDER BY seq",
+            hub_store::args![rahima],
+            |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
+        )
+    });
+    let told = told.await.unwrap();
+    let told: Vec<(&str, &str)> = told.iter().map(|(a, d)| (&**a, &**d)).collect();
+    let from = "192.0.2.1 Test";
+    let expected = [
+        ("account.add", "rahima@example.com"),
+        ("login.failed", from),
+        ("login", from),
+        ("login", from),
+        ("session.end", from),
+        ("second_factor.set", ""),
+        ("second_factor.codes", ""),
+        ("logout", from),
+        ("second_factor.failed", from),
+        ("login", "app, 192.0.2.1 Test"),
+    ];
+    assert_eq!(told, expected);
+}
