@@ -12,7 +12,6 @@ use hub_accounts::{
     second_factor::{self, SecondFactorError},
     sessions::{self, Ending, Stage},
 };
-use hub_store::StoreError;
 use maud::{Markup, html};
 use serde::Deserialize;
 use ui::{

@@ -216,6 +216,7 @@ async fn answers_keep_pages_to_themselves() {
         "max-age=31536000; includeSubDomains"
     );
     assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(header("x-frame-options"), "DENY");
     assert_eq!(header("cache-control"), "no-store");
     let unknown = world.get("/nowhere", "").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
