@@ -4,15 +4,17 @@
 //! sites may each give it away while apart; [`conflicts`] finds what a merge then shows.
 
 mod commands;
+mod conflicts;
 mod list;
 mod page;
 
 use farm_model::{AnimalId, AnimalStatus, Sex, Tag, UnixMillis};
 use jiff::civil::Date;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 pub use self::{
     commands::{AnimalError, AnimalForm, edit, merge, register, set_status, tag, untag},
+    conflicts::{Conflict, Said, conflicts, keep_tag},
     list::{
         Brief, Composition, HerdFilter, HerdRow, HerdSort, SortOrder, briefs, composition, groups,
         herd, last_milked,
@@ -65,26 +67,6 @@ pub struct AnimalTag {
     pub from: UnixMillis,
     /// Until when, if it was taken off or replaced.
     pub until: Option<UnixMillis>,
-}
-
-/// Something two sites have done that no single one would allow.
-#[derive(Clone, PartialEq, Debug, serde::Serialize)]
-#[serde(rename_all = "snake_case", tag = "type")]
-pub enum Conflict {
-    /// One tag on several animals.
-    Tag {
-        /// The tag.
-        tag: Tag,
-        /// Who wear it.
-        animals: Vec<AnimalId>,
-    },
-    /// One number for several animals that are present.
-    Number {
-        /// The number.
-        number: String,
-        /// Who have it.
-        animals: Vec<AnimalId>,
-    },
 }
 
 pub(crate) const COLUMNS: &str = "a.id, a.number, a.name, a.sex, a.breed, a.birth_date, a.herd_group, a.status, a.dam, \
@@ -293,46 +275,4 @@ pub fn worn_tags(conn: &Connection) -> Result<Vec<(Tag, AnimalId)>, StoreError> 
         |row| Ok(sql::tag_opt(row, 0)?.zip(sql::id_opt(row, 1)?)),
     )?;
     Ok(sql::known(rows)?)
-}
-
-/// Tags and numbers that several animals have.
-///
-/// # Errors
-/// When the database fails.
-pub fn conflicts(conn: &Connection) -> Result<Vec<Conflict>, StoreError> {
-    let mut found = Vec::new();
-    let mut statement = conn.prepare_cached(
-        "SELECT tag FROM animal_tag t JOIN animal a ON a.id = t.animal
-         WHERE t.until_at IS NULL AND a.merged_into IS NULL GROUP BY tag HAVING count(DISTINCT animal) > 1",
-    )?;
-    let tags = statement.query_map([], |row| sql::tag_opt(row, 0))?;
-    for tag in sql::known(tags)? {
-        let animals = ids(
-            conn,
-            "SELECT DISTINCT t.animal FROM animal_tag t JOIN animal a ON a.id = t.animal
-             WHERE t.tag = ?1 AND t.until_at IS NULL AND a.merged_into IS NULL ORDER BY 1",
-            &tag.to_string(),
-        )?;
-        found.push(Conflict::Tag { tag, animals });
-    }
-    let mut statement = conn.prepare_cached(
-        "SELECT number FROM animal WHERE merged_into IS NULL AND number <> '' AND status NOT IN ('sold', 'dead')
-         GROUP BY number HAVING count(*) > 1",
-    )?;
-    let numbers = statement.query_map([], |row| row.get::<_, String>(0))?;
-    for number in numbers.collect::<Result<Vec<_>, _>>()? {
-        let animals = ids(
-            conn,
-            "SELECT id FROM animal WHERE number = ?1 AND merged_into IS NULL AND status NOT IN ('sold', 'dead') ORDER BY 1",
-            &number,
-        )?;
-        found.push(Conflict::Number { number, animals });
-    }
-    Ok(found)
-}
-
-fn ids(conn: &Connection, sql: &str, value: &str) -> Result<Vec<AnimalId>, StoreError> {
-    let mut statement = conn.prepare_cached(sql)?;
-    let rows = statement.query_map(params![value], |row| sql::id(row, 0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

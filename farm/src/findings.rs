@@ -2,7 +2,7 @@
 //!
 //! Looked for after each merge, among what it touched. Invariant: what was found has an identity made of what it is about, so that two
 //! places that find the same make one alert of it; settled at one of them, it is settled at all, and is not found again.
-//! One tag or number on two animals needs no alert: [`animals::conflicts`] shows it as long as it is so.
+//! One tag or number on two animals needs no alert: [`animals::conflicts`] shows it, with both sides, as long as it is so.
 
 use std::collections::BTreeSet;
 

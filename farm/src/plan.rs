@@ -3,6 +3,7 @@
 use farm_model::{Schedule, SessionId, SessionKey, SessionWindow, Stamp, UnixMillis};
 use jiff::{civil::Time, tz::TimeZone};
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
 use crate::{
     sql,
@@ -140,11 +141,34 @@ pub fn load(conn: &Connection) -> Result<Plan, StoreError> {
         })
     })?;
     let mut sessions: Vec<PlannedSession> = rows.collect::<Result<_, _>>()?;
+    if let Some(newest) = sessions.iter().filter_map(saved_with).max() {
+        sessions.retain(|session| saved_with(session) == Some(newest));
+    }
     sessions.dedup_by_key(|s| s.number);
     if sessions.is_empty() {
         return Ok(Plan::usual());
     }
     Ok(Plan { sessions })
+}
+
+/// What the sessions of one saving have in common, the later the greater; nothing of one that was saved before savings were told apart.
+///
+/// Two places that plan apart each leave their sessions standing: the plan is the newest whole one, never some of both.
+fn saved_with(session: &PlannedSession) -> Option<[u8; 15]> {
+    let id = session.id.as_bytes();
+    let is_marked = Uuid::from_bytes(*id).get_version_num() == 8;
+    is_marked.then(|| std::array::from_fn(|n| id[n]))
+}
+
+/// Identities for the sessions of one saving.
+fn identities() -> impl Fn(u8) -> SessionId {
+    let mut id = *Uuid::now_v7().as_bytes();
+    id[6] = 0x80 | id[6] & 0x0f;
+    move |number| {
+        let mut id = id;
+        id[15] = number;
+        SessionId::from_bytes(id)
+    }
 }
 
 /// Plans the sessions anew, numbered in the order given. What was milked keeps its session.
@@ -163,12 +187,13 @@ pub fn save(tx: &mut Tx<'_>, sessions: &[(Name, Time, Time)]) -> Result<(), Plan
     }
     tx.conn()
         .execute("UPDATE session_plan SET active = 0", [])?;
-    for (i, (name, starts, ends)) in sessions.iter().enumerate() {
+    let identity = identities();
+    for (number, (name, starts, ends)) in (1..).zip(sessions) {
         tx.conn().execute(
             "INSERT INTO session_plan (id, number, name, starts_min, ends_min, active) VALUES (?1, ?2, ?3, ?4, ?5, 1)",
             params![
-                SessionId::new().as_bytes(),
-                i as i64 + 1,
+                identity(number).as_bytes(),
+                number,
                 name.as_str(),
                 minutes_of(*starts),
                 minutes_of(*ends)

@@ -7,12 +7,12 @@ use axum::{
 use farm::{
     Farm,
     alerts::AlertKind,
-    animals::{self, Conflict},
+    animals::{self, Conflict, Said},
     findings,
     inbox::{self, Candidate, Inbox, Item},
     milkings::{self, VisitRow},
 };
-use farm_model::{AnimalId, Clock as _, UnixMillis, VisitId, staff::Role};
+use farm_model::{AnimalId, Clock as _, Tag, UnixMillis, VisitId, staff::Role};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -52,6 +52,10 @@ pub(crate) mod t {
         conflict_tag = "One tag on several animals" / "এক ট্যাগ একাধিক গরুর";
         conflict_number = "One number for several animals" / "এক নম্বর একাধিক গরুর";
         conflict_do = "Open the animals and correct or join them." / "গরুগুলো খুলে ঠিক করুন বা এক করুন।";
+        conflict_tag_do = "Say who wears it. It is taken off the others." / "ট্যাগটি কার, বলুন। অন্যদের থেকে খুলে নেওয়া হবে।";
+        it_is_hers(animal) = "It is on {animal}" / "এটি {animal}-এর";
+        gave_tag(animal) = "put it on {animal}" / "{animal}-কে পরিয়েছেন";
+        gave_number(animal) = "wrote down {animal}" / "{animal}-এর তথ্য লিখেছেন";
         did_calving = "wrote down a calving" / "বাচ্চা দেওয়ার কথা লিখেছেন";
         did_treatment = "treated her" / "চিকিৎসা দিয়েছেন";
         did_milking = "milked her" / "দোহন করেছেন";
@@ -66,6 +70,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     routes
         .get(manager, "/inbox", page)
         .post(manager, "/inbox/{visit}/assign", assign)
+        .post(manager, "/inbox/tags/{tag}/keep", keep_tag)
 }
 
 struct View {
@@ -261,19 +266,82 @@ fn candidate_tile(lang: Lang, candidate: &Candidate) -> Markup {
 }
 
 fn conflict_entry(lang: Lang, conflict: &Conflict, view: &View) -> Markup {
-    let (title, what, animals) = match conflict {
-        Conflict::Tag { tag, animals } => (t::conflict_tag(lang), tag.to_string(), animals),
-        Conflict::Number { number, animals } => (t::conflict_number(lang), number.clone(), animals),
-    };
+    match conflict {
+        Conflict::Tag { tag, animals, said } => html! {
+            li.card.alert-card {
+                p { (Badge::new(ui::shell::Tone::Warn, t::conflict_tag(lang))) " " strong { (fmt::digits(lang, &tag.to_string())) } }
+                p { (t::conflict_tag_do(lang)) }
+                (who_said(lang, said, t::gave_tag, view))
+                (involved(lang, animals, view))
+                form.actions method="post" action=(to!("/inbox/tags/{tag}/keep")) {
+                    @for id in animals {
+                        button.button.secondary name="animal" value=(id) { (t::it_is_hers(lang, view.names.animal(lang, *id))) }
+                    }
+                }
+            }
+        },
+        Conflict::Number {
+            number,
+            animals,
+            said,
+        } => html! {
+            li.card.alert-card {
+                p { (Badge::new(ui::shell::Tone::Warn, t::conflict_number(lang))) " " strong { (fmt::digits(lang, number)) } }
+                p { (t::conflict_do(lang)) }
+                (who_said(lang, said, t::gave_number, view))
+                (involved(lang, animals, view))
+            }
+        },
+    }
+}
+
+fn involved(lang: Lang, animals: &[AnimalId], view: &View) -> Markup {
     html! {
-        li.card.alert-card {
-            p { (Badge::new(ui::shell::Tone::Warn, title)) " " strong { (fmt::digits(lang, &what)) } }
-            p { (t::conflict_do(lang)) }
-            ul.cluster {
-                @for id in animals { li { a href=(to!("/herd/{id}")) { (view.names.animal(lang, *id)) } } }
+        ul.cluster {
+            @for id in animals { li { a href=(to!("/herd/{id}")) { (view.names.animal(lang, *id)) } } }
+        }
+    }
+}
+
+/// Who gave each animal what several have, and when.
+fn who_said(
+    lang: Lang,
+    said: &[Said],
+    deed: impl Fn(Lang, String) -> String,
+    view: &View,
+) -> Markup {
+    let today = view.now.timestamp().to_zoned(view.tz.clone()).date();
+    html! {
+        ul {
+            @for one in said {
+                @let at = one.at.timestamp().to_zoned(view.tz.clone());
+                li {
+                    strong { (alert_page::who_is(lang, &one.actor, &view.names.staff)) } ": "
+                    (deed(lang, view.names.animal(lang, one.animal).to_string()))
+                    " · " (fmt::date_time(lang, at.datetime(), today))
+                }
             }
         }
     }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Wearer {
+    animal: AnimalId,
+}
+
+async fn keep_tag(
+    State(web): State<Web>,
+    me: Me,
+    Path(tag): Path<Tag>,
+    Form(wearer): Form<Wearer>,
+) -> Result<Response, Error> {
+    web.farm
+        .write(me.actor(), move |tx| {
+            animals::keep_tag(tx, &tag, wearer.animal)
+        })
+        .await?;
+    Ok(Done::Saved.then(to!("/inbox")))
 }
 
 #[derive(Deserialize)]

@@ -41,6 +41,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v12.sql"),
     include_str!("../schema/v13.sql"),
     include_str!("../schema/v14.sql"),
+    include_str!("../schema/v15.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =

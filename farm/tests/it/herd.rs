@@ -137,10 +137,10 @@ fn what_two_sites_did_apart_is_found() {
     let found = f.read(animals::conflicts);
     assert_eq!(found.len(), 2);
     assert!(
-        matches!(&found[0], Conflict::Tag { tag: t, animals } if *t == tag(RFID) && animals.len() == 2)
+        matches!(&found[0], Conflict::Tag { tag: t, animals, .. } if *t == tag(RFID) && animals.len() == 2)
     );
     assert!(
-        matches!(&found[1], Conflict::Number { number, animals } if number == "1" && animals.len() == 2)
+        matches!(&found[1], Conflict::Number { number, animals, .. } if number == "1" && animals.len() == 2)
     );
 }
 

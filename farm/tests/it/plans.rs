@@ -83,8 +83,10 @@ fn is_walk(step: &str, sql: &str) -> bool {
         return false;
     };
     // A walk along an index in the order that is asked for, which a limit ends, is none through all; nor is one along an
-    // index of those rows alone that are still open.
-    let ends = step.contains("USING") && sql.contains("LIMIT") || step.contains("alert_open");
+    // index of those few rows alone that are still open, or that settled a conflict.
+    let few = ["alert_open", "audit_kept_tag"];
+    let ends = step.contains("USING") && sql.contains("LIMIT")
+        || few.iter().any(|index| step.contains(index));
     !ends
         && GROWING
             .iter()

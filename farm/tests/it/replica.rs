@@ -1,6 +1,7 @@
 //! One farm in several files.
 
-mod samples;
+mod apart;
+pub(crate) mod samples;
 pub(crate) mod several;
 mod wire;
 

@@ -11,8 +11,11 @@ use sync::{
 
 use super::{Syncs, place, restart, seeds};
 use crate::{
-    replica::several::{self, Dice, Place, join, try_deliver, try_gather},
-    support::NOW,
+    replica::{
+        samples::look_after,
+        several::{self, Dice, Place, join, try_deliver, try_gather},
+    },
+    support::{HOUR, NOW},
 };
 
 const STEPS: u32 = 160;
@@ -138,6 +141,9 @@ impl World {
     fn settle(&self) -> Result<(), String> {
         for place in &self.places {
             place.disk.as_ref().expect("it is on a disk").stay_on();
+            // What was measured and not told yet when the power went is told.
+            place.clock.pass(2 * HOUR);
+            look_after(place);
         }
         let (hub, edges) = self.places.split_first().expect("three places");
         for _ in 0..2 {

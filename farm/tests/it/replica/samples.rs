@@ -61,7 +61,7 @@ pub(super) fn take(place: &Place, all: Vec<Observation>) {
     look_after(place);
 }
 
-pub(super) fn look_after(place: &Place) {
+pub(crate) fn look_after(place: &Place) {
     while place.must(place.write(|tx| readings::compact(tx, 500))) == Some(500) {}
     while place.must(place.write(samples::tell)) == Some(true) {}
 }
