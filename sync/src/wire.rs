@@ -4,7 +4,8 @@
 //! makes a milking weigh 15 bytes and not 105. The letters tell our own answer from the page of a captive portal, zstd's
 //! checksum a truncated or altered one from a whole one.
 //!
-//! Invariant: decoding takes any bytes, never panics, and never takes more memory than [`OPEN_BYTES`] and [`EXPANDED_BYTES`] allow.
+//! Invariant: decoding takes any bytes, never panics, and never takes more memory than [`OPEN_BYTES`] and [`EXPANDED_BYTES`] allow,
+//! or a few times [`BARE_BYTES`] where no parts are expected.
 
 mod column;
 mod message;
@@ -30,6 +31,8 @@ pub const PROTOCOL: u16 = 1;
 pub const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes of a message after decompression at most.
 pub const OPEN_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a message without parts after decompression at most: strangers send such messages.
+pub const BARE_BYTES: usize = 16 * 1024;
 /// Bytes that the parts of a message may take in memory, roughly. A sender that reads with a room of 1 MiB stays below.
 pub const EXPANDED_BYTES: usize = 128 * 1024 * 1024;
 
@@ -165,18 +168,18 @@ pub fn encode_some(head: &impl Serialize, parts: &[Part]) -> Result<(Vec<u8>, us
 
 /// The protocol of a request whose layout may not be ours: it stands first in every one.
 pub(crate) fn protocol_of(message: &[u8]) -> Option<u16> {
-    let open = unzip(message).ok()?;
+    let open = unzip(message, OPEN_BYTES).ok()?;
     postcard::take_from_bytes(&open)
         .ok()
         .map(|(protocol, _)| protocol)
 }
 
-fn unzip(message: &[u8]) -> Result<Vec<u8>, WireError> {
+fn unzip(message: &[u8], most: usize) -> Result<Vec<u8>, WireError> {
     if message.len() > MESSAGE_BYTES {
         return Err(WireError::TooLarge);
     }
     let body = message.strip_prefix(&LETTERS).ok_or(WireError::Foreign)?;
-    zstd::bulk::decompress(body, OPEN_BYTES).map_err(|_| WireError::Torn)
+    zstd::bulk::decompress(body, most).map_err(|_| WireError::Torn)
 }
 
 /// Reads a message, from anyone.
@@ -184,7 +187,7 @@ fn unzip(message: &[u8]) -> Result<Vec<u8>, WireError> {
 /// # Errors
 /// When the bytes are not a whole message of bounded size.
 pub fn decode<H: DeserializeOwned>(message: &[u8]) -> Result<(H, Vec<Part>), WireError> {
-    let open = unzip(message)?;
+    let open = unzip(message, OPEN_BYTES)?;
     let ((head, packed), rest) = postcard::take_from_bytes::<(H, Vec<PackedPart>)>(&open)
         .map_err(|_| WireError::Malformed)?;
     if !rest.is_empty() {
@@ -197,6 +200,21 @@ pub fn decode<H: DeserializeOwned>(message: &[u8]) -> Result<(H, Vec<Part>), Wir
         .collect::<Option<_>>()
         .ok_or(WireError::Malformed)?;
     Ok((head, parts))
+}
+
+/// Reads a message that brings no parts, from anyone: before it is known who sent it, parts are not even looked at.
+///
+/// # Errors
+/// When the bytes are not a whole message of at most [`BARE_BYTES`], or parts follow.
+pub fn decode_bare<H: DeserializeOwned>(message: &[u8]) -> Result<H, WireError> {
+    let open = unzip(message, BARE_BYTES)?;
+    let ((head, parts), rest) =
+        postcard::take_from_bytes::<(H, u32)>(&open).map_err(|_| WireError::Malformed)?;
+    if parts == 0 && rest.is_empty() {
+        Ok(head)
+    } else {
+        Err(WireError::Malformed)
+    }
 }
 
 fn pack(part: &Part) -> PackedPart {

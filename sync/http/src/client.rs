@@ -159,7 +159,7 @@ impl Client {
         body: Vec<u8>,
     ) -> Result<T, AskError> {
         let answer = self.post(path, body, SMALL_TIME).await?;
-        match wire::decode::<Welcomed<T>>(&answer)?.0 {
+        match wire::decode_bare::<Welcomed<T>>(&answer)? {
             Welcomed::Yes(said) => Ok(said),
             Welcomed::Refused(refusal) => Err(refusal.into()),
         }

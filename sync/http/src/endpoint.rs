@@ -245,10 +245,7 @@ impl Inner {
 }
 
 fn small<T: serde::de::DeserializeOwned>(opened: &Opened<'_>) -> Result<T, Refusal> {
-    match wire::decode::<T>(opened.message) {
-        Ok((said, parts)) if parts.is_empty() => Ok(said),
-        _ => Err(Refusal::Unreadable),
-    }
+    wire::decode_bare(opened.message).map_err(|_| Refusal::Unreadable)
 }
 
 async fn read(body: Body, most: usize) -> Result<Bytes, Refusal> {

@@ -226,6 +226,37 @@ fn bombs_and_strangers_are_refused() {
     assert_eq!(read(&bomb), WireError::Torn);
 }
 
+/// Anybody may ask to join: what comes with that is not unpacked.
+#[test]
+fn a_message_without_parts_is_small_or_refused() {
+    let packed =
+        |open: &[u8]| [b"KHS1", zstd::bulk::compress(open, 3).unwrap().as_slice()].concat();
+    let said = wire::encode(&"4GZ7", &[]).unwrap();
+    assert_eq!(wire::decode_bare::<String>(&said).unwrap(), "4GZ7");
+    // A part of one column with four million nothings, in a few hundred bytes.
+    let open = postcard::to_stdvec(&(
+        "4GZ7",
+        1_u8,
+        1_u8,
+        SITE,
+        mark(0),
+        "",
+        0_u8,
+        0_u8,
+        1_u8,
+        4_u8,
+    ));
+    let mut open = open.unwrap();
+    let short = packed(&open);
+    open.extend(postcard::to_stdvec(&4_000_000_u32).unwrap());
+    open.resize(open.len() + 4_000_000, 0);
+    let bomb = packed(&open);
+    assert!(bomb.len() < 1_000, "{}", bomb.len());
+    for (message, why) in [(bomb, WireError::Torn), (short, WireError::Malformed)] {
+        assert_eq!(wire::decode_bare::<String>(&message).unwrap_err(), why);
+    }
+}
+
 /// Few bytes on the line that say the same large value a million times.
 #[test]
 fn a_column_that_unfolds_without_end_is_refused() {
