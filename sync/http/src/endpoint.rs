@@ -3,7 +3,8 @@
 //! Each request is read up to a bound and within a time, its seal and its time are judged, then its holder, and only then is it unpacked. Whatever is
 //! refused is told in words of [`Refusal`], with a status that a log or a proxy understands, and has changed nothing.
 //!
-//! Invariant: of each key one request waits for news at most; a newer one ends the older, so a broken edge cannot fill the hub.
+//! Invariants: of each key one request waits for news at most; a newer one ends the older, so a broken edge cannot fill the hub. Of what is
+//! committed after a key was revoked, its waiting request is told nothing.
 
 use std::{
     collections::HashMap,
@@ -193,8 +194,17 @@ impl<F: Farms> Endpoint<F> {
                 _ = ended => serving.hurry(),
                 () = self.farms.closing() => serving.hurry(),
             }
+            if !self.still_holds(key).await {
+                serving.dismiss();
+            }
             turn = serving.again();
         }
+    }
+
+    /// Whether this key was not revoked while its request waited.
+    async fn still_holds(&self, key: PublicKey) -> bool {
+        let holder = self.farms.holder(key).await;
+        matches!(holder, Ok(Some(holder)) if !holder.revoked)
     }
 
     async fn work(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Refusal> {

@@ -217,6 +217,12 @@ impl Serving {
         self.until_ms = i64::MIN;
     }
 
+    /// The edge is none any more: the visit ends without news.
+    pub fn dismiss(&mut self) {
+        self.request.room = 0;
+        self.hurry();
+    }
+
     /// What to do with the farm's file when there were news, or the wait is over.
     pub fn again(&self) -> Turn {
         let room = usize::try_from(self.request.room).unwrap_or(Pace::MOST);

@@ -430,3 +430,21 @@ async fn a_hub_that_ends_keeps_nobody_waiting() {
     let (reply, parts) = wire::decode::<Reply>(&answer).unwrap();
     assert!(matches!(reply, Reply::Answer(_)) && parts.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_waits_is_told_nothing_that_comes_after_its_key_was_revoked() {
+    let mut hand = Hand::new().await;
+    let waits = hand.waiting().await;
+    let client = hand.running.client.clone();
+    let waiting = tokio::spawn(async move { client.exchange(waits, PATIENCE).await });
+    let hub = &hand.running.hub;
+    hub.file.until_awaited().await;
+    for holder in hub.holders.lock().unwrap().values_mut() {
+        holder.revoked = true;
+    }
+    hub.file.write(|farm| farm.animal(2, "Kali"));
+    let answer = waiting.await.unwrap().unwrap();
+    let (reply, parts) = wire::decode::<Reply>(&answer).unwrap();
+    assert!(matches!(reply, Reply::Answer(_)), "{reply:?}");
+    assert_eq!(parts, []);
+}

@@ -88,6 +88,17 @@ impl File {
         })
     }
 
+    /// Resolves when somebody waits for its news.
+    pub(crate) async fn until_awaited(&self) {
+        let awaited = async {
+            while self.committed.receiver_count() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let awaited = tokio::time::timeout(DEADLINE, awaited);
+        awaited.await.expect("somebody waits in time");
+    }
+
     /// Resolves when this is true of the file.
     pub(crate) async fn until(&self, what: impl Fn(&Farm) -> bool) {
         let mut committed = self.committed.subscribe();
