@@ -411,7 +411,7 @@ impl Edge {
         self.pace
             .came_through(carried, Duration::from_millis(took_ms.unsigned_abs()));
         commands.push(Command::Clock(ClockHint {
-            now_ms: answer.now_ms + took_ms / 2,
+            now_ms: answer.now_ms.saturating_add(took_ms / 2),
             within_ms: took_ms / 2 + 1,
         }));
         if self.listen.is_none() {
