@@ -28,6 +28,13 @@ const SECRETS: &[&str] = &[
     "login_session",
 ];
 
+/// Tables that SQLite makes for itself, as it makes them.
+const SQLITES_OWN: &[&str] = &[
+    "CREATE TABLE sqlite_sequence(name,seq)",
+    "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
+    "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
+];
+
 /// Makes the file at `path` a farm of this program's version, with an identity of its own. Blocks. What fails may leave the file
 /// changed: give it a copy that nobody else needs.
 ///
@@ -106,9 +113,12 @@ fn check_shape(path: &Path) -> Result<(), OpenError> {
 
 fn shape(conn: &Connection) -> Result<Shape, StoreError> {
     let mut statement =
-        conn.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
+        conn.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
     let parts = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(parts.collect::<Result<_, _>>()?)
+    let mut shape = parts.collect::<Result<Shape, _>>()?;
+    // By their statements and not by their names: a hostile hand may call anything so.
+    shape.retain(|(_, sql)| !SQLITES_OWN.contains(&sql.as_str()));
+    Ok(shape)
 }
 
 /// The shape of a farm's file that this program just made, with all that replication adds.

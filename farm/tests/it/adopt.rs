@@ -123,3 +123,27 @@ fn what_is_no_farm_is_refused() {
     let holed = refused(&holed, "");
     assert!(matches!(holed, OpenError::Store(_)), "{holed}");
 }
+
+/// What SQLite itself would not write: it takes such names for its own when it reads a file, and runs what stands there.
+#[test]
+fn what_hides_behind_a_name_of_sqlites_own_is_refused() {
+    let f = Fixture::new();
+    let good = fs::read(copy(&f)).unwrap();
+    let path = f.dir.path().join("hostile.db");
+    for row in [
+        "'trigger', 'sqlite_t', 'local', 0, 'CREATE TRIGGER sqlite_t AFTER UPDATE ON local BEGIN DELETE FROM milking; END'",
+        "'view', 'sqlite_stat1', 'sqlite_stat1', 0, 'CREATE VIEW sqlite_stat1 AS SELECT 1'",
+    ] {
+        fs::write(&path, &good).unwrap();
+        let sql = format!("PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ({row})");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(&sql)
+            .unwrap();
+        let refused = adopt(&path, Options::default());
+        assert!(
+            matches!(refused, Err(OpenError::Strange { .. })),
+            "{row}: {refused:?}"
+        );
+    }
+}
