@@ -11,6 +11,8 @@ use crate::{AccountId, Actor, FarmId, Name, Secret, SiteId, audit, ids::ClaimId}
 const LIVES_S: i64 = 24 * 3600;
 /// A key that is this old should be followed by another.
 const OLD_S: i64 = 180 * 86_400;
+/// More is not written down of what waits at a machine, so that what it says of itself can be added up.
+const MOST_WAITING: i64 = 1 << 40;
 /// Letters of a code: 80 bits.
 const LETTERS: usize = 16;
 
@@ -331,7 +333,7 @@ pub fn arrive(tx: &mut Tx<'_>, key: &[u8; 32]) -> Result<(), StoreError> {
 pub fn heard(tx: &mut Tx<'_>, site: SiteId, waiting: i64) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE site SET heard_at = $2, waiting = $3 WHERE id = $1 AND (heard_at IS NULL OR heard_at <= $2)",
-        args![site, tx.now(), waiting],
+        args![site, tx.now(), waiting.clamp(0, MOST_WAITING)],
     )?;
     Ok(())
 }

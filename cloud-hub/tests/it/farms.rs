@@ -51,6 +51,25 @@ async fn a_farm_is_made_and_its_machine_connected_once() {
     assert!(list.text.contains("3 changes had not arrived yet"));
 }
 
+/// What waits at a machine is what it says itself.
+#[tokio::test]
+async fn machines_that_lie_about_what_waits_leave_the_list_of_farms_as_it_is() {
+    let world = World::new();
+    let (owner, _) = world.owner("rahima").await;
+    for key in [[1; 32], [2; 32]] {
+        let code = code_of(&world.post("/manage/rahima-dairy/claims", &owner, "").await);
+        let (_, site) = world.claim(&code, key).await.unwrap();
+        world
+            .store
+            .write(move |tx| claims::heard(tx, site, i64::MAX))
+            .await
+            .unwrap();
+    }
+    let list = world.get("/", &owner).await;
+    assert_eq!(list.status, StatusCode::OK, "{}", list.text);
+    assert!(list.text.contains("changes had not arrived yet"));
+}
+
 #[tokio::test]
 async fn a_code_ends_and_a_key_is_enrolled_once() {
     let world = World::new();
