@@ -50,6 +50,8 @@ pub(crate) mod t {
 
 /// Where the file is sent. It may take as long as its pieces keep coming.
 pub(crate) const UPLOAD: &str = "/new/file";
+/// Bytes of a field that somebody writes at most.
+const WRITTEN: usize = 4096;
 /// Bytes of a refused file that are still read.
 const DRAINED: usize = 256_000_000;
 /// How long the next piece may take.
@@ -99,7 +101,7 @@ async fn receive(
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         match (field.name(), &name) {
             (Some("name"), _) => {
-                let text = field.text().await.map_err(malformed)?;
+                let text = written(field).await?;
                 name = Name::new(text.trim()).ok();
                 typed.set("name", text);
                 if name.is_none() {
@@ -122,6 +124,19 @@ async fn receive(
     }
     typed.wrong("file", t::no_file(lang));
     Ok(None)
+}
+
+/// What somebody wrote: the form as a whole has no limit, because a farm's file comes with it.
+async fn written(mut field: Piece<'_>) -> Result<String, Error> {
+    let malformed = |error| Error::from(Reason::Malformed).because(error);
+    let mut bytes = Vec::new();
+    while let Some(piece) = field.chunk().await.map_err(malformed)? {
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > WRITTEN {
+            return Err(Reason::TooLarge.into());
+        }
+    }
+    String::from_utf8(bytes).map_err(|error| Error::from(Reason::Malformed).because(error))
 }
 
 /// Reads on for a while after a refusal: a browser hears no answer while it still sends.

@@ -164,6 +164,8 @@ async fn what_is_not_taken_is_said_and_changes_nothing() {
         let text = answer.text.replace('\'', "&#39;");
         assert!(text.contains(words), "{words}: {text}");
     }
+    let endless = world.bring(&owner, &"x".repeat(1 << 20), &file).await;
+    assert_eq!(endless.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!((world.get("/", &owner).await.text, world.files()), before);
 }
 
