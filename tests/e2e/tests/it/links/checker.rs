@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use super::ledger::Ledger;
 
 /// Tables that are the same at every place, once it holds all; a small number of a site is told as the site's identity.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "alert",
     "animal",
     "animal_tag",
@@ -40,9 +40,10 @@ const TABLES: [&str; 19] = [
     "milking_of",
     "milking_who",
     "milking_place",
+    "sample",
 ];
 /// The logs among them.
-const LOGS: [&str; 3] = ["animal_event", "audit", "milking"];
+const LOGS: [&str; 4] = ["animal_event", "audit", "milking", "sample"];
 /// How often marks are looked at.
 const BETWEEN: Duration = Duration::from_millis(100);
 
