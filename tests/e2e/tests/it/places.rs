@@ -185,7 +185,7 @@ async fn a_hub_that_is_not_allowed_is_refused_in_words() {
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(answer.status(), reqwest::StatusCode::UNPROCESSABLE_ENTITY);
     let page = answer.text().await.unwrap();
     assert!(page.contains("hub.allowed"), "{page}");
     assert!(page.contains(&hub.url("")), "what was typed is still there");
