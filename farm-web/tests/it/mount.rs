@@ -587,3 +587,35 @@ async fn the_api_stands_under_the_base_and_says_so() {
     let unknown = hosted.get(Part::Owner, "/api/v1/nothing").await;
     assert_eq!(unknown.json()["reason"], "not-found");
 }
+
+#[tokio::test]
+async fn a_phone_far_away_pushes_to_the_host_what_its_part_allows() {
+    let hosted = Hosted::new().await;
+    let path = "/api/v1/mobile/sync/push";
+    let push = serde_json::json!({ "records": [{
+        "localId": "1", "entity": "event", "action": "create", "createdAt": NOW.0,
+        "data": { "animal": "131", "kind": "note", "text": "limps" },
+    }]})
+    .to_string();
+    let refused = hosted.post(Part::Reader, path, &push).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert_eq!(refused.json()["reason"], "read-only");
+    for outcome in ["stored", "known"] {
+        let taken = hosted.post(Part::Worker, path, &push).await.json();
+        assert_eq!(taken["synced"], serde_json::json!(["1"]), "{taken}");
+        assert_eq!(taken["records"][0]["outcome"], outcome, "{taken}");
+    }
+    let herd = hosted.site.farm.read(farm::animals::list).await.unwrap();
+    let cow = herd.iter().find(|a| a.number == "131").unwrap().id;
+    let told = hosted
+        .site
+        .farm
+        .read(move |conn| farm::events::of_animal(conn, cow));
+    let told = told.await.unwrap();
+    let by: Vec<&str> = told.iter().map(|e| e.actor.as_str()).collect();
+    assert_eq!(
+        by.iter().filter(|by| by.ends_with("Karim Uddin")).count(),
+        1,
+        "{by:?}"
+    );
+}
