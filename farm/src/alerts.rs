@@ -108,6 +108,11 @@ impl AlertKind {
         }
     }
 
+    /// Whether only a merge shows it: then there is one for each cause, and a subject may have several.
+    pub(crate) fn is_found_by_merges(self) -> bool {
+        matches!(self, Self::CalvedTwice | Self::Tanked | Self::Dismissed)
+    }
+
     /// Whether it is the question whose milk a visit was.
     pub fn asks_whose(self) -> bool {
         self.is_decision() && self != Self::TooMuch
@@ -315,6 +320,21 @@ pub(crate) fn clear_others(
         close(tx, id, kind, &Actor::System, None)?;
     }
     Ok(())
+}
+
+/// Closes all but one of the open alerts of an alert's kind and subject: two places raised it apart, and a person is told once. Both keep
+/// the same one.
+pub(crate) fn close_twins(tx: &mut Tx<'_>, id: AlertId) -> Result<(), StoreError> {
+    let Some(alert) = get(tx.conn(), id)?.filter(|alert| alert.closed.is_none()) else {
+        return Ok(());
+    };
+    if alert.kind.is_found_by_merges() {
+        return Ok(());
+    }
+    match find_open(tx.conn(), alert.kind, alert.subject)? {
+        Some(first) => clear_others(tx, alert.kind, alert.subject, &[first]),
+        None => Ok(()),
+    }
 }
 
 /// Closes the open alert of this kind and subject, if there is one, because its cause is gone.

@@ -18,7 +18,7 @@ use sync::{
 };
 
 use crate::{
-    alerts::AlertKind,
+    alerts::{self, AlertKind},
     animals, audit, auth, events,
     findings::{self, Touched},
     milkings, samples, settings, sql,
@@ -212,6 +212,9 @@ fn follow_records(
             let who = StaffId::from_bytes(id);
             auth::end_stale_sessions(tx, who, has(row, "pin"))?;
             touched.staff.insert(who);
+        }
+        if row.table == "alert" {
+            alerts::close_twins(tx, AlertId::from_bytes(id))?;
         }
         if told.insert((row.table.as_str(), id))
             && let Some(change) = change(tx.conn(), &row.table, id)?

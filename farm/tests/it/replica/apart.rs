@@ -2,6 +2,7 @@
 
 use farm::{
     Actor, StoreError,
+    alerts::{self, AlertKind, Subject},
     animals::{self, AnimalForm, Conflict},
     plan,
 };
@@ -142,4 +143,28 @@ fn of_two_plans_made_apart_the_newest_stands_whole() {
         })
     };
     assert_eq!((read(&edge).unwrap(), read(&hub).unwrap()), (1, 1));
+}
+
+#[test]
+fn an_alert_that_two_places_raise_apart_is_one() {
+    let (edge, hub) = (Place::new(), Place::new());
+    let cow = cow(&edge, "101");
+    join(&edge, &hub);
+    for place in [&edge, &hub] {
+        place
+            .write(move |tx| {
+                let detail = serde_json::json!({});
+                alerts::raise(tx, AlertKind::Health, Subject::Animal(cow), &detail)
+            })
+            .unwrap();
+    }
+    join(&edge, &hub);
+    let [here, there] = [&edge, &hub].map(|place| place.farm.read_blocking(alerts::open).unwrap());
+    assert_eq!(here, there);
+    assert_eq!(here.len(), 1, "{here:?}");
+    let id = here[0].id;
+    hub.write(move |tx| alerts::settle(tx, id, None)).unwrap();
+    join(&edge, &hub);
+    assert!(edge.farm.read_blocking(alerts::open).unwrap().is_empty());
+    assert_eq!(edge.content(), hub.content());
 }
