@@ -11,9 +11,9 @@ use farm::{
     animals::{self, AnimalForm},
     backup,
     events::{self, EventBody, NewEvent},
-    findings,
+    findings, staff,
 };
-use farm_model::{AnimalStatus, Clock as _};
+use farm_model::{AnimalId, AnimalStatus, Clock as _, Role, StaffId};
 use sync::{
     Sender, Store as _,
     exchange::Speak,
@@ -40,6 +40,19 @@ fn site(farm: &Farm) -> Vec<u8> {
         )
     })
     .unwrap()
+}
+
+/// A cow in milk.
+fn add_cow(place: &Place) -> AnimalId {
+    let form = AnimalForm::new(name("101"), AnimalStatus::Lactating);
+    let cow = place.write(move |tx| animals::register(tx, &form, None, None));
+    cow.unwrap()
+}
+
+fn add_worker(place: &Place) -> StaffId {
+    let hash = staff::Pin::new("2580").unwrap().hash();
+    let who = place.write(move |tx| staff::add(tx, &name("Rahim"), Role::Worker, &hash));
+    who.unwrap()
 }
 
 /// What the sites in their order have said: facts of milkings, and cells.
@@ -87,9 +100,7 @@ fn a_copy_goes_on_under_an_identity_of_its_own() {
 #[test]
 fn a_turn_that_fails_leaves_nothing_of_a_site() {
     let (edge, hub) = (Place::new(), Place::new());
-    let form = AnimalForm::new(name("101"), AnimalStatus::Lactating);
-    edge.write(move |tx| animals::register(tx, &form, None, None))
-        .unwrap();
+    add_cow(&edge);
     let parts = gather(&edge, &hub, Speak::ForItself, 1 << 20);
     let delivery = Delivery {
         sender: Sender::Edge(edge.site),
@@ -141,10 +152,7 @@ fn a_turn_that_fails_leaves_nothing_of_a_site() {
 #[test]
 fn what_came_is_told_and_counted() {
     let (edge, hub) = (Place::new(), Place::new());
-    let form = AnimalForm::new(name("101"), AnimalStatus::Lactating);
-    let cow = edge
-        .write(move |tx| animals::register(tx, &form, None, None))
-        .unwrap();
+    let cow = add_cow(&edge);
     let told = visit(
         "1",
         Some(cow),
@@ -184,15 +192,11 @@ fn what_came_is_told_and_counted() {
 #[test]
 fn a_member_of_staff_dismissed_elsewhere_is_logged_out_here() {
     let (edge, hub) = (Place::new(), Place::new());
-    let hash = farm::staff::Pin::new("2580").unwrap().hash();
-    let who = edge
-        .write(move |tx| farm::staff::add(tx, &name("Rahim"), farm_model::Role::Worker, &hash))
-        .unwrap();
+    let who = add_worker(&edge);
     several::join(&edge, &hub);
     edge.write(move |tx| farm::auth::open(tx, who, "phone"))
         .unwrap();
-    hub.write(move |tx| farm::staff::deactivate(tx, who))
-        .unwrap();
+    hub.write(move |tx| staff::deactivate(tx, who)).unwrap();
     several::join(&edge, &hub);
     assert_eq!(number(&edge.farm, "SELECT count(*) FROM login_session"), 0);
 }
@@ -226,14 +230,8 @@ fn found(places: [&Place; 2]) -> Vec<(AlertKind, farm_model::AlertId, Vec<String
 #[test]
 fn what_a_merge_shows_is_found_at_both_places_and_settled_at_both() {
     let (edge, hub) = (Place::new(), Place::new());
-    let form = AnimalForm::new(name("101"), AnimalStatus::Lactating);
-    let cow = edge
-        .write(move |tx| animals::register(tx, &form, None, None))
-        .unwrap();
-    let hash = farm::staff::Pin::new("2580").unwrap().hash();
-    let who = edge
-        .write(move |tx| farm::staff::add(tx, &name("Rahim"), farm_model::Role::Worker, &hash))
-        .unwrap();
+    let cow = add_cow(&edge);
+    let who = add_worker(&edge);
     several::join(&edge, &hub);
     assert!(found([&edge, &hub]).is_empty());
 
@@ -252,8 +250,7 @@ fn what_a_merge_shows_is_found_at_both_places_and_settled_at_both() {
     };
     hub.write(move |tx| events::record(tx, &NewEvent::now(cow, treatment)))
         .unwrap();
-    hub.write(move |tx| farm::staff::deactivate(tx, who))
-        .unwrap();
+    hub.write(move |tx| staff::deactivate(tx, who)).unwrap();
     edge.clock.pass(crate::support::HOUR);
     let told = visit(
         "1",

@@ -199,14 +199,10 @@ async fn forged_and_foreign_requests_are_refused() {
         ..request()
     }));
     assert_eq!(hand.refused(anew).await, Refusal::Epoch { ours: 0 });
+    let key = hand.key.public();
     hand.running
         .hub
-        .holders
-        .lock()
-        .unwrap()
-        .get_mut(&hand.key.public())
-        .unwrap()
-        .revoked = true;
+        .change(&key, |holder| holder.revoked = true);
     let revoked = hand.seal(&message(&request()));
     assert_eq!(hand.refused(revoked).await, Refusal::Revoked);
 }

@@ -201,6 +201,12 @@ impl Farms for Hub {
 }
 
 impl Hub {
+    /// Changes what the hub knows of a key.
+    pub(crate) fn change(&self, key: &PublicKey, change: impl FnOnce(&mut Holder<()>)) {
+        let mut holders = self.holders.lock().expect("no test panics with it");
+        change(holders.get_mut(key).expect("the key is known"));
+    }
+
     pub(crate) fn admit(&self, key: PublicKey, site: Site) {
         let holder = Holder {
             farm: (),

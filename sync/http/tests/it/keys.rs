@@ -39,14 +39,7 @@ async fn the_hub_asks_for_another_key_and_the_old_one_ends() {
     let barn = running.join().await;
     barn.until(|status| status.current).await;
     let old = *barn.kept.borrow();
-    running
-        .hub
-        .holders
-        .lock()
-        .unwrap()
-        .get_mut(&old)
-        .unwrap()
-        .rotate = true;
+    running.hub.change(&old, |holder| holder.rotate = true);
     let mut kept = barn.kept.subscribe();
     barn.file.write(|farm| farm.milk(1, 1));
     let next = *kept.wait_for(|key| *key != old).await.unwrap();
@@ -69,14 +62,7 @@ async fn a_revoked_appliance_is_told_so_and_comes_back_with_another_key() {
     let barn = running.join().await;
     barn.until(|status| status.current).await;
     let old = *barn.kept.borrow();
-    running
-        .hub
-        .holders
-        .lock()
-        .unwrap()
-        .get_mut(&old)
-        .unwrap()
-        .revoked = true;
+    running.hub.change(&old, |holder| holder.revoked = true);
     let before = running.hub.file.picture();
     barn.file.write(|farm| farm.milk(1, 1));
     let revoked = Some(Trouble::Refused(Refusal::Revoked));
