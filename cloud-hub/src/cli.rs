@@ -2,16 +2,13 @@
 
 mod farms;
 
-use std::{
-    io::{BufRead, Write},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 use hub_accounts::{Actor, Email, Name, Password, accounts, audit, reset, seal, second_factor};
 use hub_store::{Store, system_clock};
-use program::{DataLock, Until};
+use program::{DataLock, cli};
 
 use crate::{app, config, config::Config, doctor};
 
@@ -33,17 +30,9 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run the hub, until SIGTERM or Ctrl-C.
-    Run {
-        /// End when standard input closes too, so that a demonstration leaves nothing behind.
-        #[arg(long)]
-        until_stdin_closes: bool,
-    },
+    Run(cli::Run),
     /// Check the configuration file and name every mistake with its line.
-    CheckConfig {
-        /// Print a configuration file with every setting explained and at its default, and check nothing.
-        #[arg(long)]
-        print_default: bool,
-    },
+    CheckConfig(cli::CheckConfig),
     /// People who log in: add, list, help those who lost something.
     ///
     /// Works whether or not the hub runs.
@@ -132,27 +121,13 @@ impl Cli {
     /// # Errors
     /// When it can't be done; the message says what to do.
     pub fn run(self) -> anyhow::Result<()> {
-        let load = || match &self.config {
-            Some(path) => program::config::load(path).map_err(anyhow::Error::from),
-            None => Ok(Config::default()),
-        };
+        let load = || cli::load(self.config.as_deref());
         let mut out = std::io::stdout().lock();
         match self.command {
-            Command::CheckConfig {
-                print_default: true,
-            } => write!(out, "{}", config::DEFAULT)?,
-            Command::CheckConfig { .. } => {
-                load()?;
-                writeln!(out, "the configuration is good")?;
-            }
-            Command::Run { until_stdin_closes } => {
+            Command::CheckConfig(check) => check.run(config::DEFAULT, load, &mut out)?,
+            Command::Run(run) => {
                 drop(out);
-                let until = if until_stdin_closes {
-                    Until::StdinCloses
-                } else {
-                    Until::Signal
-                };
-                app::run(load()?, until)?;
+                app::run(load()?, run.until())?;
             }
             Command::Accounts { what } => accounts_command(&load()?, what, &mut out)?,
             Command::Doctor { json } => {
@@ -268,12 +243,10 @@ fn find(store: &Store, email: &Email) -> anyhow::Result<hub_accounts::AccountId>
 }
 
 fn typed_password(email: &Email) -> anyhow::Result<Password> {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    let text = line.trim_end_matches(['\n', '\r']);
+    let text = cli::typed_line()?;
     ensure!(
         !text.is_empty(),
         "no password came; give it on standard input: echo 'THE PASSWORD' | cloud-hub accounts …"
     );
-    Ok(Password::chosen(text, email)?)
+    Ok(Password::chosen(&text, email)?)
 }

@@ -6,16 +6,13 @@ mod devices;
 mod firmware;
 mod node;
 
-use std::{
-    io::{BufRead, Write},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Parser, Subcommand, ValueEnum};
 use farm::{auth, backup, staff};
 use farm_model::Role;
-use program::Until;
+use program::cli;
 
 use self::{devices::Devices, firmware::Firmware};
 use crate::{
@@ -43,17 +40,9 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run the appliance, until SIGTERM or Ctrl-C.
-    Run {
-        /// End when standard input closes too, so that a demonstration leaves nothing behind.
-        #[arg(long)]
-        until_stdin_closes: bool,
-    },
+    Run(cli::Run),
     /// Check the configuration file and name every mistake with its line.
-    CheckConfig {
-        /// Print a configuration file with every setting explained and at its default, and check nothing.
-        #[arg(long)]
-        print_default: bool,
-    },
+    CheckConfig(cli::CheckConfig),
     /// Devices: list, add, let in, cut off.
     ///
     /// Works whether or not the appliance runs: while it does, orders are handed to it.
@@ -202,29 +191,13 @@ impl Cli {
     /// # Errors
     /// When it can't be done; the message says what to do.
     pub fn run(self) -> anyhow::Result<()> {
-        let load = || match &self.config {
-            Some(path) => program::config::load(path).map_err(anyhow::Error::from),
-            None => Ok(Config::default()),
-        };
+        let load = || cli::load(self.config.as_deref());
         let mut out = std::io::stdout().lock();
         match self.command {
-            Command::CheckConfig {
-                print_default: true,
-            } => write!(out, "{}", config::DEFAULT)?,
-            Command::CheckConfig { .. } => {
-                load()?;
-                writeln!(out, "the configuration is good")?;
-            }
-            Command::Run { until_stdin_closes } => {
+            Command::CheckConfig(check) => check.run(config::DEFAULT, load, &mut out)?,
+            Command::Run(run) => {
                 drop(out);
-                app::run(
-                    load()?,
-                    if until_stdin_closes {
-                        Until::StdinCloses
-                    } else {
-                        Until::Signal
-                    },
-                )?;
+                app::run(load()?, run.until())?;
             }
             Command::Devices { what } => devices::run(&load()?, what, &mut out)?,
             Command::Firmware { what } => firmware::run(&load()?, what, &mut out)?,
@@ -315,12 +288,7 @@ fn token_command(config: &Config, what: Token, out: &mut impl Write) -> anyhow::
     Ok(())
 }
 
-/// The first line of standard input, trimmed: secrets do not stand in process lists.
+/// The first line of standard input, trimmed.
 fn first_line() -> anyhow::Result<String> {
-    let mut line = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .context("standard input")?;
-    Ok(line.trim().to_owned())
+    Ok(cli::typed_line()?.trim().to_owned())
 }

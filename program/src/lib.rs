@@ -1,8 +1,9 @@
-//! What each of our programs has around it, whatever it does: a configuration file that says what is wrong with it, a data
-//! folder that one process has at a time, a log, an order to end, and a look at what commonly goes wrong.
+//! What each of our programs has around it, whatever it does: the ends of its command line, a configuration file that says what
+//! is wrong with it, a data folder that one process has at a time, a log, an order to end, and a look at what commonly goes wrong.
 //!
 //! It knows neither farm nor hub.
 
+pub mod cli;
 pub mod config;
 pub mod doctor;
 mod ending;
