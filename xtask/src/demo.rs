@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::Args;
 
-use self::{hub::Hub, line::Line};
+use self::{hub::Hub, line::Switched};
 use crate::process::{cargo, run, target_dir};
 
 const OWNER: (&str, &str) = ("রহিমা", "2580");
@@ -111,7 +111,7 @@ impl Demo {
         let web = free_port(self.port)?;
         let port = free_port(web.saturating_add(1).max(8090))?;
         let hub_url = hub::url(port);
-        let line = Line::to(port, [format!("http://localhost:{web}/hub"), hub_url])?;
+        let line = line::to(port, [format!("http://localhost:{web}/hub"), hub_url])?;
         let hub = Hub {
             program: bin.join("cloud-hub"),
             dir: dir.join("hub"),
@@ -280,7 +280,7 @@ struct Site {
     mqtt: u16,
     tls: u16,
     hub: Hub,
-    line: Line,
+    line: Switched,
 }
 
 impl Site {

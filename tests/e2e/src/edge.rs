@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -10,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{Namespace, program, until};
+use crate::{Namespace, program, told, until};
 
 /// Name and PIN of the owner that every test farm has.
 pub const OWNER: (&str, &str) = ("রহিমা", "2580");
@@ -135,24 +134,7 @@ impl Edge {
     /// # Panics
     /// When the subcommand fails.
     pub fn command(&self, args: &[&str], input: &str) -> String {
-        let mut child = self
-            .program(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("edge-node starts");
-        let mut stdin = child.stdin.take().expect("piped");
-        // A subcommand that asks for nothing may have ended by now.
-        let told = stdin.write_all(format!("{input}\n").as_bytes());
-        assert!(told.is_ok() || input.is_empty(), "it reads its input");
-        drop(stdin);
-        let output = child.wait_with_output().expect("it ends");
-        assert!(
-            output.status.success(),
-            "edge-node {args:?}: {}",
-            output.status
-        );
-        String::from_utf8(output.stdout).expect("it prints UTF-8")
+        told(self.program(args), input)
     }
 
     /// Runs one of its subcommands that must fail; gives what it says on standard error.

@@ -1,16 +1,13 @@
-//! The hub as a child process, and a line to it that can be cut.
+//! The hub as a child process.
 
 use std::{
     fs,
-    io::{self, Write as _},
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use crate::{Namespace, edge::free_address, link, program, until};
+use crate::{Namespace, edge::free_address, link, program, told, until};
 
 /// Everybody's password at the hub.
 pub const PASSWORD: &str = "cow-milk-bell-9";
@@ -86,23 +83,7 @@ impl Hub {
     /// # Panics
     /// When the subcommand fails.
     pub fn command(&self, args: &[&str], input: &str) -> String {
-        let mut child = self
-            .program(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("cloud-hub starts");
-        let mut stdin = child.stdin.take().expect("piped");
-        let told = stdin.write_all(format!("{input}\n").as_bytes());
-        assert!(told.is_ok() || input.is_empty(), "it reads its input");
-        drop(stdin);
-        let output = child.wait_with_output().expect("it ends");
-        assert!(
-            output.status.success(),
-            "cloud-hub {args:?}: {}",
-            output.status
-        );
-        String::from_utf8(output.stdout).expect("it prints UTF-8")
+        told(self.program(args), input)
     }
 
     /// Starts the process and waits until it answers.
@@ -179,76 +160,5 @@ impl Drop for Hub {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-}
-
-/// A line that can be cut: connections end, and new ones come to nothing.
-pub struct Line {
-    /// Where it begins.
-    pub near: SocketAddr,
-    open: Arc<Mutex<Ends>>,
-}
-
-/// What is connected; `None` while the line is cut.
-type Ends = Option<Vec<TcpStream>>;
-
-impl Line {
-    /// A line to `far`.
-    ///
-    /// # Panics
-    /// When no port is free.
-    pub fn to(far: SocketAddr) -> Self {
-        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let near = door.local_addr().expect("it is bound");
-        let open: Arc<Mutex<Ends>> = Arc::new(Mutex::new(Some(Vec::new())));
-        let ends = Arc::clone(&open);
-        std::thread::spawn(move || {
-            for caller in door.incoming().flatten() {
-                let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(ends) = ends.as_mut()
-                    && let Ok(called) = TcpStream::connect_timeout(&far, Duration::from_secs(2))
-                {
-                    join(&caller, &called);
-                    ends.extend([caller, called]);
-                }
-            }
-        });
-        Self { near, open }
-    }
-
-    /// Where the edge is to go.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.near)
-    }
-
-    /// Cuts it, in the middle of whatever is under way.
-    pub fn cut(&self) {
-        let ends = self
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        for end in ends.into_iter().flatten() {
-            // It may have ended by itself.
-            let _ = end.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Joins it again.
-    pub fn mend(&self) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
-    }
-}
-
-fn join(one: &TcpStream, other: &TcpStream) {
-    for (from, to) in [(one, other), (other, one)] {
-        let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else {
-            return;
-        };
-        std::thread::spawn(move || {
-            // Whichever end closes first, the other one learns of it.
-            let _ = io::copy(&mut from, &mut to);
-            let _ = to.shutdown(Shutdown::Both);
-        });
     }
 }

@@ -15,12 +15,17 @@ pub mod wait;
 pub use browser::Browser;
 pub use edge::{Edge, EdgeOptions, Wall};
 pub use farm::{Farm, FarmOptions};
-pub use hub::{Hub, Line};
+pub use hub::Hub;
+pub use line::Line;
 pub use link::{Link, Quality};
 pub use namespace::Namespace;
 pub use wait::{until, until_async};
 
-use std::path::PathBuf;
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 /// A program of this workspace, built in the same profile as the running test.
 ///
@@ -35,4 +40,21 @@ pub fn program(name: &str) -> PathBuf {
             panic!("{name} is not built; run `cargo xtask test`, or `cargo build --bins` first")
         });
     folder.join(name)
+}
+
+/// Runs a program to its end with `input` on standard input; gives its standard output.
+fn told(mut command: Command, input: &str) -> String {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
+    let mut stdin = child.stdin.take().expect("piped");
+    // A subcommand that asks for nothing may have ended by now.
+    let told = stdin.write_all(format!("{input}\n").as_bytes());
+    assert!(told.is_ok() || input.is_empty(), "it reads its input");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{command:?}: {}", output.status);
+    String::from_utf8(output.stdout).expect("it prints UTF-8")
 }

@@ -27,7 +27,7 @@ pub(crate) struct Places {
 impl Places {
     pub(crate) fn joined() -> Self {
         let (hub, farm) = Hub::start();
-        let line = Line::to(hub.web);
+        let line = Line::to(hub.web).unwrap();
         let edge = Edge::start(&EdgeOptions::default());
         let places = Self {
             edge,
