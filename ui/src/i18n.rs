@@ -175,12 +175,10 @@ impl Text {
 /// assert_eq!(t::cows(En, 1), "1 cow");
 /// assert_eq!(t::cows(Bn, 125_000), "১,২৫,০০০টি গরু");
 /// assert_eq!(t::milked(En, "Lali", ui::fmt::litres(En, 12_400)), "Lali gave 12.4 L");
-///
-/// // in a test of the crate that owns the texts:
-/// assert_eq!(ui::i18n::faults(t::ALL), Vec::<String>::new());
 /// ```
 ///
-/// The functions are `pub`, or what follows `@` at the head of the table: `@pub(super),`.
+/// A test comes with each table and finds its [`faults`](crate::i18n::faults). The functions are `pub`, or what follows `@` at the head of
+/// the table: `@pub(super),`.
 ///
 /// A Bengali text that forgets a value does not compile:
 ///
@@ -198,6 +196,12 @@ macro_rules! texts {
         )*];
 
         const _: &[$crate::i18n::Text] = ALL;
+
+        #[cfg(test)]
+        #[test]
+        fn texts_are_right_in_both_languages() {
+            assert_eq!($crate::i18n::faults(ALL), Vec::<String>::new());
+        }
     };
     ($($table:tt)*) => {
         $crate::texts! { @pub, $($table)* }

@@ -169,11 +169,3 @@ fn detail(lang: Lang, entry: &Entry, people: &[Member]) -> String {
         (_, Some(role)) => format!("{subject}: {role}"),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -53,11 +53,3 @@ fn body(lang: Lang) -> Markup {
         div.actions { (Button::quiet(t::to_hub(lang)).href("/")) }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -178,11 +178,3 @@ fn removal_form(lang: Lang, here: &Here, typed: &Typed) -> Markup {
     };
     section(t::remove(lang), &form)
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -305,11 +305,3 @@ fn code_once(lang: Lang, here: &Here, hub: &str, code: &Secret) -> Markup {
         div.actions { (Button::primary(t::done(lang)).href(here.path())) }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

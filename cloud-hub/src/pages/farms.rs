@@ -164,11 +164,3 @@ fn new_form(lang: Lang, headers: &HeaderMap, me: &Me, typed: &Typed) -> Markup {
     let page = frame::page(lang, headers, me, t::add(lang), "/new");
     page.narrow().body(body).render()
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

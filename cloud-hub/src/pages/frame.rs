@@ -85,11 +85,3 @@ pub(crate) fn heard(lang: Lang, at: Option<Micros>, now: Micros) -> Markup {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -261,11 +261,3 @@ fn draw(lang: Lang, headers: &HeaderMap, me: &Me, typed: &Typed) -> Markup {
     let page = frame::page(lang, headers, me, t::title(lang), UPLOAD);
     page.narrow().body(body).render()
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

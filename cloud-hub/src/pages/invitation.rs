@@ -201,11 +201,3 @@ fn offer(lang: Lang, path: &str, invited: &Invited, caller: &Caller, typed: &Typ
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

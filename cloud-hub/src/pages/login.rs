@@ -236,11 +236,3 @@ fn code_form(lang: Lang, headers: &HeaderMap, next: &str, error: Option<&str>) -
     let page = frame::bare(lang, headers, t::second(lang), "/login/code");
     page.narrow().body(body).render()
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -363,11 +363,3 @@ fn link_once(
         div.actions { (Button::primary(t::back(lang)).href(format!("{}/members", here.path()))) }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

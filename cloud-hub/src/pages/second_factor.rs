@@ -223,11 +223,3 @@ fn shown_once(lang: Lang, codes: &[Secret]) -> Markup {
         div.actions { (Button::primary(t::kept(lang)).icon(Icon::Check).href("/")) }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -133,11 +133,3 @@ mod t {
         tell = "Try again. If it stays so, tell whoever runs the hub." / "আবার চেষ্টা করুন। না হলে যিনি হাব চালান তাঁকে জানান।";
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

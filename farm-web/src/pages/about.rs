@@ -131,11 +131,3 @@ async fn set_time(
     tracing::info!(quality = ?web.farm.clock().now().clock, "somebody told the time");
     Ok(Done::Saved.then(to!("/about")))
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -438,19 +438,3 @@ fn kinds(lang: Lang, animal: &Animal) -> Markup {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        for texts in [
-            super::t::ALL,
-            super::edit::t::ALL,
-            super::events::t::ALL,
-            super::tags::t::ALL,
-            super::chart::t::ALL,
-        ] {
-            assert_eq!(ui::i18n::faults(texts), Vec::<String>::new());
-        }
-    }
-}

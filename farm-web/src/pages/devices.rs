@@ -177,27 +177,3 @@ impl From<PlaceError> for Error {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        for texts in [
-            super::t::ALL,
-            super::credentials::t::ALL,
-            super::handout::t::ALL,
-            super::joins::t::ALL,
-            super::decoder::t::ALL,
-            super::device::t::ALL,
-            super::form::t::ALL,
-            super::form::link::t::ALL,
-            super::list::t::ALL,
-            super::node::t::ALL,
-            super::refused::t::ALL,
-            super::registers::t::ALL,
-            super::state::t::ALL,
-        ] {
-            assert_eq!(ui::i18n::faults(texts), Vec::<String>::new());
-        }
-    }
-}

@@ -307,19 +307,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_right_in_both_languages() {
-        for texts in [
-            t::ALL,
-            images::t::ALL,
-            rollouts::t::ALL,
-            running::t::ALL,
-            say::t::ALL,
-        ] {
-            assert_eq!(ui::i18n::faults(texts), Vec::<String>::new());
-        }
-    }
-
-    #[test]
     fn every_refusal_ends_with_what_to_do() {
         for why in ImageError::ALL {
             for lang in Lang::ALL {

@@ -145,11 +145,3 @@ fn cows(lang: Lang, kind: &str, herd: &[Animal], wanted: &str) -> Markup {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -357,17 +357,3 @@ async fn export(ctx: Ctx, Query(wanted): Query<Wanted>) -> Result<Response, Erro
         Body::from(out),
     ))
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        for texts in [
-            super::t::ALL,
-            super::register::t::ALL,
-            super::duplicates::t::ALL,
-        ] {
-            assert_eq!(ui::i18n::faults(texts), Vec::<String>::new());
-        }
-    }
-}

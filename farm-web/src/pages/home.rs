@@ -71,11 +71,3 @@ fn worker(ctx: &Ctx) -> Markup {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

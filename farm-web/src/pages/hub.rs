@@ -291,9 +291,4 @@ mod tests {
             assert_eq!(linked(typed), expected, "{typed}");
         }
     }
-
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(t::ALL), Vec::<String>::new());
-    }
 }

@@ -376,11 +376,3 @@ async fn assign(
         .await?;
     Ok(done.then(to!("/inbox")))
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

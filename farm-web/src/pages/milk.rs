@@ -330,13 +330,3 @@ pub(crate) fn marks(lang: Lang, visit: &VisitRow) -> Markup {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        for texts in [super::t::ALL, super::record::t::ALL] {
-            assert_eq!(ui::i18n::faults(texts), Vec::<String>::new());
-        }
-    }
-}

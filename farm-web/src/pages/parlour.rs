@@ -340,11 +340,3 @@ async fn say_cow(
     web.ingest.submit(vec![observation]).await?;
     Ok(Done::Saved.then(to!("/parlour")))
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

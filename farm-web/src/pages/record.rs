@@ -513,11 +513,3 @@ impl From<MilkError> for Error {
         Self::from(reason).detail(error.to_string())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -460,11 +460,3 @@ pub(crate) fn figures(lang: Lang, quantity: Quantity, sum: &Summary) -> Markup {
         @if sum.bad > 0 { p.hint { (t::doubtful(lang, sum.bad)) } }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

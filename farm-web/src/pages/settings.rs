@@ -229,11 +229,3 @@ async fn save_sessions(ctx: Ctx, mut typed: Typed) -> Result<Response, Error> {
     }
     Ok(draw(&ctx, &set(lang, &ctx.settings), &typed))
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -398,11 +398,3 @@ async fn revoke(State(web): State<Web>, me: Me, Path(id): Path<Uuid>) -> Result<
         .await?;
     Ok(Done::Saved.then(to!("/staff")))
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

@@ -398,13 +398,3 @@ fn account_row(lang: Lang, name: Markup, milk: &Milk) -> Row {
         html! { (fmt::int(lang, milk.visits)) },
     ])
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        for texts in [super::t::ALL, super::edit::t::ALL, super::history::t::ALL] {
-            assert_eq!(ui::i18n::faults(texts), Vec::<String>::new());
-        }
-    }
-}

@@ -277,11 +277,3 @@ fn herd(lang: Lang, herd: &Composition) -> Markup {
         &parts,
     )
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(ui::i18n::faults(super::t::ALL), Vec::<String>::new());
-    }
-}

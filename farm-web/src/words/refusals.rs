@@ -93,11 +93,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_whole_in_both_languages() {
-        assert_eq!(ui::i18n::faults(t::ALL), Vec::<String>::new());
-    }
-
-    #[test]
     fn every_reason_of_the_decoders_has_words() {
         let topics = edge_decode::topics::TopicReject::ALL
             .iter()

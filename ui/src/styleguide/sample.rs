@@ -118,11 +118,3 @@ crate::texts! {
     confirm_text = "8.4 L of Lali leave today's total. It stays in the log." / "লালীর ৮.৪ লিটার আজকের হিসাব থেকে বাদ যাবে। লগে থাকবে।";
     confirm_deed = "Delete milking" / "দোহন মুছুন";
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn texts_are_right_in_both_languages() {
-        assert_eq!(crate::i18n::faults(super::ALL), Vec::<String>::new());
-    }
-}
