@@ -108,7 +108,7 @@ async fn tell(edge: &Edge, what: &str, item: serde_json::Value) -> anyhow::Resul
     let status = answer.status();
     let text = answer.text().await?;
     ensure!(
-        status.is_success() && !text.contains("\"rejected\""),
+        status.is_success() && !text.contains("\"outcome\":\"rejected\""),
         "{what} were answered with {status}: {text}"
     );
     Ok(())
