@@ -10,7 +10,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{
     holds,
     readings::PERIODS_MS,
-    samples,
     store::{StoreError, Tx},
 };
 
@@ -63,7 +62,7 @@ pub fn size(conn: &Connection) -> Result<Size, StoreError> {
 /// One step towards the budget: at most a day of each series, so that the writer is not held up. Call it again while
 /// there is more.
 ///
-/// Over the size, raw readings go a day at a time, then sums per minute, then other sites' per five minutes; facts stay.
+/// Over the size, raw readings go a day at a time, then sums per minute; facts stay.
 ///
 /// # Errors
 /// When the database fails.
@@ -78,10 +77,7 @@ pub fn enforce(tx: &mut Tx<'_>, budget: Budget) -> Result<Step, StoreError> {
     } else if size(conn)?.used > budget.bytes {
         deleted += match oldest_raw(conn)? {
             Some(oldest) => delete_raw(conn, oldest.plus(DAY_MS))?,
-            None => match delete_finest(conn, "rollup", PERIODS_MS[0])? {
-                0 => delete_finest(conn, "sampled", samples::SLOT_MS)?,
-                deleted => deleted,
-            },
+            None => delete_minutes(conn)?,
         };
     }
     if deleted > 0 {
@@ -115,16 +111,17 @@ fn delete_raw(conn: &Connection, before: UnixMillis) -> Result<usize, StoreError
     Ok(deleted)
 }
 
-/// The oldest thirty days of a table's sums over this period, its finest.
-fn delete_finest(conn: &Connection, table: &str, period: i64) -> Result<usize, StoreError> {
+/// The oldest thirty days of sums per minute.
+fn delete_minutes(conn: &Connection) -> Result<usize, StoreError> {
+    let minute = PERIODS_MS[0];
     let oldest: Option<i64> = conn.query_row(
-        &format!("SELECT min(at) FROM (SELECT (SELECT min(at) FROM {table} WHERE series = s.id AND period = ?1) AS at FROM series s)"),
-        [period],
+        "SELECT min(at) FROM (SELECT (SELECT min(at) FROM rollup WHERE series = s.id AND period = ?1) AS at FROM series s)",
+        [minute],
         |row| row.get(0),
     )?;
     let Some(oldest) = oldest else { return Ok(0) };
     Ok(conn.execute(
-        &format!("DELETE FROM {table} WHERE period = ?1 AND at < ?2 AND series IN (SELECT id FROM series)"),
-        params![period, oldest + 30 * DAY_MS],
+        "DELETE FROM rollup WHERE period = ?1 AND at < ?2 AND series IN (SELECT id FROM series)",
+        params![minute, oldest + 30 * DAY_MS],
     )?)
 }

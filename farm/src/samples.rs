@@ -16,12 +16,12 @@ use farm_model::DeviceKind;
 
 pub use self::{take::follow, tell::tell};
 pub(crate) use self::{
-    take::{finest, forget, heard_elsewhere, newest, points, reckon},
+    take::{count_points, forget, heard_elsewhere, newest, points, reckon},
     tell::{Reading, Waiting, disown},
 };
 
 /// Length of a slot in milliseconds: five minutes.
-pub(crate) const SLOT_MS: i64 = 300_000;
+const SLOT_MS: i64 = 300_000;
 /// Slots of an hour.
 const HOUR: i64 = 12;
 

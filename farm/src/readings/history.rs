@@ -101,23 +101,6 @@ pub fn history(
     }
 }
 
-/// How many points other sites' sums may make at most.
-fn told(
-    conn: &Connection,
-    series: i64,
-    from: i64,
-    to: i64,
-    period: i64,
-    most: i64,
-) -> Result<i64, StoreError> {
-    Ok(conn
-        .prepare_cached(
-            "SELECT count(*) FROM (
-                SELECT 1 FROM sampled WHERE series = ?1 AND period = ?2 AND at >= ?3 AND at < ?4 LIMIT ?5)",
-        )?
-        .query_row([series, samples::finest(period), from, to, most], |row| row.get(0))?)
-}
-
 /// Whether [`history`] would have more than `most` points: to be asked before whoever may name any range is answered.
 ///
 /// # Errors
@@ -158,7 +141,7 @@ pub fn is_longer_than(
             )?,
     };
     let period = resolution.period_ms().unwrap_or(0);
-    let told = told(conn, series, from.0, to.0, period, most as i64 + 1)?;
+    let told = samples::count_points(conn, series, from.0, to.0, period, most as i64 + 1)?;
     Ok(points.saturating_add(told) > most as i64)
 }
 
@@ -238,13 +221,13 @@ fn add_told(
     to: UnixMillis,
     period: i64,
 ) -> Result<(), StoreError> {
-    for (at, n, min, max, sum, bad) in samples::points(conn, series, from.0, to.0, period)? {
+    for (at, told) in samples::points(conn, series, from.0, to.0, period)? {
         let bucket = buckets.entry(at).or_default();
-        bucket.n += n;
-        bucket.min = bucket.min.into_iter().chain(min).min();
-        bucket.max = bucket.max.into_iter().chain(max).max();
-        bucket.sum = bucket.sum.saturating_add(sum);
-        bucket.bad += bad;
+        bucket.n += told.n;
+        bucket.min = bucket.min.into_iter().chain(told.min).min();
+        bucket.max = bucket.max.into_iter().chain(told.max).max();
+        bucket.sum = bucket.sum.saturating_add(told.sum);
+        bucket.bad += told.bad;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! It is taken in apart from the exchange that brought it, some facts in each transaction: a year of history must not hold up the writer.
 //! A mark for each site says how far that is done; it moves in the transaction that does it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use farm_model::{DeviceId, Flaw, Milli, Quality, Quantity, Tag, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -22,8 +22,8 @@ use crate::{
 const AT_ONCE: i64 = 128;
 /// Series that one site may have.
 const MAX_SERIES: i64 = 1 << 16;
-/// Spans that sums are kept of, in milliseconds.
-const PERIODS_MS: [i64; 3] = [SLOT_MS, 3_600_000, 86_400_000];
+/// Spans that sums are kept of, in milliseconds: an hour, a day. Shorter ones are read from the facts.
+const PERIODS_MS: [i64; 2] = [3_600_000, 86_400_000];
 
 /// Takes in some of the facts that came from other sites; returns whether there are more.
 ///
@@ -76,13 +76,14 @@ struct Mark {
     own: i64,
 }
 
-#[derive(Default)]
-struct Sum {
-    n: i64,
-    min: Option<i64>,
-    max: Option<i64>,
-    sum: i64,
-    bad: i64,
+/// What a series did in a span: how many good values, their least, greatest and sum, and how many readings were doubtful.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sum {
+    pub(crate) n: i64,
+    pub(crate) min: Option<i64>,
+    pub(crate) max: Option<i64>,
+    pub(crate) sum: i64,
+    pub(crate) bad: i64,
 }
 
 impl Sum {
@@ -373,36 +374,101 @@ pub(crate) fn heard_elsewhere(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The period of sums that are no finer than this one.
-pub(crate) fn finest(period: i64) -> i64 {
-    period.max(SLOT_MS)
-}
-
-/// Sums of a series as other sites told them: beginning, good values, least, greatest, their sum, doubtful ones.
-pub(crate) type Told = (i64, i64, Option<i64>, Option<i64>, i64, i64);
-
-/// Sums of a series in `from..to`, oldest first; of five minutes where that is no coarser than asked for.
+/// Sums of a series in `from..to`, oldest first, with the beginning of each: of hours or days as they are kept, of five minutes for
+/// any shorter period.
 pub(crate) fn points(
     conn: &Connection,
     series: i64,
     from: i64,
     to: i64,
     period: i64,
-) -> Result<Vec<Told>, StoreError> {
+) -> Result<Vec<(i64, Sum)>, StoreError> {
+    if period < PERIODS_MS[0] {
+        return fine_points(conn, series, from, to);
+    }
     let mut statement = conn.prepare_cached(
         "SELECT at, n, min, max, sum, bad FROM sampled WHERE series = ?1 AND period = ?2 AND at >= ?3 AND at < ?4 ORDER BY at",
     )?;
-    let period = finest(period);
     let first = from.div_euclid(period).saturating_mul(period);
     let rows = statement.query_map([series, period, first, to], |row| {
-        Ok((
-            row.get(0)?,
-            row.get(1)?,
-            row.get(2)?,
-            row.get(3)?,
-            row.get(4)?,
-            row.get(5)?,
-        ))
+        let sum = Sum {
+            n: row.get(1)?,
+            min: row.get(2)?,
+            max: row.get(3)?,
+            sum: row.get(4)?,
+            bad: row.get(5)?,
+        };
+        Ok((row.get(0)?, sum))
     })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn fine_points(
+    conn: &Connection,
+    series: i64,
+    from: i64,
+    to: i64,
+) -> Result<Vec<(i64, Sum)>, StoreError> {
+    let mut sums: BTreeMap<i64, Sum> = BTreeMap::new();
+    let mut facts = conn.prepare_cached(
+        "SELECT slot, body FROM sample WHERE site = ?1 AND slot >= ?2 AND slot < ?3 AND seq > ?4",
+    )?;
+    let (first, end) = slots(from, to);
+    for (site, n, own) in told_by(conn, series)? {
+        let mut rows = facts.query([site, first, end, own])?;
+        while let Some(row) = rows.next()? {
+            let body: Option<Vec<u8>> = row.get(1)?;
+            let body = body.as_deref().and_then(Body::read).unwrap_or_default();
+            let at = row.get::<_, i64>(0)?.saturating_mul(SLOT_MS);
+            for sample in body.samples.iter().filter(|sample| sample.n == n) {
+                sums.entry(at).or_default().add(sample);
+            }
+        }
+    }
+    Ok(sums.into_iter().collect())
+}
+
+/// How many [`points`] there may be at most; no more than `most` are counted for each site.
+pub(crate) fn count_points(
+    conn: &Connection,
+    series: i64,
+    from: i64,
+    to: i64,
+    period: i64,
+    most: i64,
+) -> Result<i64, StoreError> {
+    if period >= PERIODS_MS[0] {
+        return Ok(conn
+            .prepare_cached(
+                "SELECT count(*) FROM (
+                    SELECT 1 FROM sampled WHERE series = ?1 AND period = ?2 AND at >= ?3 AND at < ?4 LIMIT ?5)",
+            )?
+            .query_row([series, period, from, to, most], |row| row.get(0))?);
+    }
+    let (first, end) = slots(from, to);
+    let mut count = conn.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM sample WHERE site = ?1 AND slot >= ?2 AND slot < ?3 LIMIT ?4)",
+    )?;
+    let mut points = 0;
+    for (site, ..) in told_by(conn, series)? {
+        points += count.query_row([site, first, end, most], |row| row.get::<_, i64>(0))?;
+    }
+    Ok(points)
+}
+
+/// The slots that touch `from..to`, the last not included.
+fn slots(from: i64, to: i64) -> (i64, i64) {
+    let end = to.saturating_sub(1).div_euclid(SLOT_MS) + 1;
+    (from.div_euclid(SLOT_MS), end)
+}
+
+/// Other sites that told of a series: their number for it, and up to which fact it was this file that measured.
+fn told_by(conn: &Connection, series: i64) -> Result<Vec<(i64, i64, i64)>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT t.site, t.n, coalesce(m.own, 0) FROM series s
+         JOIN sample_series t ON t.device = s.device AND t.quantity = s.quantity AND t.site > 0
+         LEFT JOIN sample_mark m ON m.site = t.site WHERE s.id = ?1",
+    )?;
+    let rows = statement.query_map([series], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

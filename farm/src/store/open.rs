@@ -19,7 +19,7 @@ use super::{
 use crate::{
     clock::{FarmClock, LastSeen},
     live::Live,
-    replica,
+    replica, samples,
 };
 
 /// `khmr` in ASCII: says that a SQLite file is a farm.
@@ -42,6 +42,7 @@ const VERSIONS: &[&str] = &[
     include_str!("../schema/v13.sql"),
     include_str!("../schema/v14.sql"),
     include_str!("../schema/v15.sql"),
+    include_str!("../schema/v16.sql"),
 ];
 
 static MIGRATIONS: LazyLock<Migrations<'static>> =
@@ -86,28 +87,37 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<(Connection, Writer
     Ok((conn, writer))
 }
 
-/// Once after each migration: what came from newer sites is tried again, and where room is found for some of it, what follows from it
-/// is built anew.
+/// What a start has left to do before anybody writes. Once after each migration, what came from newer sites is tried again, and what
+/// follows from it is built anew; else what was taken from others just before the plug was pulled is followed up.
 fn catch_up(conn: &mut Connection, memory: &mut Memory, shared: &Shared) -> Result<(), StoreError> {
+    let (clock, mut after) = (&*shared.clock, Vec::new());
     let group = conn.transaction()?;
     let replayed: i64 = group.query_row("SELECT replayed FROM local", [], |row| row.get(0))?;
-    if replayed == known_version() {
-        return Ok(());
+    let is_new = replayed != known_version();
+    let found_room = is_new && replicated::replay(&group, &shared.schema)?;
+    let mut tx = Tx {
+        conn: &group,
+        memory,
+        after: &mut after,
+        clock,
+        live: &shared.live,
+        now: clock.now(),
+        actor: Actor::System,
+    };
+    if found_room {
+        replica::rebuild(&mut tx)?;
+    } else {
+        if is_new {
+            // Newer sites may have told of what this program did not know yet.
+            samples::forget(&tx)?;
+        }
+        samples::reckon(&mut tx)?;
     }
-    if replicated::replay(&group, &shared.schema)? {
-        let clock = &*shared.clock;
-        replica::rebuild(&mut Tx {
-            conn: &group,
-            memory,
-            after: &mut Vec::new(),
-            clock,
-            live: &shared.live,
-            now: clock.now(),
-            actor: Actor::System,
-        })?;
+    if is_new {
+        group.execute("UPDATE local SET replayed = ?1", [known_version()])?;
     }
-    group.execute("UPDATE local SET replayed = ?1", [known_version()])?;
     group.commit()?;
+    shared.publish(after);
     Ok(())
 }
 

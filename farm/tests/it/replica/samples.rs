@@ -323,6 +323,32 @@ fn a_reader_of_tags_is_heard_of_by_the_hour() {
     assert!(last.unwrap().is_some());
 }
 
+#[test]
+fn what_was_taken_before_the_plug_was_pulled_follows_at_the_next_start() {
+    let (edge, hub) = (Place::new(), Place::new());
+    let probe = device(&edge, "tank-1", DeviceKind::TemperatureProbe);
+    for n in 0..200 {
+        take(
+            &edge,
+            vec![measured(&edge, probe, NOW.plus(n * SLOT), 4_000 + n)],
+        );
+        edge.clock.pass(SLOT);
+    }
+    look_after(&edge);
+    let parts = gather(&edge, &hub, Speak::ForItself, 1 << 20);
+    let (schema, sender) = (hub.farm.replicated(), Sender::Edge(edge.site));
+    hub.write(move |tx| {
+        sync::site::register(tx.conn(), sender.site()).map_err(StoreError::from)?;
+        exchange::take(tx.conn(), &schema, sender, &parts).map_err(StoreError::from)
+    })
+    .unwrap();
+    assert!(history(&hub.farm, probe, Resolution::Day).is_empty());
+    let hub = hub.reopen();
+    agree(&edge, &hub, probe, 200);
+    let live = hub.farm.live().value(probe, Quantity::Temperature);
+    assert_eq!(live.unwrap().value, Some(Milli(4_199)));
+}
+
 /// Devices whose silence a place has found.
 fn missed(place: &Place) -> Vec<Subject> {
     let open = place.farm.read_blocking(alerts::open).unwrap();

@@ -156,7 +156,7 @@ impl Place {
             ("animal", "*"), ("animal_tag", "*"), ("place", "*"), ("device", "*"), ("staff", "*"),
             ("session_plan", "*"), ("setting", "*"), ("alert", "*"),
             ("animal_event", "*"), ("milking", "*"), ("audit", "*"),
-            ("sample", "*"), ("sample_series", "n, device, quantity, spelt"),
+            ("sample", "*"), ("sample_series WHERE spelt > 0", "n, device, quantity, spelt"),
             ("visit", "id, seq, animal, start, ended, day, session, stall, yield_ml, avg_flow, peak_flow, conductivity, fat, snf,
                 destination, findings, tag, clock, meter, staff, voided"),
             ("animal_day", "*"), ("herd_day", "*"), ("animal_state", "*"),

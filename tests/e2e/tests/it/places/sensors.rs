@@ -72,7 +72,10 @@ async fn a_probe_is_seen_at_the_hub_and_nothing_of_it_is_lost_or_doubled() {
         let page = shown(&manager, "/tanks", "4.1").await;
         assert!(page.contains("3 hours ago"), "with its age: {page}");
         let page = manager.page("/devices").await;
-        assert!(!page.contains("Never heard"), "{page}");
+        assert!(
+            page.contains("1 working") && !page.contains("Never heard"),
+            "the word of an hour ago is no silence: {page}"
+        );
     }
 
     places.line.cut();
