@@ -136,6 +136,8 @@ pub fn note_offer(conn: &Connection, peer: i64, end: Mark) -> rusqlite::Result<(
 
 /// Judges what a peer says it holds of our own record changes.
 ///
+/// What was offered to another proves as much: a peer may be a copy of it, that took an identity of its own.
+///
 /// # Errors
 /// When the file fails.
 pub fn standing(conn: &Connection, peer: i64, theirs: Mark) -> rusqlite::Result<Standing> {
@@ -148,6 +150,17 @@ pub fn standing(conn: &Connection, peer: i64, theirs: Mark) -> rusqlite::Result<
                     (SELECT min(upto) FROM sync_offered WHERE peer = ?1)",
         )?
         .query_row((peer, theirs.upto, theirs.hash.0), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if noted {
+        return Ok(Standing::Sound);
+    }
+    let (noted, oldest): (bool, Option<i64>) = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM sync_offered WHERE upto = ?1 AND hash = ?2),
+                    coalesce(?3, (SELECT min(upto) FROM sync_offered))",
+        )?
+        .query_row((theirs.upto, theirs.hash.0, oldest), |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
     Ok(match oldest {

@@ -101,3 +101,35 @@ fn a_copy_that_is_renewed_lives_beside_the_original() {
     );
     assert_eq!(hub.rows(TABLES[1]).len(), 5, "every fact, once");
 }
+
+/// A hub whose file was put back and renewed, or another hub that was given a copy, holds what was once sent to its original.
+#[test]
+fn who_sent_to_the_original_goes_on_with_the_copy() {
+    let (hub, edge) = (Farm::new(), Farm::new());
+    edge.animal(1, "before");
+    edge.milk(1, 10);
+    hand(&edge, &hub, Speak::ForItself).unwrap();
+    let backup = image(&hub);
+    edge.animal(2, "after the backup");
+    hand(&edge, &hub, Speak::ForItself).unwrap();
+
+    let copy = Farm::restore(&backup);
+    copy.write(|conn| copies::forsake(conn, &copy.schema))
+        .unwrap();
+    let copy = Farm::restore(&image(&copy));
+    copy.schema.prepare(&copy.conn).unwrap();
+    copy.animal(3, "by the copy");
+    edge.animal(4, "by the edge");
+    hand(&edge, &copy, Speak::ForItself).unwrap();
+    hand(&copy, &edge, Speak::ForAll).unwrap();
+    for sql in TABLES {
+        assert_eq!(edge.rows(sql), copy.rows(sql));
+    }
+
+    // An edge that was put back is found by the copy as it is by the original.
+    let old = image(&edge);
+    edge.animal(5, "known to the copy alone");
+    hand(&edge, &copy, Speak::ForItself).unwrap();
+    let refused = hand(&Farm::restore(&old), &copy, Speak::ForItself);
+    assert!(matches!(refused, Err(Error::Copied)), "{refused:?}");
+}
