@@ -133,7 +133,10 @@ impl Cli {
             Command::Doctor { json } => {
                 program::doctor::report(&doctor::examine(&load()?), json, &mut out)?;
             }
-            Command::Farms { what } => farms::run(&open(&load()?)?, what, &mut out)?,
+            Command::Farms { what } => {
+                let config = load()?;
+                farms::run(&config.data, &open(&config)?, what, &mut out)?;
+            }
             Command::Audit {
                 what: Audit::Verify { since },
             } => {

@@ -122,7 +122,10 @@ fn copy_whole(
 }
 
 /// Says in the copy that it is one: opened, it goes on under an identity of its own, because its original does so under the old one.
-pub(crate) fn mark_copy(part: &Path) -> rusqlite::Result<()> {
+///
+/// # Errors
+/// When the file cannot be written, or is none of a farm.
+pub fn mark_copy(part: &Path) -> rusqlite::Result<()> {
     let copy = Connection::open(part)?;
     let version: i64 = copy.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version >= REPLICATED {

@@ -4,10 +4,14 @@
 
 use std::io::Write;
 
+use ::farm::backup;
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use hub_accounts::{AccountId, Email, Farm, Name, Role, SiteId, accounts, claims, farms, members};
 use hub_store::{Store, StoreError, Tx, args};
+use program::DataLock;
+
+use crate::config::DataConfig;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Farms {
@@ -41,6 +45,13 @@ pub(super) enum Farms {
         /// The farm's short name.
         farm: String,
     },
+    /// Give the hub's file of a farm a new identity, after it was put back from a copy; its appliances go on with it by themselves.
+    ///
+    /// The hub must be stopped.
+    PutBack {
+        /// The farm's short name.
+        farm: String,
+    },
     /// Make an appliance's key worthless.
     Revoke {
         /// The farm's short name.
@@ -61,7 +72,12 @@ fn role(text: &str) -> Result<Role, String> {
     Role::from_key(text).ok_or_else(|| format!("there is no such role: write one of {}", keys()))
 }
 
-pub(super) fn run(store: &Store, what: Farms, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn run(
+    config: &DataConfig,
+    store: &Store,
+    what: Farms,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     match what {
         Farms::Add { owner, name } => {
             let (email, name) = (Email::new(&owner)?, Name::new(&name)?);
@@ -105,6 +121,16 @@ pub(super) fn run(store: &Store, what: Farms, out: &mut impl Write) -> anyhow::R
                     site.id, site.waiting, site.name
                 )?;
             }
+        }
+        Farms::PutBack { farm } => {
+            // A running hub may have the file open.
+            let _lock = DataLock::take(&config.dir, "cloud-hub")?;
+            let (farm, _) = find(store, &farm)?;
+            let path = config.dir.join(format!("farms/{}.db", farm.id));
+            backup::check(&path)
+                .and_then(|_| Ok(backup::mark_copy(&path).map_err(::farm::StoreError::from)?))
+                .with_context(|| format!("put the copy back as {}", path.display()))?;
+            writeln!(out, "{} takes a new identity when it is opened", farm.slug)?;
         }
         Farms::Revoke { farm, site } => {
             let (farm, owner) = find(store, &farm)?;

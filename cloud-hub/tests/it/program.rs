@@ -338,3 +338,37 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     assert_eq!(check["verdict"], "bad");
     assert!(check["advice"].as_str().unwrap().contains("newest copy"));
 }
+
+#[test]
+fn a_farms_file_that_was_put_back_takes_another_identity() {
+    let machine = Machine::new();
+    let email = ["--email", "a@example.com"];
+    machine.said(
+        &["accounts", "add", email[0], email[1], "--name", "Rahima"],
+        "cow-milk-bell-9\n",
+    );
+    machine.said(&["accounts", "second-factor", email[0], email[1]], "");
+    let add = ["farms", "add", "--owner", email[1], "--name", "Green Field"];
+    assert_eq!(machine.said(&add, "").trim(), "green-field");
+    let put_back = ["farms", "put-back", "green-field"];
+    let refused = machine.refused(&put_back, "");
+    assert!(refused.contains("put the copy back as"), "{refused}");
+
+    let data = machine.dir.path().join("data");
+    let hub = rusqlite::Connection::open(data.join("hub.db")).unwrap();
+    let id: String = hub
+        .query_row("SELECT id FROM farm", [], |row| row.get(0))
+        .unwrap();
+    let path = data.join(format!("farms/{id}.db"));
+    fs::create_dir_all(data.join("farms")).unwrap();
+    let site = || -> Vec<u8> {
+        drop(farm::Farm::open(&path, farm::Options::default()).unwrap());
+        let conn = rusqlite::Connection::open(&path).unwrap();
+        let sql = "SELECT id FROM sync_site WHERE ordinal = 0";
+        conn.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let before = site();
+    assert_eq!(site(), before);
+    machine.said(&put_back, "");
+    assert_ne!(site(), before);
+}
