@@ -6,7 +6,11 @@ use anyhow::Context;
 use hub_accounts::{SealKey, seal};
 use hub_store::{Clock, Store, system_clock};
 use metrics_exporter_prometheus::PrometheusHandle;
-use program::{Asked, DataLock, Until, log};
+use program::{
+    Asked, DataLock, Until,
+    front::{self, Bounds},
+    log,
+};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -19,6 +23,14 @@ use crate::{
 
 /// How long open pages may take to end.
 const TASKS_END: Duration = Duration::from_secs(2);
+
+/// Each farm leaves a request waiting, and each page that is looked at a stream of events. A connection of an appliance lies idle
+/// for as long as it keeps one.
+const BOUNDS: Bounds = Bounds {
+    places: 8_192,
+    per_peer: 256,
+    head: Duration::from_secs(120),
+};
 
 /// Opens the database of a data folder.
 ///
@@ -125,18 +137,7 @@ impl Running {
                 format!("the web address {address} cannot be used; see who has it with: ss -ltnp")
             })?;
             web.push(listener.local_addr()?);
-            let service = routes
-                .clone()
-                .into_make_service_with_connect_info::<SocketAddr>();
-            let ended = stop.clone();
-            tasks.spawn(async move {
-                let served = axum::serve(listener, service)
-                    .with_graceful_shutdown(ended.cancelled_owned())
-                    .await;
-                if let Err(error) = served {
-                    tracing::error!(%error, "the pages are not served any more");
-                }
-            });
+            tasks.spawn(front::serve(listener, routes.clone(), BOUNDS, stop.clone()));
         }
         tracing::info!(?web, url = hub.options.address.url, "the hub runs");
         Ok(Self {

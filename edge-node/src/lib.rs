@@ -15,7 +15,6 @@ mod control;
 pub mod doctor;
 mod feed;
 mod figures;
-mod front;
 mod gate;
 mod hardware;
 mod herd;

@@ -8,7 +8,10 @@ use edge_broker::Door;
 use farm::Farm;
 use farm_web::{App, Firmware, MqttPorts, Options};
 use metrics_exporter_prometheus::PrometheusHandle;
-use program::Runs;
+use program::{
+    Runs,
+    front::{self, Bounds},
+};
 use tokio::{
     net::{TcpListener, UdpSocket},
     sync::{Mutex, broadcast, mpsc},
@@ -21,7 +24,6 @@ use crate::{
     coap,
     config::Config,
     control::{self, Desk, Ruled},
-    front::{self, Bounds},
     hardware::EdgeHardware,
     homeassistant,
     hub::HubLink,

@@ -1,8 +1,8 @@
 //! Serves the pages over HTTP/1.1 to as many clients as there is room for.
 //!
 //! A client that begins a request and does not finish its head, or keeps an idle connection, gives its place back. Invariant:
-//! whatever clients do, they hold at most [`Bounds::places`] descriptors, so that the database, the ports and the MQTT door
-//! have theirs.
+//! whatever clients do, they hold at most [`Bounds::places`] descriptors, so that the database and whatever else the program has
+//! open have theirs.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 /// How long to wait when the system has no descriptor for one more connection.
@@ -23,13 +23,13 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// What clients may hold.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// Connections at once.
-    pub(crate) places: usize,
+    pub places: usize,
     /// Connections of one address at once; this machine's own may have all.
-    pub(crate) per_peer: usize,
+    pub per_peer: usize,
     /// Within this the head of a request must be complete, the wait for its first byte included.
-    pub(crate) head: Duration,
+    pub head: Duration,
 }
 
 impl Default for Bounds {
@@ -42,25 +42,20 @@ impl Default for Bounds {
     }
 }
 
-/// Takes connections until `stop`; those that are open then finish the answer that they are at.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    bounds: Bounds,
-    stop: CancellationToken,
-) {
-    let places = Places::new(bounds);
+/// Takes connections until `stop`, and ends when those that are open then have finished the answer that they are at.
+pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: CancellationToken) {
+    let (places, open) = (Places::new(bounds), TaskTracker::new());
     loop {
         let taken = tokio::select! {
             taken = listener.accept() => taken,
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
         };
         match taken {
             Ok((stream, peer)) => {
                 // Without a place the connection is closed at once: a browser tries again.
                 if let Some(place) = places.take(peer.ip()) {
                     let (router, stop) = (router.clone(), stop.clone());
-                    tokio::spawn(async move {
+                    open.spawn(async move {
                         one(stream, peer, router, bounds.head, stop).await;
                         drop(place);
                     });
@@ -72,6 +67,8 @@ pub(crate) async fn serve(
             }
         }
     }
+    open.close();
+    open.wait().await;
 }
 
 async fn one(
