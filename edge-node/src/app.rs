@@ -272,6 +272,7 @@ mod tests {
         dir.path().clone_into(&mut config.data.dir);
         config.web.listen = local();
         config.mqtt.listen = local();
+        config.mqtt.tls = local();
         // A second of farm time would take longer than any timer can wait. No file of settings may say so.
         config.clock.simulated_rate = 1e-300;
         let appliance = Appliance::start(config, None).await.unwrap();

@@ -13,6 +13,7 @@ fn config(dir: &Path) -> Config {
     config.data.dir = dir.join("data");
     config.web.listen = vec!["127.0.0.1:0".parse().unwrap()];
     config.mqtt.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    config.mqtt.tls = Vec::new();
     config.serial.dirs = vec![dir.join("serial")];
     config.onewire.root = dir.join("w1");
     config.clock.trust = ClockTrust::System;
