@@ -72,6 +72,15 @@ impl sync::Farms for Replicas {
     type Farm = FarmId;
     type Store = Replica;
 
+    async fn knows(&self, key: PublicKey) -> Result<(), Refusal> {
+        let found = self.store.read(move |tx| claims::holder(tx, &key.0)).await;
+        match found.map_err(|error| busy(&error))? {
+            None => Err(Refusal::UnknownKey),
+            Some(holder) if holder.revoked => Err(Refusal::Revoked),
+            Some(_) => Ok(()),
+        }
+    }
+
     async fn holder(&self, key: PublicKey) -> Result<Option<Holder<FarmId>>, Refusal> {
         let found = self
             .store

@@ -17,6 +17,10 @@ pub trait Farms: Clone + Send + Sync + 'static {
     /// A farm's file.
     type Store: Store;
 
+    /// Whether the holder of this key may come in, as far as can be said before anything is proved: nothing may change by it. No long body is
+    /// held for anybody else. [`Refusal::UnknownKey`] or [`Refusal::Revoked`] when not.
+    fn knows(&self, key: PublicKey) -> impl Future<Output = Result<(), Refusal>> + Send;
+
     /// Who holds this key, revoked ones included; `None` when nobody ever did. [`Refusal::Busy`] when the hub cannot tell now.
     fn holder(
         &self,

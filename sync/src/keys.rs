@@ -171,6 +171,21 @@ pub enum SealError {
     Forged,
 }
 
+/// Whose request this says that it is, from its beginning alone; nothing proves it yet. `None` when too little of it is there.
+///
+/// # Errors
+/// When it is none of ours.
+pub fn claimed(beginning: &[u8]) -> Result<Option<PublicKey>, WireError> {
+    let Some((head, _)) = beginning.split_at_checked(HEAD) else {
+        return Ok(None);
+    };
+    if !head.starts_with(&LETTERS) {
+        return Err(WireError::Foreign);
+    }
+    let key = &head[LETTERS.len() + 1..][..32];
+    Ok(Some(PublicKey(key.try_into().expect("split at 32"))))
+}
+
 /// Opens a request, from anyone.
 ///
 /// # Errors

@@ -4,7 +4,7 @@
 //! makes a milking weigh 15 bytes and not 105. The letters tell our own answer from the page of a captive portal, zstd's
 //! checksum a truncated or altered one from a whole one.
 //!
-//! Invariant: decoding takes any bytes, never panics, and never takes more memory than [`OPEN_BYTES`] and [`EXPANDED_BYTES`] allow,
+//! Invariant: decoding takes any bytes, never panics, and never takes more memory than its [`Room`] allows,
 //! or a few times [`BARE_BYTES`] where no parts are expected.
 
 mod column;
@@ -35,6 +35,28 @@ pub const OPEN_BYTES: usize = 4 * 1024 * 1024;
 pub const BARE_BYTES: usize = 16 * 1024;
 /// Bytes that the parts of a message may take in memory, roughly. A sender that reads with a room of 1 MiB stays below.
 pub const EXPANDED_BYTES: usize = 128 * 1024 * 1024;
+
+/// What reading a message may take of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes after decompression. A byte of them may stand for a value, which takes some 30 times as much until it is expanded.
+    pub open: usize,
+    /// Bytes of the expanded parts, roughly.
+    pub expanded: usize,
+}
+
+impl Room {
+    /// What any message that we send fits in.
+    pub const FULL: Self = Self {
+        open: OPEN_BYTES,
+        expanded: EXPANDED_BYTES,
+    };
+    /// What most requests fit in: many of them may be read at once.
+    pub const LIGHT: Self = Self {
+        open: 128 * 1024,
+        expanded: 2 * 1024 * 1024,
+    };
+}
 
 const LETTERS: [u8; 4] = *b"KHS1";
 /// zstd's own default: within 2 % of level 9 on this layout, and quick on a Pi.
@@ -167,8 +189,8 @@ pub fn encode_some(head: &impl Serialize, parts: &[Part]) -> Result<(Vec<u8>, us
 }
 
 /// The protocol of a request whose layout may not be ours: it stands first in every one.
-pub(crate) fn protocol_of(message: &[u8]) -> Option<u16> {
-    let open = unzip(message, OPEN_BYTES).ok()?;
+pub(crate) fn protocol_of(message: &[u8], room: Room) -> Option<u16> {
+    let open = unzip(message, room.open).ok()?;
     postcard::take_from_bytes(&open)
         .ok()
         .map(|(protocol, _)| protocol)
@@ -187,13 +209,24 @@ fn unzip(message: &[u8], most: usize) -> Result<Vec<u8>, WireError> {
 /// # Errors
 /// When the bytes are not a whole message of bounded size.
 pub fn decode<H: DeserializeOwned>(message: &[u8]) -> Result<(H, Vec<Part>), WireError> {
-    let open = unzip(message, OPEN_BYTES)?;
+    decode_within(message, Room::FULL)
+}
+
+/// Reads a message, from anyone, unless it takes more memory than this.
+///
+/// # Errors
+/// When the bytes are not a whole message of that size.
+pub fn decode_within<H: DeserializeOwned>(
+    message: &[u8],
+    room: Room,
+) -> Result<(H, Vec<Part>), WireError> {
+    let open = unzip(message, room.open)?;
     let ((head, packed), rest) = postcard::take_from_bytes::<(H, Vec<PackedPart>)>(&open)
         .map_err(|_| WireError::Malformed)?;
     if !rest.is_empty() {
         return Err(WireError::Malformed);
     }
-    let mut budget = Budget::new(EXPANDED_BYTES);
+    let mut budget = Budget::new(room.expanded);
     let parts = packed
         .into_iter()
         .map(|part| unpack(part, &mut budget))

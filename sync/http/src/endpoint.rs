@@ -3,18 +3,23 @@
 //! Each request is read up to a bound and within a time, its seal and its time are judged, then its holder, and only then is it unpacked. Whatever is
 //! refused is told in words of [`Refusal`], with a status that a log or a proxy understands, and has changed nothing.
 //!
+//! What holders of keys can make the hub hold is bounded ([`body`], [`places`]): requests of one key at once, bytes of bodies, and messages at
+//! work. Most are small and unpack to little; the few that need more memory take turns, one of each key, and no other request waits for them.
+//!
 //! Invariants: of each key one request waits for news at most; a newer one ends the older, so a broken edge cannot fill the hub. Of what is
 //! committed after a key was revoked, its waiting request is told nothing.
 
+mod body;
+mod places;
+
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
+    body::Body,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::Response,
@@ -23,19 +28,27 @@ use axum::{
 use sync::{
     Farms, Store,
     farms::Holder,
-    keys::{self, Opened, PublicKey, Purpose, Rotation, SEALED_BYTES},
+    keys::{Opened, PublicKey, Purpose, Rotation, SEALED_BYTES},
     peer::{self, Doorkeeper, Next, Served, Serving},
-    store::Turn,
-    wire::{self, Claim, Refusal, Reply, Welcomed},
+    store::{Fault, Turned},
+    wire::{self, Claim, Refusal, Reply, Room, Welcomed},
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::{
+    body::{Arrived, Bodies, Proved},
+    places::{Place, Places},
+};
 use crate::{ENROL, EXCHANGE, ROTATE, SMALL_BYTES};
 
-/// A slow line may take so long to bring a request.
-const BODY_TIME: Duration = Duration::from_secs(180);
-/// Requests that are unpacked or at a farm's file at once.
+/// Requests that are judged, unpacked within [`Room::LIGHT`], or at a farm's file at once.
 const AT_WORK: usize = 64;
+/// Requests that may take [`Room::FULL`], from unpacking until the farm's file has what they bring.
+const HEAVY: usize = 3;
+/// Packed bytes from which on nobody tries whether a message is a light one.
+const LIGHT_BYTES: usize = 64 * 1024;
+/// Requests of one key at once, those that wait for news included: an edge has two, and broken lines leave some behind.
+const OF_ONE_KEY: usize = 4;
 /// How long a request may wait for its turn among them.
 const QUEUE_TIME: Duration = Duration::from_secs(20);
 /// When to come again if that was too long.
@@ -50,8 +63,12 @@ pub fn router<F: Farms>(farms: F) -> Router {
         inner: Arc::new(Inner {
             clock: Clock::start(),
             door: Mutex::new(Doorkeeper::new(wall_ms())),
-            waiting: Mutex::new(HashMap::new()),
-            at_work: Semaphore::new(AT_WORK),
+            bodies: Bodies::new(),
+            under_way: Places::new(OF_ONE_KEY),
+            waiting: Places::new(1),
+            at_work: Arc::new(Semaphore::new(AT_WORK)),
+            heavy: Arc::new(Semaphore::new(HEAVY)),
+            heavy_of: Places::new(1),
         }),
     };
     Router::new()
@@ -70,9 +87,12 @@ struct Endpoint<F> {
 struct Inner {
     clock: Clock,
     door: Mutex<Doorkeeper>,
-    /// Ends the waiting request of a key when it is dropped.
-    waiting: Mutex<HashMap<PublicKey, oneshot::Sender<()>>>,
-    at_work: Semaphore,
+    bodies: Bodies,
+    under_way: Places,
+    waiting: Places,
+    at_work: Arc<Semaphore>,
+    heavy: Arc<Semaphore>,
+    heavy_of: Places,
 }
 
 /// The wall clock's time at the start and what passed since: it never jumps, so no signature is refused because a clock was set.
@@ -126,78 +146,143 @@ async fn rotate<F: Farms>(State(endpoint): State<Endpoint<F>>, body: Body) -> Re
 
 impl<F: Farms> Endpoint<F> {
     async fn exchange(&self, body: Body) -> Result<Served, Refusal> {
-        let body = read(body, SEALED_BYTES).await?;
-        let (key, holder) = self.admit(Purpose::Exchange, &body).await?;
-        let store = self.farms.open(&holder.farm).await?;
-        let began_ms = self.inner.clock.now_ms();
-        let begin = {
-            let holder = holder.clone();
-            move || {
-                let opened = keys::open(Purpose::Exchange, &body).map_err(peer::refuse)?;
-                Serving::begin(&opened, &holder, began_ms)
-            }
-        };
-        let permit = self.work().await?;
-        let begun = tokio::task::spawn_blocking(begin).await;
-        let (serving, turn) = begun.map_err(|_| Refusal::Unreadable)??;
-        drop(permit);
-        let served = self.serve(&store, key, serving, turn).await?;
+        let (proved, holder) = self.admit(Purpose::Exchange, body, SEALED_BYTES).await?;
+        let mut place = Some(self.inner.under_way.take(proved.key));
+        tokio::select! {
+            served = self.visit(proved, holder) => served,
+            () = lost(&mut place) => Err(Refusal::Busy { again_s: BUSY_S }),
+        }
+    }
+
+    async fn visit(&self, proved: Proved, holder: Holder<F::Farm>) -> Result<Served, Refusal> {
+        let (key, farm) = (proved.key, holder.farm.clone());
+        let store = self.farms.open(&farm).await?;
+        let begun = self.begin(&store, proved, holder).await?;
+        let served = self.serve(&store, key, begun).await?;
         if let Some(visit) = served.visit.clone() {
-            self.farms.heard(&holder.farm, visit).await;
+            self.farms.heard(&farm, visit).await;
         }
         Ok(served)
+    }
+
+    /// Reads a body and judges its seal.
+    async fn prove(&self, purpose: Purpose, body: Body, most: usize) -> Result<Proved, Refusal> {
+        let arrived: Arrived = self.inner.bodies.read(&self.farms, body, most).await?;
+        let permit = in_turn(&self.inner.at_work).await?;
+        let proved = tokio::task::spawn_blocking(move || {
+            let proved = Proved::of(purpose, arrived);
+            drop(permit);
+            proved
+        });
+        proved.await.map_err(|_| Refusal::Unreadable)?
     }
 
     /// Judges the seal, the time and the holder, in this order, and remembers the time.
     async fn admit(
         &self,
         purpose: Purpose,
-        body: &[u8],
-    ) -> Result<(PublicKey, Holder<F::Farm>), Refusal> {
-        let opened = keys::open(purpose, body).map_err(peer::refuse)?;
+        body: Body,
+        most: usize,
+    ) -> Result<(Proved, Holder<F::Farm>), Refusal> {
+        let proved = self.prove(purpose, body, most).await?;
         let now_ms = self.inner.clock.now_ms();
-        self.inner.door().check(now_ms, &opened)?;
-        let holder = self.farms.holder(opened.key).await?;
+        self.inner.door().check(now_ms, &proved.opened())?;
+        let holder = self.farms.holder(proved.key).await?;
         let holder = holder.ok_or(Refusal::UnknownKey)?;
         if holder.revoked {
             return Err(Refusal::Revoked);
         }
         let mut door = self.inner.door();
         door.forget_old();
-        door.admit(now_ms, &opened)?;
-        Ok((opened.key, holder))
+        door.admit(now_ms, &proved.opened())?;
+        drop(door);
+        Ok((proved, holder))
+    }
+
+    /// Unpacks a request and brings the farm's file what came with it.
+    async fn begin(
+        &self,
+        store: &F::Store,
+        proved: Proved,
+        holder: Holder<F::Farm>,
+    ) -> Result<Begun, Refusal> {
+        let (key, proved, holder) = (proved.key, Arc::new(proved), Arc::new(holder));
+        if proved.opened().message.len() <= LIGHT_BYTES {
+            let permit = in_turn(&self.inner.at_work).await?;
+            let begun = self.first_turn(store, &proved, &holder, Room::LIGHT, permit);
+            match begun.await {
+                Err(Refusal::Unreadable) => {}
+                begun => return begun,
+            }
+        }
+        let place = self.inner.heavy_of.take_free(key);
+        let place = place.ok_or(Refusal::Busy { again_s: BUSY_S })?;
+        let held = (place, in_turn(&self.inner.heavy).await?);
+        self.first_turn(store, &proved, &holder, Room::FULL, held)
+            .await
+    }
+
+    /// In a task of its own, which holds its permit to the end: what is unpacked stays in memory though nobody waits for the answer any more.
+    async fn first_turn(
+        &self,
+        store: &F::Store,
+        proved: &Arc<Proved>,
+        holder: &Arc<Holder<F::Farm>>,
+        room: Room,
+        held: impl Send + 'static,
+    ) -> Result<Begun, Refusal> {
+        let (store, began_ms) = (store.clone(), self.inner.clock.now_ms());
+        let (proved, holder) = (Arc::clone(proved), Arc::clone(holder));
+        let begun = tokio::spawn(async move {
+            let begun = tokio::task::spawn_blocking(move || {
+                Serving::begin_within(&proved.opened(), &holder, began_ms, room)
+            });
+            let (serving, turn) = begun.await.map_err(|_| Refusal::Unreadable)??;
+            let seen = store.committed();
+            let turned = store.turn(turn).await;
+            drop(held);
+            Ok(Begun {
+                serving,
+                seen,
+                turned,
+            })
+        });
+        begun.await.map_err(|_| Refusal::Unreadable)?
     }
 
     async fn serve(
         &self,
         store: &F::Store,
         key: PublicKey,
-        mut serving: Serving,
-        mut turn: Turn,
+        begun: Begun,
     ) -> Result<Served, Refusal> {
-        let mut ended = None;
+        let Begun {
+            mut serving,
+            mut seen,
+            mut turned,
+        } = begun;
+        let mut place = None;
         loop {
-            let seen = store.committed();
-            let permit = self.work().await?;
-            let turned = store.turn(turn).await;
-            drop(permit);
             let until_ms = match serving.turned(turned, self.inner.clock.now_ms()) {
                 Next::Reply(served) => return Ok(*served),
                 Next::Wait { until_ms } => until_ms,
             };
             let left = until_ms.saturating_sub(self.inner.clock.now_ms());
             let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
-            let ended = ended.get_or_insert_with(|| self.inner.wait_as(key));
+            place.get_or_insert_with(|| self.inner.waiting.take(key));
             tokio::select! {
                 () = store.news(seen) => {}
                 () = tokio::time::sleep(left) => {}
-                _ = ended => serving.hurry(),
+                () = lost(&mut place) => serving.hurry(),
                 () = self.farms.closing() => serving.hurry(),
             }
             if !self.still_holds(key).await {
                 serving.dismiss();
             }
-            turn = serving.again();
+            seen = store.committed();
+            let permit = in_turn(&self.inner.at_work).await?;
+            turned = store.turn(serving.again()).await;
+            drop(permit);
         }
     }
 
@@ -207,31 +292,21 @@ impl<F: Farms> Endpoint<F> {
         matches!(holder, Ok(Some(holder)) if !holder.revoked)
     }
 
-    async fn work(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Refusal> {
-        match tokio::time::timeout(QUEUE_TIME, self.inner.at_work.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Refusal::Busy { again_s: BUSY_S }),
-        }
-    }
-
     async fn enrol(&self, body: Body) -> Result<wire::Welcome, Refusal> {
-        let body = read(body, SMALL_BYTES).await?;
-        let opened = keys::open(Purpose::Enrol, &body).map_err(peer::refuse)?;
-        let claim: Claim = small(&opened)?;
+        let proved = self.prove(Purpose::Enrol, body, SMALL_BYTES).await?;
+        let claim: Claim = small(&proved.opened())?;
         if !peer::PROTOCOLS.contains(&claim.protocol) {
             return Err(peer::other_protocol());
         }
         if claim.code.len() > CODE_BYTES || claim.name.len() > NAME_BYTES {
             return Err(Refusal::TooLarge);
         }
-        self.farms.enrol(opened.key, claim).await
+        self.farms.enrol(proved.key, claim).await
     }
 
     async fn rotate(&self, body: Body) -> Result<(), Refusal> {
-        let body = read(body, SMALL_BYTES).await?;
-        let (key, _) = self.admit(Purpose::Rotate, &body).await?;
-        let opened = keys::open(Purpose::Rotate, &body).map_err(peer::refuse)?;
-        let rotation: Rotation = small(&opened)?;
+        let (proved, _) = self.admit(Purpose::Rotate, body, SMALL_BYTES).await?;
+        let (key, rotation): (_, Rotation) = (proved.key, small(&proved.opened())?);
         if !rotation.proves(key) {
             return Err(Refusal::Forged);
         }
@@ -243,28 +318,33 @@ impl Inner {
     fn door(&self) -> MutexGuard<'_, Doorkeeper> {
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Takes the place of this key's waiting request; resolves when another takes ours.
-    fn wait_as(&self, key: PublicKey) -> oneshot::Receiver<()> {
-        let (ours, ended) = oneshot::channel();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|_, waits| !waits.is_closed());
-        waiting.insert(key, ours);
-        ended
+/// A visit whose first turn is done, and what the file's count of commits was before that.
+struct Begun {
+    serving: Serving,
+    seen: u64,
+    turned: Result<Turned, Fault>,
+}
+
+/// A permit, when it is one's turn.
+async fn in_turn(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
+    match tokio::time::timeout(QUEUE_TIME, Arc::clone(of).acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Refusal::Busy { again_s: BUSY_S }),
+    }
+}
+
+/// Resolves when a newer request took this place; never for who has none.
+async fn lost(place: &mut Option<Place>) {
+    match place {
+        Some(place) => place.lost().await,
+        None => std::future::pending().await,
     }
 }
 
 fn small<T: serde::de::DeserializeOwned>(opened: &Opened<'_>) -> Result<T, Refusal> {
     wire::decode_bare(opened.message).map_err(|_| Refusal::Unreadable)
-}
-
-async fn read(body: Body, most: usize) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(BODY_TIME, to_bytes(body, most)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        // Torn off on the way, or longer than the bound: the first has nobody left to read the answer.
-        Ok(Err(_)) => Err(Refusal::TooLarge),
-        Err(_) => Err(Refusal::Unreadable),
-    }
 }
 
 fn tell<T: serde::Serialize + Clone>(result: &Result<T, Refusal>) -> Response {

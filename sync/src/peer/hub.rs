@@ -13,7 +13,8 @@ use crate::{
     peer::Pace,
     store::{Delivery, Fault, Turn, Turned, Want},
     wire::{
-        self, Answer, Directive, Have, Head, PROTOCOL, Part, Refusal, Reply, Request, WireError,
+        self, Answer, Directive, Have, Head, PROTOCOL, Part, Refusal, Reply, Request, Room,
+        WireError,
     },
 };
 
@@ -172,11 +173,24 @@ impl Serving {
         holder: &Holder<F>,
         now_ms: i64,
     ) -> Result<(Self, Turn), Refusal> {
-        let (request, parts) =
-            wire::decode::<Request>(opened.message).map_err(|error| match error {
-                WireError::TooLarge => Refusal::TooLarge,
-                _ => protocol_of(opened.message).unwrap_or(Refusal::Unreadable),
-            })?;
+        Self::begin_within(opened, holder, now_ms, Room::FULL)
+    }
+
+    /// The same for a request that takes no more memory than this; one that does is [`Refusal::Unreadable`].
+    ///
+    /// # Errors
+    /// As [`Serving::begin`].
+    pub fn begin_within<F>(
+        opened: &Opened<'_>,
+        holder: &Holder<F>,
+        now_ms: i64,
+        room: Room,
+    ) -> Result<(Self, Turn), Refusal> {
+        let read = wire::decode_within::<Request>(opened.message, room);
+        let (request, parts) = read.map_err(|error| match error {
+            WireError::TooLarge => Refusal::TooLarge,
+            _ => protocol_of(opened.message, room).unwrap_or(Refusal::Unreadable),
+        })?;
         if !PROTOCOLS.contains(&request.protocol) {
             return Err(other_protocol());
         }
@@ -306,8 +320,8 @@ pub(super) fn waiting(heads: &[Head], have: &[Have]) -> u64 {
 }
 
 /// A request of a protocol whose layout is not ours still says which it is.
-fn protocol_of(message: &[u8]) -> Option<Refusal> {
-    let protocol = wire::protocol_of(message)?;
+fn protocol_of(message: &[u8], room: Room) -> Option<Refusal> {
+    let protocol = wire::protocol_of(message, room)?;
     (!PROTOCOLS.contains(&protocol)).then(other_protocol)
 }
 

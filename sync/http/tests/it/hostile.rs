@@ -19,14 +19,14 @@ const SITE: Site = Site([7; 16]);
 const TABLES: &str = "SELECT (SELECT count(*) FROM animal), (SELECT count(*) FROM stay), (SELECT count(*) FROM milking)";
 
 /// One who holds a key, and says what it likes.
-struct Hand {
-    running: Running,
-    key: SecretKey,
-    at_ms: i64,
+pub(crate) struct Hand {
+    pub(crate) running: Running,
+    pub(crate) key: SecretKey,
+    pub(crate) at_ms: i64,
 }
 
 impl Hand {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let running = Running::start().await;
         running.hub.file.look(|farm| {
             farm.animal(1, "Lali");
@@ -44,7 +44,7 @@ impl Hand {
         }
     }
 
-    fn seal(&mut self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&mut self, message: &[u8]) -> Vec<u8> {
         self.at_ms += 1;
         self.key.seal(Purpose::Exchange, self.at_ms, message)
     }
@@ -60,7 +60,7 @@ impl Hand {
     }
 
     /// Says it, and the hub must refuse it and stand as before.
-    async fn refused(&self, body: Vec<u8>) -> Refusal {
+    pub(crate) async fn refused(&self, body: Vec<u8>) -> Refusal {
         let before = self.running.hub.file.picture();
         let reply = self.say(body).await;
         assert_eq!(self.running.hub.file.picture(), before, "{reply:?}");
@@ -70,7 +70,7 @@ impl Hand {
         }
     }
 
-    async fn answered(&mut self, parts: &[Part]) -> Answer {
+    pub(crate) async fn answered(&mut self, parts: &[Part]) -> Answer {
         let body = self.seal(&wire::encode(&request(), parts).expect("it fits"));
         match self.say(body).await {
             Reply::Answer(answer) => answer,
@@ -79,7 +79,7 @@ impl Hand {
     }
 }
 
-fn request() -> Request {
+pub(crate) fn request() -> Request {
     Request {
         protocol: PROTOCOL,
         schema: 1,

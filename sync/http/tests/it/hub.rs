@@ -16,7 +16,7 @@ use sync::{
     keys::{PublicKey, SecretKey},
     peer::{ClockHint, Manner},
     store::{Fault, Turn, Turned},
-    wire::{Claim, PROTOCOL, Refusal, Welcome},
+    wire::{Claim, PROTOCOL, Part, Refusal, Welcome},
 };
 use sync_http::{
     agent::{Agent, Handle, Keeper},
@@ -34,11 +34,18 @@ use crate::farm::Farm;
 /// Long enough for a machine that does much else; nothing here waits for it to pass.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Bytes of parts that are much to bring.
+pub(crate) const MUCH: usize = 64 * 1024;
+
 /// A farm's file that several tasks share.
 #[derive(Clone)]
 pub(crate) struct File {
     farm: Arc<Mutex<Farm>>,
     committed: Arc<watch::Sender<u64>>,
+    /// Holds turns that bring much up while it is true.
+    pub(crate) slow: Arc<watch::Sender<bool>>,
+    /// How many of those there are now, and were at most.
+    pub(crate) heavy: Arc<watch::Sender<(usize, usize)>>,
 }
 
 impl File {
@@ -46,7 +53,24 @@ impl File {
         Self {
             farm: Arc::new(Mutex::new(Farm::new())),
             committed: Arc::new(watch::Sender::new(0)),
+            slow: Arc::default(),
+            heavy: Arc::default(),
         }
+    }
+
+    /// Holds up who brings much, as long as it is said.
+    async fn hold_up(&self, turn: &Turn) {
+        let parts = turn.take.iter().flat_map(|take| &take.parts);
+        if parts.map(Part::weight).sum::<usize>() < MUCH {
+            return;
+        }
+        self.heavy.send_modify(|(now, most)| {
+            *now += 1;
+            *most = (*most).max(*now);
+        });
+        let mut slow = self.slow.subscribe();
+        slow.wait_for(|slow| !*slow).await.expect("it is ours");
+        self.heavy.send_modify(|(now, _)| *now -= 1);
     }
 
     pub(crate) fn site(&self) -> Site {
@@ -114,6 +138,7 @@ impl File {
 
 impl Store for File {
     async fn turn(&self, turn: Turn) -> Result<Turned, Fault> {
+        self.hold_up(&turn).await;
         let takes = turn
             .take
             .as_ref()
@@ -149,6 +174,15 @@ pub(crate) struct Hub {
 impl Farms for Hub {
     type Farm = ();
     type Store = File;
+
+    async fn knows(&self, key: PublicKey) -> Result<(), Refusal> {
+        let holders = self.holders.lock().expect("no test panics with it");
+        match holders.get(&key) {
+            None => Err(Refusal::UnknownKey),
+            Some(holder) if holder.revoked => Err(Refusal::Revoked),
+            Some(_) => Ok(()),
+        }
+    }
 
     async fn holder(&self, key: PublicKey) -> Result<Option<Holder<()>>, Refusal> {
         Ok(self

@@ -1,6 +1,7 @@
 //! The client, the agent and the endpoint on real sockets, over real files with the extension.
 
 mod agree;
+mod crowd;
 mod hostile;
 mod hub;
 mod keys;

@@ -48,6 +48,10 @@ impl<S: Store> Farms for Hub<S> {
     type Farm = ();
     type Store = S;
 
+    async fn knows(&self, key: PublicKey) -> Result<(), Refusal> {
+        (key == self.key).then_some(()).ok_or(Refusal::UnknownKey)
+    }
+
     async fn holder(&self, key: PublicKey) -> Result<Option<Holder<()>>, Refusal> {
         Ok((key == self.key).then_some(Holder {
             farm: (),
