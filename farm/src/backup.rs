@@ -24,6 +24,8 @@ const DAILY: (&str, &str) = ("farm-", ".db");
 const PART: &str = ".part";
 /// The schema version from which on a file has an identity among others.
 const REPLICATED: i64 = 11;
+/// The schema version from which on it may hold a hub's key.
+const LINKED: i64 = 12;
 /// Bytes that a copy leaves free.
 const LEFT_FREE: u64 = 64_000_000;
 
@@ -121,15 +123,21 @@ fn copy_whole(
     Ok(file.metadata().map_err(&write)?.len())
 }
 
-/// Says in the copy that it is one: opened, it goes on under an identity of its own, because its original does so under the old one.
+/// Says in the copy that it is one: opened, it goes on under an identity of its own, because its original does so under the old one. What the
+/// original signs with is of no use to it, and is left out: whoever finds a copy cannot speak for the appliance at its hub.
 ///
 /// # Errors
 /// When the file cannot be written, or is none of a farm.
 pub fn mark_copy(part: &Path) -> rusqlite::Result<()> {
     let copy = Connection::open(part)?;
+    // The key is to be in no free page and no journal either.
+    copy.execute_batch("PRAGMA secure_delete = ON; PRAGMA journal_mode = MEMORY")?;
     let version: i64 = copy.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version >= REPLICATED {
         copy.execute("UPDATE local SET is_copy = 1", [])?;
+    }
+    if version >= LINKED {
+        copy.execute("DELETE FROM hub_link", [])?;
     }
     Ok(())
 }

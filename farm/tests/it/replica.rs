@@ -11,7 +11,7 @@ use farm::{
     animals::{self, AnimalForm},
     backup,
     events::{self, EventBody, NewEvent},
-    findings, staff,
+    findings, hub, staff,
 };
 use farm_model::{AnimalId, AnimalStatus, Clock as _, Role, StaffId};
 use sync::{
@@ -95,6 +95,29 @@ fn a_copy_goes_on_under_an_identity_of_its_own() {
     let said = number(&again, SAID);
     assert_eq!(said / 1_000, 1_001, "one fact of each: {said}");
     assert_eq!(site(&f.farm), original);
+}
+
+#[test]
+fn a_copy_does_not_hold_what_the_appliance_signs_with() {
+    let f = Fixture::new();
+    let seed = f.write(|tx| {
+        let asking = hub::ask(tx, "https://hub.example")?;
+        hub::join(tx, "Char Khamar", 0)?;
+        // A claim under way has a key as well.
+        let other = hub::ask(tx, "https://other.example")?;
+        Ok::<_, hub::HubError>([*asking.key.seed(), *other.key.seed()])
+    });
+    let copy = f.dir.path().join("copy.db");
+    backup::copy(f.farm.path(), &copy).unwrap();
+    let bytes = std::fs::read(&copy).unwrap();
+    for seed in seed.unwrap() {
+        assert!(!bytes.windows(32).any(|bytes| bytes == seed));
+    }
+    let restored = Farm::open(&copy, Options::default()).unwrap();
+    let joined = |farm: &Farm| farm.read_blocking(hub::joined).unwrap();
+    assert!(joined(&restored).is_none(), "it asks to be connected again");
+    let joined = joined(&f.farm).expect("the original goes on");
+    assert_eq!(joined.farm, "Char Khamar");
 }
 
 #[test]
