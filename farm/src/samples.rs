@@ -1,7 +1,7 @@
 //! What sensors measured, as other places know it: sums of each series over five minutes, told as facts.
 //!
 //! A probe that is read once a second would fill a slow line by itself, so raw readings stay where they were taken. When they are
-//! compacted, [`Waiting`] adds them up by span; [`tell`] appends the spans that are over to the log `sample`. At another site [`follow`]
+//! compacted, `Waiting` adds them up by span; [`tell`] appends the spans that are over to the log `sample`. At another site [`follow`]
 //! takes them into sums and newest values, which pages read beside their own. A reading that comes late makes another
 //! fact of the same span: facts of a span add up. Retention of raw readings does not touch the log.
 //! Invariants: each reading is in one fact; a site's own facts are never counted beside its own readings.

@@ -3,7 +3,7 @@
 //! Each request is read up to a bound and within a time, its seal and its time are judged, then its holder, and only then is it unpacked. Whatever is
 //! refused is told in words of [`Refusal`], with a status that a log or a proxy understands, and has changed nothing.
 //!
-//! What holders of keys can make the hub hold is bounded ([`body`], [`places`]): requests of one key at once, bytes of bodies, and messages at
+//! What holders of keys can make the hub hold is bounded (`body`, `places`): requests of one key at once, bytes of bodies, and messages at
 //! work. Most are small and unpack to little; the few that need more memory take turns, one of each key, and no other request waits for them.
 //!
 //! Invariants: of each key one request waits for news at most; a newer one ends the older, so a broken edge cannot fill the hub. Of what is

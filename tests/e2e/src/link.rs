@@ -1,7 +1,7 @@
 //! An emulated line between two networks: packets are taken from one end's TUN device, held up, lost, and put into the other's.
 //!
 //! Linux' own emulator is a module (`sch_netem`) that many kernels lack. What happens to which packet follows from a seed; when, from
-//! the two programs. Each direction has its own rate, and a queue of [`QUEUE`] before it, as a modem has; what does not fit is lost.
+//! the two programs. Each direction has its own rate, and a queue of four seconds before it, as a modem has; what does not fit is lost.
 
 use std::{
     collections::VecDeque,
