@@ -1,5 +1,6 @@
 //! The disk never fills: raw readings go by age and by size, oldest first; milkings, events, audit and what other places are told of
-//! sensors never go: that is some 100 KB a day for fifty of them.
+//! sensors never go: that is some 100 KB a day for fifty of them. Of sums, those per minute go, for want of room. Those per hour and day
+//! stay, of a site's own sensors and of those elsewhere (`sampled` has no others).
 //!
 //! Invariant: age is counted by a trusted clock, or from the latest moment that one has shown. A clock that jumps ahead makes
 //! nothing old; what must go for want of room goes by size, which needs no clock.

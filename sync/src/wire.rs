@@ -1,12 +1,13 @@
 //! What travels in the body of `POST /sync/v1/exchange`: four letters, then postcard inside zstd.
 //!
 //! A message is a [`Request`] or a [`Reply`] and the [`Part`]s that go with it; a request travels sealed ([`keys`](crate::keys)). Parts are laid out by column ([`column`]), as that is what
-//! makes a milking weigh 15 bytes and not 105. The letters tell our own answer from the page of a captive portal, zstd's
+//! makes a milking weigh 13 bytes and not 105. The letters tell our own answer from the page of a captive portal, zstd's
 //! checksum a truncated or altered one from a whole one.
 //!
 //! Invariant: decoding takes any bytes, never panics, and never takes more memory than its [`Room`] allows,
 //! or a few times [`BARE_BYTES`] where no parts are expected.
 
+mod bits;
 mod column;
 mod message;
 

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{LEVEL, bits::Bits};
 use crate::Value;
 
 /// Memory of one value beside its bytes, with its share of a row.
 const PER_VALUE: usize = 64;
+/// So few numbers are not worth a trial of how they pack best.
+const FEW: usize = 32;
 
 /// A column of values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,15 @@ pub(super) enum Packed {
     },
     /// Anything else.
     Mixed(Vec<Value>),
+    /// Whole numbers without a pattern.
+    Noise(Noise),
+    /// Whole numbers without a pattern, where there are some.
+    GappyNoise {
+        /// As in [`Gappy`](Self::Gappy).
+        given: Vec<u8>,
+        /// The numbers of those rows.
+        numbers: Noise,
+    },
 }
 
 /// Whole numbers in the fewest digits.
@@ -41,6 +53,51 @@ pub(super) struct Numbers {
     steps: bool,
     /// What is left of them.
     of: Vec<i64>,
+}
+
+/// The same as [`Numbers`] in the fewest bits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Noise {
+    unit: i64,
+    steps: bool,
+    of: Bits,
+}
+
+/// How whole numbers pack best.
+enum Best {
+    Digits(Numbers),
+    Bits(Noise),
+}
+
+impl Best {
+    /// What few digits say with a pattern, zstd says shorter still; what has none, bits do. So it is tried out.
+    fn of(numbers: &[i64]) -> Self {
+        let digits = Numbers::of(numbers);
+        if numbers.len() < FEW {
+            return Self::Digits(digits);
+        }
+        let Some(mut least) = zipped(&digits) else {
+            return Self::Digits(digits);
+        };
+        let mut best = Self::Digits(digits);
+        for plain in Numbers::plain_and_steps(numbers) {
+            let noise = Noise {
+                unit: plain.unit,
+                steps: plain.steps,
+                of: Bits::of(&plain.of),
+            };
+            if let Some(size) = zipped(&noise).filter(|size| *size < least) {
+                (least, best) = (size, Self::Bits(noise));
+            }
+        }
+        best
+    }
+}
+
+/// Bytes of it on the line.
+fn zipped(column: &impl Serialize) -> Option<usize> {
+    let open = postcard::to_stdvec(column).ok()?;
+    Some(zstd::bulk::compress(&open, LEVEL).ok()?.len())
 }
 
 /// What a message may still take of memory when it is unpacked.
@@ -79,7 +136,7 @@ impl Packed {
                 .map(|value| integer(value))
                 .collect::<Option<Vec<_>>>()
             {
-                return Self::Numbers(Numbers::of(&numbers));
+                return Self::of_integers(&numbers);
             }
             if let Some(packed) = Self::of_wide(&values).or_else(|| Self::of_gappy(&values)) {
                 return packed;
@@ -92,7 +149,14 @@ impl Packed {
         let numbers: Vec<i64> = numbers.collect();
         match numbers.first() {
             Some(first) if numbers.iter().all(|n| n == first) => Self::Same(Value::Integer(*first)),
-            _ => Self::Numbers(Numbers::of(&numbers)),
+            _ => Self::of_integers(&numbers),
+        }
+    }
+
+    fn of_integers(numbers: &[i64]) -> Self {
+        match Best::of(numbers) {
+            Best::Digits(numbers) => Self::Numbers(numbers),
+            Best::Bits(noise) => Self::Noise(noise),
         }
     }
 
@@ -110,8 +174,10 @@ impl Packed {
                 _ => return None,
             }
         }
-        let numbers = Numbers::of(&numbers);
-        Some(Self::Gappy { given, numbers })
+        Some(match Best::of(&numbers) {
+            Best::Digits(numbers) => Self::Gappy { given, numbers },
+            Best::Bits(numbers) => Self::GappyNoise { given, numbers },
+        })
     }
 
     fn of_wide(values: &[&Value]) -> Option<Self> {
@@ -153,20 +219,10 @@ impl Packed {
                     .collect()
             }
             Self::Mixed(values) => values,
-            Self::Gappy { given, numbers } => {
-                let mut numbers = numbers.expand().into_iter();
-                let is_given = |n: usize| {
-                    given
-                        .get(n / 8)
-                        .is_some_and(|bits| bits >> (n % 8) & 1 == 1)
-                };
-                let values: Option<Vec<_>> = (0..rows)
-                    .map(|n| match is_given(n) {
-                        true => numbers.next().map(Value::Integer),
-                        false => Some(Value::Null),
-                    })
-                    .collect();
-                values.filter(|_| numbers.next().is_none())?
+            Self::Gappy { given, numbers } => with_gaps(&given, numbers.expand(), rows)?,
+            Self::GappyNoise { given, numbers } => {
+                let count = (0..rows).filter(|n| is_given(&given, *n)).count();
+                with_gaps(&given, numbers.expand(count)?, rows)?
             }
             numbers => numbers
                 .expand_numbers(rows, budget)?
@@ -183,25 +239,62 @@ impl Packed {
         let numbers = match self {
             Self::Same(Value::Integer(n)) => vec![n; rows],
             Self::Numbers(numbers) => numbers.expand(),
+            Self::Noise(noise) => noise.expand(rows)?,
             _ => return None,
         };
         (numbers.len() == rows).then_some(numbers)
     }
 }
 
+fn is_given(given: &[u8], n: usize) -> bool {
+    given
+        .get(n / 8)
+        .is_some_and(|bits| bits >> (n % 8) & 1 == 1)
+}
+
+/// A number or nothing for each row; `None` when there are not as many numbers as rows that have one.
+fn with_gaps(given: &[u8], numbers: Vec<i64>, rows: usize) -> Option<Vec<Value>> {
+    let mut numbers = numbers.into_iter();
+    let values: Option<Vec<_>> = (0..rows)
+        .map(|n| match is_given(given, n) {
+            true => numbers.next().map(Value::Integer),
+            false => Some(Value::Null),
+        })
+        .collect();
+    values.filter(|_| numbers.next().is_none())
+}
+
+impl Noise {
+    fn expand(self, count: usize) -> Option<Vec<i64>> {
+        let of = self.of.expand(count)?;
+        Some(
+            Numbers {
+                unit: self.unit,
+                steps: self.steps,
+                of,
+            }
+            .expand(),
+        )
+    }
+}
+
 impl Numbers {
     fn of(numbers: &[i64]) -> Self {
-        let mut before = 0_i64;
-        let steps: Vec<i64> = numbers
-            .iter()
-            .map(|&n| n.wrapping_sub(std::mem::replace(&mut before, n)))
-            .collect();
-        let (plain, steps) = (Self::in_units(numbers, false), Self::in_units(&steps, true));
+        let [plain, steps] = Self::plain_and_steps(numbers);
         if weight(&steps.of) < weight(&plain.of) {
             steps
         } else {
             plain
         }
+    }
+
+    fn plain_and_steps(numbers: &[i64]) -> [Self; 2] {
+        let mut before = 0_i64;
+        let steps: Vec<i64> = numbers
+            .iter()
+            .map(|&n| n.wrapping_sub(std::mem::replace(&mut before, n)))
+            .collect();
+        [Self::in_units(numbers, false), Self::in_units(&steps, true)]
     }
 
     fn in_units(numbers: &[i64], steps: bool) -> Self {

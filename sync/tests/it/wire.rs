@@ -292,6 +292,69 @@ fn a_torn_or_altered_message_is_found() {
     }
 }
 
+/// The layouts of a column of numbers are what earlier builds send: they stay.
+#[test]
+fn layouts_of_numbers_are_frozen() {
+    let packed = |column: Vec<u8>| {
+        let part = (
+            1_u8,
+            1_u8,
+            SITE,
+            mark(0),
+            "milking",
+            ["n"].as_slice(),
+            3_u32,
+        );
+        let mut open = postcard::to_stdvec(&(request(), part, 1_u8)).unwrap();
+        open.extend(column);
+        [b"KHS1", zstd::bulk::compress(&open, 3).unwrap().as_slice()].concat()
+    };
+    let bytes = |column: postcard::Result<Vec<u8>>| packed(column.unwrap());
+    let read = |message: Vec<u8>| match wire::decode::<Request>(&message)?.1.remove(0) {
+        Part::Facts(run) => Ok(run.rows.concat()),
+        Part::Records(_) => panic!("these are facts"),
+    };
+    let some = [100, 200, 500].map(Value::Integer).to_vec();
+    let digits = bytes(postcard::to_stdvec(&(
+        1_u8,
+        100_i64,
+        true,
+        vec![1_i64, 1, 3],
+    )));
+    assert_eq!(read(digits).as_ref(), Ok(&some));
+    // Distances 0, 1 and 4 from the least, three bits each.
+    let bits =
+        |widths: &[u8], bits: &[u8]| (100_i64, false, vec![1_i64], widths.to_vec(), bits.to_vec());
+    let noise = |widths: &[u8], of: &[u8]| bytes(postcard::to_stdvec(&(5_u8, bits(widths, of))));
+    assert_eq!(read(noise(&[3], &[0b0000_1000, 0b1])).as_ref(), Ok(&some));
+    let gappy = bytes(postcard::to_stdvec(&(
+        6_u8,
+        vec![0b110_u8],
+        bits(&[3], &[0b10_0000]),
+    )));
+    let with_gap = vec![Value::Null, Value::Integer(100), Value::Integer(500)];
+    assert_eq!(read(gappy), Ok(with_gap));
+
+    for (widths, of) in [
+        (&[3_u8][..], &[8_u8][..]),
+        (&[3], &[8, 1, 0]),
+        (&[65], &[0; 25]),
+        (&[3, 3], &[8, 1]),
+        (&[], &[8, 1]),
+    ] {
+        assert_eq!(
+            read(noise(widths, of)),
+            Err(WireError::Malformed),
+            "{widths:?} {of:?}"
+        );
+    }
+}
+
+/// Small ones, one far off now and then, any.
+fn number() -> impl Strategy<Value = i64> {
+    prop_oneof![20 => 900_i64..1_400, 1 => any::<i64>(), 1 => Just(i64::MIN), 1 => Just(i64::MAX)]
+}
+
 fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
@@ -314,6 +377,17 @@ proptest! {
     fn facts_come_back(rows in rows(), upto in any::<i64>()) {
         let columns = (0..rows.first().map_or(0, Vec::len)).map(|n| format!("c{n}")).collect();
         let part = Part::Facts(Run { log: "milking".to_owned(), site: SITE, from: mark(upto), columns, rows });
+        let message = wire::encode(&request(), std::slice::from_ref(&part)).unwrap();
+        let back = wire::decode::<Request>(&message).unwrap();
+        prop_assert_eq!(back, (request(), vec![part]));
+    }
+
+    /// Many numbers, with a pattern or none, near each other or as far apart as numbers are.
+    #[test]
+    fn many_numbers_come_back(column in prop::collection::vec(number(), 0..400), unit in 1_i64..1_000, gaps in any::<bool>()) {
+        let value = |n: i64| if gaps && n % 7 == 0 { Value::Null } else { Value::Integer(n.wrapping_mul(unit)) };
+        let rows = column.into_iter().map(|n| vec![value(n)]).collect();
+        let part = Part::Facts(Run { log: "milking".to_owned(), site: SITE, from: mark(0), columns: vec!["yield_ml".to_owned()], rows });
         let message = wire::encode(&request(), std::slice::from_ref(&part)).unwrap();
         let back = wire::decode::<Request>(&message).unwrap();
         prop_assert_eq!(back, (request(), vec![part]));
