@@ -102,7 +102,7 @@ fn a_day_of_milkings_is_small() {
     };
     let bytes = tenths(size(&[Part::Facts(run)]), 3_600);
     println!("{bytes} tenths of a byte a milking");
-    assert!(bytes <= 160, "{bytes} tenths of a byte a milking");
+    assert!(bytes <= 100, "{bytes} tenths of a byte a milking");
 }
 
 #[test]
