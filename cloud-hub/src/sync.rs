@@ -166,19 +166,20 @@ impl sync::Farms for Replicas {
     }
 
     async fn heard(&self, farm: &FarmId, visit: Visit) {
-        if let Some(open) = self.farms.opened(*farm).await {
-            open.was_heard(self.store.now());
-        }
-        let (store, site) = (self.store.clone(), visit.site);
+        let (replicas, farm, site) = (self.clone(), *farm, visit.site);
         let waiting = i64::try_from(visit.waiting).unwrap_or(i64::MAX);
-        // The reply does not wait for it: a moment that is lost is told again by the next exchange.
+        // The reply waits for neither: a file may be opening, and a moment that is lost is told again by the next exchange.
         tokio::spawn(async move {
             let site = SiteId(uuid::Uuid::from_bytes(site.0));
-            let noted = store
+            let noted = replicas
+                .store
                 .write(move |tx| claims::heard(tx, site, waiting))
                 .await;
             if let Err(error) = noted {
                 tracing::warn!(%error, "that a farm was heard was not written down");
+            }
+            if let Some(open) = replicas.farms.opened(farm).await {
+                open.was_heard(replicas.store.now());
             }
         });
     }

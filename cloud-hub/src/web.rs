@@ -13,7 +13,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::Method,
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
@@ -35,6 +35,8 @@ use crate::{api, config::Address, farms::Farms, pages, sync::Replicas};
 
 /// Longest that an answer may take to begin.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// When an address that claimed too often may claim again.
+const TRY_AGAIN_S: u32 = 60;
 /// Largest form, in bytes.
 const FORM_LIMIT: usize = 64 * 1024;
 
@@ -96,18 +98,24 @@ impl Deref for Web {
 /// inside a tokio runtime.
 pub fn router(hub: Hub) -> Router {
     let replicas = Replicas::new(hub.store.clone(), hub.farms.clone());
-    sync_http::endpoint::router(replicas).merge(pages_of(hub))
+    let web = web_of(hub);
+    sync_http::endpoint::router(replicas)
+        .layer(from_fn_with_state(web.clone(), not_too_often))
+        .merge(pages_of(web))
 }
 
-fn pages_of(hub: Hub) -> Router {
-    let web = Web(Arc::new(Shared {
+fn web_of(hub: Hub) -> Web {
+    Web(Arc::new(Shared {
         store: hub.store,
         seal: hub.seal,
         farms: hub.farms,
         options: hub.options,
         tries: Limit::per_minute(20),
         readiness: status::Readiness::default(),
-    }));
+    }))
+}
+
+fn pages_of(web: Web) -> Router {
     let (routes, table) = routes().into_parts();
     routes
         .route_layer(from_fn_with_state(
@@ -161,6 +169,19 @@ async fn in_time(request: Request, next: Next) -> Result<Response, Error> {
     answer.map_err(|_| Reason::TimedOut.into())
 }
 
+/// Lets an address claim only so often; machines that belong here already exchange as they like, and this machine is nobody from outside.
+async fn not_too_often(State(web): State<Web>, request: Request, next: Next) -> Response {
+    if request.uri().path() != sync_http::ENROL {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let peer = Peer::of(&web.options, &parts);
+    if !peer.0.is_loopback() && !web.tries.take(peer.0, web.store.now()) {
+        return sync_http::endpoint::busy(TRY_AGAIN_S);
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
 /// Refuses what another site makes somebody's browser send.
 async fn protect(request: Request, next: Next) -> Result<Response, Error> {
     if common::is_own(request.method(), request.headers()) {
@@ -170,11 +191,7 @@ async fn protect(request: Request, next: Next) -> Result<Response, Error> {
     }
 }
 
-async fn headers(
-    axum::extract::State(web): axum::extract::State<Web>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn headers(State(web): State<Web>, request: Request, next: Next) -> Response {
     let mut response = common::headers(request, next).await;
     if web.options.address.is_https {
         response.headers_mut().insert(

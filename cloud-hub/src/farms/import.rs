@@ -23,7 +23,7 @@ use super::{Farms, options, remove_file};
 const AT_ONCE: usize = 2;
 /// For how long it can be read what became of one.
 const KEPT_S: i64 = 3600;
-/// How many of them.
+/// How many of them: the oldest that is done is forgotten for a new one. Those that are looked at are [`AT_ONCE`] at most.
 const KEPT: usize = 64;
 /// Bytes of the disk that are left to the farms that are there.
 const LEFT_FREE: u64 = 512_000_000;
@@ -105,16 +105,20 @@ impl Imports {
     fn note(&self, id: Uuid, by: AccountId, since: Micros, standing: Standing) {
         let mut known = self.known();
         known.retain(|_, import| since.seconds_since(import.since) < KEPT_S);
-        if known.len() < KEPT || known.contains_key(&id) {
-            known.insert(
-                id,
-                Known {
-                    by,
-                    since,
-                    standing,
-                },
-            );
+        if known.len() >= KEPT && !known.contains_key(&id) {
+            let is_done = |import: &Known| import.standing != Standing::Checking;
+            let done = known.iter().filter(|(_, import)| is_done(import));
+            let oldest = done
+                .min_by_key(|(_, import)| import.since)
+                .map(|(id, _)| *id);
+            oldest.map(|id| known.remove(&id));
         }
+        let import = Known {
+            by,
+            since,
+            standing,
+        };
+        known.insert(id, import);
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) mod t {
         checking = "The file has arrived and is being checked" / "ফাইল এসেছে, যাচাই চলছে";
         checking_text = "This page looks again by itself. You may close it: the farm appears among your farms when it is ready." / "পাতাটি নিজে থেকেই আবার দেখবে। বন্ধও করতে পারেন: তৈরি হলে আপনার খামারের তালিকায় দেখা যাবে।";
         look = "Look again" / "আবার দেখুন";
+        forgotten = "Nothing is known of this file any more" / "এই ফাইলের খবর আর নেই";
+        forgotten_text = "What became of a file is told for an hour, and less when many are sent. See whether the farm is among yours; if not, send the file again." / "ফাইলের কী হলো তা এক ঘণ্টা দেখা যায়, অনেক ফাইল এলে আরও কম। আপনার খামারের তালিকায় আছে কি না দেখুন; না থাকলে ফাইলটি আবার পাঠান।";
         refused = "The farm was not brought" / "খামার আনা হয়নি";
         another = "Try another file" / "অন্য ফাইল দিন";
         no_file = "Choose the farm's file." / "খামারের ফাইলটি বেছে নিন।";
@@ -191,17 +193,24 @@ async fn standing(
 ) -> Result<Response, Error> {
     let lang = frame::lang_of(&headers);
     let standing = web.farms.standing(import, me.account.id);
-    let (icon, title, text, button) = match standing.ok_or(Reason::NotFound)? {
-        Standing::Taken(slug) => {
+    let is_forgotten = standing.is_none();
+    let (icon, title, text, button) = match standing {
+        None => (
+            Icon::Warning,
+            t::forgotten(lang),
+            t::forgotten_text(lang).to_owned(),
+            Button::primary(frame::t::my_farms(lang)).href("/"),
+        ),
+        Some(Standing::Taken(slug)) => {
             return Ok(Redirect::to(&format!("/manage/{slug}")).into_response());
         }
-        Standing::Checking => (
+        Some(Standing::Checking) => (
             Icon::Clock,
             t::checking(lang),
             t::checking_text(lang).to_owned(),
             Button::secondary(t::look(lang)).href(format!("{UPLOAD}/{import}")),
         ),
-        Standing::Refused(why) => (
+        Some(Standing::Refused(why)) => (
             Icon::Warning,
             t::refused(lang),
             words(lang, why, web.options.import_most),
@@ -211,7 +220,9 @@ async fn standing(
     let page = frame::page(lang, &headers, &me, t::title(lang), UPLOAD).narrow();
     let body = EmptyState::new(icon, title, text).action(button);
     let mut response = page.body(html! { (body) }).render().into_response();
-    if icon == Icon::Clock {
+    if is_forgotten {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    } else if icon == Icon::Clock {
         let soon = HeaderValue::from_static("2");
         response.headers_mut().insert(header::REFRESH, soon);
     } else {

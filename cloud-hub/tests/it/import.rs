@@ -190,3 +190,13 @@ async fn files_that_are_nobodys_are_told_apart() {
         farm.slug
     );
 }
+
+#[tokio::test]
+async fn a_file_of_which_nothing_is_known_any_more_is_told_so() {
+    let world = World::new();
+    let (owner, _) = world.owner("rahima").await;
+    let path = format!("/new/file/{}", uuid::Uuid::now_v7());
+    let page = world.get(&path, &owner).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.text.contains("send the file again"), "{}", page.text);
+}

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use cloud_hub::tidy;
 use farm::{
     Actor, Farm,
@@ -405,4 +405,23 @@ async fn the_owner_takes_the_farm_along_in_one_file() {
         .filter(|name| !name.starts_with(&farm.id.to_string()))
         .collect();
     assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_address_claims_only_so_often() {
+    let world = World::new();
+    let claim = async |from| {
+        let path = sync_http::ENROL;
+        world
+            .ask_from(Method::POST, path, "", "no claim", from)
+            .await
+    };
+    for _ in 0..20 {
+        assert_eq!(claim("192.0.2.7").await.status, StatusCode::BAD_REQUEST);
+    }
+    let refused = claim("192.0.2.7").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(claim("192.0.2.8").await.status, StatusCode::BAD_REQUEST);
+    world.pass(60);
+    assert_eq!(claim("192.0.2.7").await.status, StatusCode::BAD_REQUEST);
 }

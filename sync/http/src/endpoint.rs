@@ -358,6 +358,11 @@ fn tell<T: serde::Serialize + Clone>(result: &Result<T, Refusal>) -> Response {
     }
 }
 
+/// The answer to a claim that comes too often: what it says is not even read.
+pub fn busy(again_s: u32) -> Response {
+    tell(&Err::<(), _>(Refusal::Busy { again_s }))
+}
+
 fn respond(status: StatusCode, message: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(message));
     *response.status_mut() = status;
