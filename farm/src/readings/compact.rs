@@ -114,7 +114,7 @@ fn add_sums(conn: &Connection, sums: HashMap<(i64, i64, i64), Sum>) -> Result<()
             n = n + excluded.n,
             min = coalesce(min(min, excluded.min), min, excluded.min),
             max = coalesce(max(max, excluded.max), max, excluded.max),
-            sum = sum + excluded.sum,
+            sum = iif(typeof(sum + excluded.sum) = 'integer', sum + excluded.sum, sum),
             bad = bad + excluded.bad",
     )?;
     let mut ordered: Vec<_> = sums.into_iter().collect();

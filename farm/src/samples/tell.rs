@@ -156,7 +156,7 @@ impl Open {
                     count = count + excluded.count,
                     min = coalesce(min(min, excluded.min), min, excluded.min),
                     max = coalesce(max(max, excluded.max), max, excluded.max),
-                    sum = sum + excluded.sum,
+                    sum = iif(typeof(sum + excluded.sum) = 'integer', sum + excluded.sum, sum),
                     bad = bad + excluded.bad,
                     good = iif(excluded.at >= at, coalesce(excluded.good, good), coalesce(good, excluded.good)),
                     value = iif(excluded.at >= at, excluded.value, value),
