@@ -6,7 +6,7 @@
 mod trouble;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -95,7 +95,10 @@ impl HubLink {
         metrics::gauge!("hub_joined").set(1.0);
         let address: HubAddress = joined.address.parse()?;
         let client = Client::new(&address, &[])?;
-        let keeper = FarmKeeper(self.farm.clone());
+        let keeper = FarmKeeper {
+            farm: self.farm.clone(),
+            key: Mutex::new(*joined.key.seed()),
+        };
         let seed = rand::random();
         let store = self.farm.clone();
         let (agent, handle) = Agent::new(store, keeper, client, joined.key, self.manner(), seed);
@@ -340,19 +343,39 @@ async fn count(mut status: watch::Receiver<Status>) {
 }
 
 /// Keeps the key in the farm's file.
-struct FarmKeeper(Farm);
+struct FarmKeeper {
+    farm: Farm,
+    /// The seed of the key that the hub of this exchange knows.
+    key: Mutex<[u8; 32]>,
+}
+
+impl FarmKeeper {
+    fn key(&self) -> MutexGuard<'_, [u8; 32]> {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Keeper for FarmKeeper {
     async fn keep(&self, key: &SecretKey) -> std::io::Result<()> {
-        let key = SecretKey::from_seed(*key.seed());
-        self.0
-            .write(Actor::System, move |tx| hub::change_key(tx, &key))
+        let seed = *key.seed();
+        let (old, new) = (
+            SecretKey::from_seed(*self.key()),
+            SecretKey::from_seed(seed),
+        );
+        let kept = self
+            .farm
+            .write(Actor::System, move |tx| hub::change_key(tx, &old, &new))
             .await
-            .map_err(std::io::Error::other)
+            .map_err(std::io::Error::other)?;
+        if !kept {
+            return Err(std::io::Error::other("another hub was joined meanwhile"));
+        }
+        *self.key() = seed;
+        Ok(())
     }
 
     fn clock(&self, hint: ClockHint) {
-        let clock = self.0.clock();
+        let clock = self.farm.clock();
         let knows_nothing = clock.now().clock < ClockQuality::Told;
         if knows_nothing && hint.within_ms < CERTAIN_MS {
             tracing::info!("the hub told the time");

@@ -141,17 +141,20 @@ pub fn join(tx: &mut Tx<'_>, farm: &str, epoch: u32) -> Result<(), HubError> {
     Ok(())
 }
 
-/// The hub took another key in place of ours.
+/// The hub took another key in place of `old`; whether that is still the key of the hub that is joined. Another hub may have been joined
+/// while this one answered: its key stays.
 ///
 /// # Errors
 /// When the database fails.
-pub fn change_key(tx: &mut Tx<'_>, key: &SecretKey) -> Result<(), StoreError> {
-    tx.conn().execute(
-        "UPDATE hub_link SET seed = ?1 WHERE state = 'joined'",
-        [key.seed()],
+pub fn change_key(tx: &mut Tx<'_>, old: &SecretKey, new: &SecretKey) -> Result<bool, StoreError> {
+    let changed = tx.conn().execute(
+        "UPDATE hub_link SET seed = ?2 WHERE state = 'joined' AND seed = ?1",
+        [old.seed(), new.seed()],
     )?;
-    tx.audit("hub.change_key", &key.public().to_string(), None)?;
-    Ok(())
+    if changed > 0 {
+        tx.audit("hub.change_key", &new.public().to_string(), None)?;
+    }
+    Ok(changed > 0)
 }
 
 /// Sends the farm to no hub any more, and forgets the key; whether there was one.
@@ -177,4 +180,39 @@ fn holds_a_farm(conn: &Connection) -> rusqlite::Result<bool> {
         [],
         |row| row.get(0),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Actor, Farm, Options};
+
+    #[test]
+    fn a_key_that_came_too_late_leaves_the_hub_that_was_joined_meanwhile_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let farm = Farm::open(&dir.path().join("farm.db"), Options::default()).unwrap();
+        let join_hub = |address: &'static str| {
+            farm.write_blocking(Actor::System, move |tx| {
+                let key = ask(tx, address)?.key;
+                join(tx, "farm", 0)?;
+                Ok::<_, HubError>(key)
+            })
+            .unwrap()
+        };
+        let change = |old: &SecretKey, new: &SecretKey| {
+            let [old, new] = [old, new].map(|key| SecretKey::from_seed(*key.seed()));
+            farm.write_blocking(Actor::System, move |tx| change_key(tx, &old, &new))
+                .unwrap()
+        };
+        let public = || farm.read_blocking(joined).unwrap().unwrap().key.public();
+        let [first_next, second_next] =
+            [SecretKey::generate(), SecretKey::generate()].map(Result::unwrap);
+
+        let first = join_hub("https://one.example");
+        let second = join_hub("https://two.example");
+        assert!(!change(&first, &first_next));
+        assert_eq!(public(), second.public());
+        assert!(change(&second, &second_next));
+        assert_eq!(public(), second_next.public());
+    }
 }
