@@ -132,11 +132,11 @@ fn chain(conn: &Connection, id: AnimalId) -> Result<Chain, StoreError> {
         back_to: None,
     };
     while chain.animals.len() < LONGEST_CHAIN {
-        let into: Option<Option<[u8; 16]>> = conn
+        let into: Option<Option<AnimalId>> = conn
             .prepare_cached("SELECT merged_into FROM animal WHERE id = ?1")?
-            .query_row([chain.end().as_bytes()], |row| row.get(0))
+            .query_row([chain.end().as_bytes()], |row| sql::id_opt(row, 0))
             .optional()?;
-        let Some(into) = into.flatten().map(AnimalId::from_bytes) else {
+        let Some(into) = into.flatten() else {
             break;
         };
         chain.back_to = chain.animals.iter().position(|animal| *animal == into);

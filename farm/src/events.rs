@@ -476,8 +476,11 @@ fn noon(date: Date, tz: &TimeZone) -> UnixMillis {
 const COLUMNS: &str = "e.site, e.seq, e.animal, e.happened_at, e.at, e.clock, e.boot, e.mono, e.actor, e.body,
     CASE WHEN e.of_site IS NULL THEN e.site ELSE coalesce((SELECT ordinal FROM sync_site WHERE id = e.of_site), -1) END";
 
-/// A row whose kind this program does not know is of a newer site; it is left out.
+/// A row whose kind this program does not know is of a newer site; it is left out, and so is one of nobody.
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<AnimalEvent>> {
+    let Some(animal) = sql::id_opt(row, 2)? else {
+        return Ok(None);
+    };
     let Ok(mut body) = serde_json::from_str(&sql::text(row, 9)?) else {
         return Ok(None);
     };
@@ -489,7 +492,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<AnimalEvent>> {
             site: row.get(0)?,
             seq: row.get(1)?,
         },
-        animal: sql::id(row, 2)?,
+        animal,
         happened: UnixMillis(row.get(3)?),
         recorded: Stamp {
             wall: UnixMillis(row.get(4)?),

@@ -25,9 +25,10 @@ pub(crate) fn id<T: From16>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
     row.get(column).map(T::from16)
 }
 
-/// An identity column that may be empty.
+/// An identity column that may be empty; bytes that are no identity read as none.
 pub(crate) fn id_opt<T: From16>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
-    Ok(row.get::<_, Option<[u8; 16]>>(column)?.map(T::from16))
+    let bytes = row.get_ref(column)?.as_blob_or_null()?;
+    Ok(bytes.and_then(|id| id.try_into().ok()).map(T::from16))
 }
 
 /// The rows that this program knows what to make of; the others are of a newer site and are left out.

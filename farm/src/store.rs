@@ -3,6 +3,7 @@
 //! [`Farm`] is the handle that everything else holds. Invariants: one thread writes; a command is answered only when it
 //! is on disk; a file of a newer version is not touched; nothing here blocks the async runtime.
 
+pub(crate) mod bounds;
 mod error;
 mod events;
 mod open;

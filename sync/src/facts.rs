@@ -333,6 +333,32 @@ pub fn replay(conn: &Connection, schema: &Replicated) -> Result<Tally, Error> {
     Ok(tally)
 }
 
+/// Takes a fact out of its log again and keeps it aside with this reason: what follows from it cannot be derived. It still counts as held
+/// and is handed on. In the transaction that found it out.
+///
+/// # Errors
+/// When the fact does not stand in the log, no more can be kept aside, or the file fails.
+pub fn set_aside(
+    conn: &Connection,
+    schema: &Replicated,
+    log: &str,
+    ordinal: i64,
+    seq: i64,
+    reason: &str,
+) -> Result<(), Error> {
+    let mut facts = Reading::begin(conn, schema, log, ordinal, seq - 1)?;
+    if facts.ahead.front().is_none_or(|(found, _)| *found != seq) {
+        return Err(Error::Damaged {
+            what: "a log of facts",
+        });
+    }
+    let fact = facts.next(seq)?;
+    Shelf::open(conn, log, ordinal)?.put(seq, Some(reason), &[fact])?;
+    conn.prepare_cached(&format!("DELETE FROM \"{log}\" WHERE site = ? AND seq = ?"))?
+        .execute((ordinal, seq))?;
+    Ok(())
+}
+
 /// Facts of one site on their way into a log.
 struct Taking<'a> {
     conn: &'a Connection,
@@ -404,7 +430,7 @@ impl<'a> Taking<'a> {
         }
         let reason = match self.judge(values) {
             Verdict::Unknown => None,
-            Verdict::Wrong(reason) => Some(reason.to_owned()),
+            Verdict::Wrong(reason) => Some(reason),
             Verdict::Fits => match self.insert(seq, values) {
                 Ok(()) => {
                     self.tally.stored += 1;
@@ -430,17 +456,21 @@ impl<'a> Taking<'a> {
 
     fn judge(&self, values: &[Value]) -> Verdict {
         if values.iter().any(|value| value.weight() > VALUE_BYTES) {
-            return Verdict::Wrong("a value is too large");
+            return Verdict::Wrong("a value is too large".to_owned());
         }
         if !self.schema.logs.contains_key(self.log) {
             return Verdict::Unknown;
         }
         let mut verdict = Verdict::Fits;
-        for (known, value) in self.plan.known.iter().zip(values) {
+        let columns = self.plan.columns.iter().zip(&self.plan.known);
+        for ((name, known), value) in columns.zip(values) {
             match known {
                 None if *value != Value::Null => verdict = Verdict::Unknown,
                 Some(column) if !column.takes(value) => {
-                    return Verdict::Wrong("a value does not fit its column");
+                    return Verdict::Wrong(format!("a value does not fit the column {name}"));
+                }
+                Some(column) if !column.holds(value) => {
+                    return Verdict::Wrong(format!("a value of {name} is out of bounds"));
                 }
                 _ => {}
             }
@@ -465,5 +495,5 @@ impl<'a> Taking<'a> {
 enum Verdict {
     Fits,
     Unknown,
-    Wrong(&'static str),
+    Wrong(String),
 }

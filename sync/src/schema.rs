@@ -3,7 +3,7 @@
 //! The names are the owner's; classes are read from the file itself, so that they are never written down twice. Preparing
 //! a file makes the tables of this crate and hands the record tables to cr-sqlite.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use rusqlite::Connection;
 
@@ -67,10 +67,25 @@ pub struct Column {
     pub class: Class,
     /// Whether it may be empty.
     pub nullable: bool,
+    /// The least and the greatest whole number; of text and bytes, how many bytes.
+    pub bounds: (i64, i64),
 }
 
 impl Column {
-    /// Whether this value may stand in the column.
+    const UNBOUND: (i64, i64) = (i64::MIN, i64::MAX);
+
+    /// Whether this value lies within the column's bounds.
+    pub fn holds(self, value: &Value) -> bool {
+        let (least, most) = self.bounds;
+        let within = |number: i64| (least..=most).contains(&number);
+        match value {
+            Value::Null | Value::Real(_) => true,
+            Value::Integer(number) => within(*number),
+            Value::Text(_) | Value::Blob(_) => i64::try_from(value.weight()).is_ok_and(within),
+        }
+    }
+
+    /// Whether a value of this class may stand in the column.
     pub fn takes(self, value: &Value) -> bool {
         match value {
             Value::Null => self.nullable,
@@ -86,7 +101,7 @@ impl Column {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// The primary key's columns, in its order.
-    pub key: Vec<Column>,
+    pub key: Vec<(String, Column)>,
     /// All others, by name.
     pub columns: BTreeMap<String, Column>,
 }
@@ -131,6 +146,14 @@ pub enum SchemaError {
         /// Its declared type.
         found: String,
     },
+    /// Bounds are given to a column that is not there.
+    #[error("{table}.{column} has bounds and is no column")]
+    Bounds {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
     /// The key is not what it must be.
     #[error("{table} needs {need} as its primary key")]
     Key {
@@ -159,12 +182,12 @@ impl Replicated {
             };
             for declared in declared(conn, name)? {
                 if declared.key {
-                    table.key.push(declared.column);
+                    table.key.push((declared.name, declared.column));
                 } else {
                     table.columns.insert(declared.name, declared.column);
                 }
             }
-            if table.key.is_empty() || table.key.iter().any(|column| column.nullable) {
+            if table.key.is_empty() || table.key.iter().any(|(_, column)| column.nullable) {
                 return Err(SchemaError::Key {
                     table: name.to_owned(),
                     need: "columns that are NOT NULL",
@@ -195,6 +218,34 @@ impl Replicated {
                 .insert(name.to_owned(), Log { urgency, columns });
         }
         Ok(described)
+    }
+
+    /// Gives a column bounds, as [`Column::bounds`]: what comes with a value outside of them is set aside. Whatever this program itself
+    /// writes must lie within, or others would never take it.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub fn bound(
+        &mut self,
+        table: &str,
+        column: &str,
+        range: &RangeInclusive<i64>,
+    ) -> Result<(), SchemaError> {
+        let named = |(name, _): &&mut (String, Column)| name == column;
+        let found = match (self.tables.get_mut(table), self.logs.get_mut(table)) {
+            (Some(table), _) => {
+                let key = table.key.iter_mut().find(named).map(|(_, found)| found);
+                key.or_else(|| table.columns.get_mut(column))
+            }
+            (None, Some(log)) => log.columns.iter_mut().find(named).map(|(_, found)| found),
+            (None, None) => None,
+        };
+        let found = found.ok_or_else(|| SchemaError::Bounds {
+            table: table.to_owned(),
+            column: column.to_owned(),
+        })?;
+        found.bounds = (*range.start(), *range.end());
+        Ok(())
     }
 
     /// Makes a file ready, at each start: the tables of this crate, its own site, and record tables in
@@ -257,6 +308,7 @@ fn declared(conn: &Connection, table: &str) -> Result<Vec<Declared>, SchemaError
             column: Column {
                 class,
                 nullable: !row.get::<_, bool>(2)?,
+                bounds: Column::UNBOUND,
             },
         });
     }

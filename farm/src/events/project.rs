@@ -63,10 +63,12 @@ pub(crate) fn rebuild(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let mut statement = tx
         .conn()
         .prepare("SELECT animal FROM animal_event UNION SELECT animal FROM animal_state")?;
-    let rows = statement.query_map([], |row| sql::id(row, 0))?;
-    let all: Vec<AnimalId> = rows.collect::<Result<_, _>>()?;
+    let rows = statement.query_map([], |row| sql::id_opt(row, 0))?;
+    let all: Vec<AnimalId> = sql::known(rows)?;
     for animal in all {
-        follow(tx, animal)?;
+        if let Err(reason) = tx.apart(|tx| follow(tx, animal))? {
+            tracing::error!(%animal, reason, "what follows from an animal's events is not brought in step");
+        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{bits_of, findings_of, stored};
 use crate::{
     sql,
-    store::{FactId, Log, StoreError, Tx},
+    store::{FactId, Log, StoreError, Tx, bounds},
 };
 
 /// What meters call their visits is remembered for this many milkings.
@@ -231,7 +231,12 @@ fn append_columns(
 
 /// Whether the columns say all that there is to say: one boot, one quality of the clock, and at most one tag.
 fn fits(visit: &Visit, now: &Stamp) -> bool {
-    let same = |at: &Stamp| at.boot == now.boot && at.clock == now.clock;
+    let same = |at: &Stamp| {
+        at.boot == now.boot
+            && at.clock == now.clock
+            && bounds::TIME.contains(&at.wall.0)
+            && i64::try_from(at.mono).is_ok_and(|mono| bounds::MONO.contains(&mono))
+    };
     same(&visit.start)
         && same(&visit.end)
         && matches!(visit.identity, Identity::Animal { .. } | Identity::None)

@@ -1,5 +1,7 @@
 //! Writing visits down: as the milking engine saw them, as a device told them, or as a person typed them.
 
+use std::ops::RangeInclusive;
+
 use farm_model::{
     AnimalId, Body, ClockQuality, Destination, Identity, Milli, Observation, SessionKey, Sex,
     Stamp, UnixMillis, Visit, VisitId, milking::Finding,
@@ -16,7 +18,7 @@ use crate::{
     animals,
     holds::{self, Given},
     plan, settings, sql,
-    store::{StoreError, Tx},
+    store::{StoreError, Tx, bounds},
     yields,
 };
 
@@ -58,6 +60,7 @@ pub fn record(tx: &mut Tx<'_>, visit: Visit) -> Result<Told, MilkError> {
     if is_too_much {
         find(&mut visit, Finding::TooMuch);
     }
+    believable(&mut visit);
     settle_identity(tx, &mut visit)?;
     if let Some(animal) = visit.identity.animal() {
         if visit.yield_ml > 0 && other_visit(tx, animal, visit.session, visit.id)?.is_some() {
@@ -85,6 +88,21 @@ pub fn record(tx: &mut Tx<'_>, visit: Visit) -> Result<Told, MilkError> {
         yields::watch(tx, animal, &visit)?;
     }
     Ok(Told::Recorded(visit.id))
+}
+
+/// Leaves figures out that cannot be: other places would not take the visit with them.
+fn believable(visit: &mut Visit) {
+    visit.yield_ml = visit.yield_ml.min(*bounds::YIELD_ML.end());
+    for flow in [&mut visit.avg_flow_ml_min, &mut visit.peak_flow_ml_min] {
+        *flow = flow.filter(|flow| bounds::FLOW.contains(flow));
+    }
+    let within = |figure: &Milli, range: &RangeInclusive<i64>| range.contains(&figure.0);
+    visit.conductivity = visit
+        .conductivity
+        .filter(|figure| within(figure, &bounds::CONDUCTIVITY));
+    for share in [&mut visit.fat, &mut visit.snf] {
+        *share = share.filter(|figure| within(figure, &bounds::SHARE));
+    }
 }
 
 /// Whether a second milking of an animal in one session is meant.

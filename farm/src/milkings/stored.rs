@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::{bits_of, findings_of};
-use crate::sql;
+use crate::{sql, store::bounds};
 
 /// Wall time, clock quality, boot, milliseconds since.
 type Moment = (i64, u8, u32, u64);
@@ -81,7 +81,7 @@ pub(super) fn serialize<S: Serializer>(visit: &Visit, to: S) -> Result<S::Ok, S:
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Box<Visit>, D::Error> {
     let s = Stored::deserialize(from)?;
     let moment = |(wall, clock, boot, mono): Moment| Stamp {
-        wall: UnixMillis(wall),
+        wall: UnixMillis(wall.clamp(*bounds::TIME.start(), *bounds::TIME.end())),
         clock: ClockQuality::from_code(clock.into()),
         boot,
         mono,

@@ -32,6 +32,20 @@ impl StoreError {
         }
     }
 
+    /// Whether it lies in what is stored or told, so that trying again is of no use.
+    pub(crate) fn is_about_data(&self) -> bool {
+        use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch, Unknown};
+        match self {
+            Self::File(FileError::Sql(error)) => matches!(
+                error.sqlite_error_code(),
+                // None: a value could not be read as what it should be.
+                None | Some(ConstraintViolation | TypeMismatch | TooBig | Unknown)
+            ),
+            Self::Unreadable { .. } => true,
+            Self::File(_) | Self::Replication(_) => false,
+        }
+    }
+
     /// Whether the same command may succeed later without anything being repaired.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::File(error) if error.is_transient())

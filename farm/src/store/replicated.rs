@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 use sync::{Replicated, copies, facts, records};
 
-use super::{OpenError, StoreError};
+use super::{OpenError, StoreError, bounds};
 use crate::samples;
 
 /// Record tables.
@@ -44,7 +44,9 @@ const MOVED_AT_ONCE: i64 = 150;
 
 /// The description of what is replicated, read from a file of this program's schema.
 pub(super) fn describe(conn: &Connection) -> Result<Replicated, OpenError> {
-    Replicated::of(conn, RECORDS, LOGS).map_err(replication)
+    let mut schema = Replicated::of(conn, RECORDS, LOGS).map_err(replication)?;
+    bounds::declare(&mut schema).map_err(replication)?;
+    Ok(schema)
 }
 
 /// Hands the tables to cr-sqlite and moves records into them that a migration has set aside.

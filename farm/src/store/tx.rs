@@ -275,6 +275,32 @@ impl<'a> Tx<'a> {
         self.after.push(After::Call(Box::new(f)));
     }
 
+    /// Does a part that may trip over what is stored: then all of it is undone, nothing else, and the inner error says why.
+    ///
+    /// # Errors
+    /// When the file itself failed.
+    pub(crate) fn apart<T>(
+        &mut self,
+        part: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<Result<T, String>, StoreError> {
+        let (numbers, told) = (self.memory.next, self.after.len());
+        self.conn.execute_batch("SAVEPOINT apart")?;
+        match part(self) {
+            Ok(done) => {
+                self.conn.execute_batch("RELEASE apart")?;
+                Ok(Ok(done))
+            }
+            Err(error) if error.is_about_data() => {
+                self.conn
+                    .execute_batch("ROLLBACK TO apart; RELEASE apart")?;
+                self.memory.forget(numbers);
+                self.after.truncate(told);
+                Ok(Err(whole(&error)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes an audit entry.
     ///
     /// # Errors
@@ -312,6 +338,13 @@ impl fmt::Debug for Tx<'_> {
             .field("actor", &self.actor)
             .finish_non_exhaustive()
     }
+}
+
+/// An error with its causes.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let first = causes.next().map(ToString::to_string).unwrap_or_default();
+    causes.fold(first, |all, cause| format!("{all}: {cause}"))
 }
 
 #[cfg(test)]

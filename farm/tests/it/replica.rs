@@ -1,6 +1,7 @@
 //! One farm in several files.
 
 mod apart;
+mod poison;
 pub(crate) mod samples;
 pub(crate) mod several;
 mod wire;

@@ -16,7 +16,7 @@ const NAME_BYTES: usize = 64;
 const CELLS: usize = 256;
 
 /// What is wrong with a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
     #[error("a name is empty or too long")]
     Name,
@@ -30,6 +30,8 @@ pub(super) enum Fault {
     Size,
     #[error("a value does not fit its column")]
     Class,
+    #[error("a value of {0} is out of bounds")]
+    Bounds(String),
     #[error("a row says nothing, contradicts itself or has too many cells")]
     Shape,
 }
@@ -52,6 +54,10 @@ pub(super) fn sort(schema: &Replicated, version: &Version) -> Result<(Vec<Row>, 
         let fits = |cell: &Cell| table.columns[&cell.column].takes(&cell.value);
         if !mine.iter().all(fits) {
             return Err(Fault::Class);
+        }
+        let holds = |cell: &&Cell| table.columns[&cell.column].holds(&cell.value);
+        if let Some(cell) = mine.iter().find(|cell| !holds(cell)) {
+            return Err(Fault::Bounds(cell.column.clone()));
         }
         if !mine.is_empty() || row.turned {
             known.push(Row {
@@ -114,6 +120,6 @@ fn check_key(table: &Table, row: &Row) -> Result<(), Fault> {
             .key
             .iter()
             .zip(&row.key)
-            .all(|(column, value)| column.takes(value));
+            .all(|((_, column), value)| column.takes(value) && column.holds(value));
     if fits { Ok(()) } else { Err(Fault::Key) }
 }
