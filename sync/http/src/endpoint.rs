@@ -13,6 +13,7 @@ mod body;
 mod places;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -31,7 +32,7 @@ use sync::{
     keys::{Opened, PublicKey, Purpose, Rotation, SEALED_BYTES},
     peer::{self, Doorkeeper, Next, Served, Serving},
     store::{Fault, Turned},
-    wire::{self, Claim, Refusal, Reply, Room, Welcomed},
+    wire::{self, Claim, Refusal, Reply, Room, Stream, Welcomed},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -69,6 +70,7 @@ pub fn router<F: Farms>(farms: F) -> Router {
             at_work: Arc::new(Semaphore::new(AT_WORK)),
             heavy: Arc::new(Semaphore::new(HEAVY)),
             heavy_of: Places::new(1),
+            too_large: Mutex::default(),
         }),
     };
     Router::new()
@@ -93,6 +95,8 @@ struct Inner {
     at_work: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
     heavy_of: Places,
+    /// Streams of which it was said that a part is too large.
+    too_large: Mutex<BTreeSet<Stream>>,
 }
 
 /// The wall clock's time at the start and what passed since: it never jumps, so no signature is refused because a clock was set.
@@ -129,7 +133,10 @@ async fn exchange<F: Farms>(State(endpoint): State<Endpoint<F>>, body: Body) -> 
         Reply::Answer(_) => StatusCode::OK,
         Reply::Refused(refusal) => status(*refusal),
     };
-    let packed = tokio::task::spawn_blocking(move || served.pack()).await;
+    let inner = Arc::clone(&endpoint.inner);
+    let packed =
+        tokio::task::spawn_blocking(move || served.pack_and_tell(|of| inner.note_too_large(of)));
+    let packed = packed.await;
     match packed {
         Ok(Ok(message)) => respond(status, message),
         _ => respond(StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
@@ -318,7 +325,23 @@ impl Inner {
     fn door(&self) -> MutexGuard<'_, Doorkeeper> {
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Says it once of each stream: the part is left out of every answer.
+    fn note_too_large(&self, of: Stream) {
+        let mut told = self
+            .too_large
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if told.len() < TOLD && !told.contains(&of) {
+            let (site, stream) = (of.site, &of.name);
+            tracing::error!(%site, stream, "a change is too large for any message and stays here: report it");
+            told.insert(of);
+        }
+    }
 }
+
+/// Streams that are remembered as told of.
+const TOLD: usize = 1_000;
 
 /// A visit whose first turn is done, and what the file's count of commits was before that.
 struct Begun {

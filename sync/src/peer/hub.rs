@@ -13,7 +13,7 @@ use crate::{
     peer::Pace,
     store::{Delivery, Fault, Turn, Turned, Want},
     wire::{
-        self, Answer, Directive, Have, Head, PROTOCOL, Part, Refusal, Reply, Request, Room,
+        self, Answer, Directive, Have, Head, PROTOCOL, Part, Refusal, Reply, Request, Room, Stream,
         WireError,
     },
 };
@@ -145,14 +145,22 @@ impl Served {
     ///
     /// # Errors
     /// When not even the reply itself fits, which no reply of ours is large enough for.
-    pub fn pack(mut self) -> Result<Vec<u8>, WireError> {
+    pub fn pack(self) -> Result<Vec<u8>, WireError> {
+        self.pack_and_tell(|_| {})
+    }
+
+    /// The same, and says of which streams a part was left out that no message can carry.
+    ///
+    /// # Errors
+    /// As [`Served::pack`].
+    pub fn pack_and_tell(mut self, mut tell: impl FnMut(Stream)) -> Result<Vec<u8>, WireError> {
         loop {
             let (message, sent) = wire::encode_some(&self.reply, &self.parts)?;
             if sent == self.parts.len() {
                 return Ok(message);
             }
             if sent == 0 {
-                self.parts.remove(0);
+                tell(self.parts.remove(0).stream());
             } else {
                 self.parts.truncate(sent);
                 if let Reply::Answer(answer) = &mut self.reply {
