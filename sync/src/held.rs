@@ -74,7 +74,13 @@ impl<'a> Shelf<'a> {
         let mut insert = self.conn.prepare_cached(
             "INSERT INTO sync_held (stream, site, number, n, reason, body) VALUES (?, ?, ?, ?, ?, ?)",
         )?;
-        for (n, part) in (0_i64..).zip(parts) {
+        let first: i64 = self
+            .conn
+            .prepare_cached(
+                "SELECT coalesce(max(n), -1) + 1 FROM sync_held WHERE stream = ? AND site = ? AND number = ?",
+            )?
+            .query_row((self.stream, self.ordinal, number), |row| row.get(0))?;
+        for (n, part) in (first..).zip(parts) {
             self.kept += 1;
             if self.kept > KEPT_PER_STREAM {
                 return Err(Refused::HeldFull.into());

@@ -396,16 +396,22 @@ impl<'a> Taking<'a> {
         })
     }
 
-    /// Takes one version, whole or not at all.
+    /// Takes one version, whole or not at all, but for cells that are not there for it.
     fn take(&mut self, version: &Version) -> Result<(), Error> {
         let reason = match check::sort(self.schema, version) {
             Err(reason) => reason.to_string(),
-            Ok((known, unknown)) => match self.merge(version.number, &known)? {
+            Ok(sorted) => match self.merge(version.number, &sorted.known)? {
                 Err(reason) => reason,
                 Ok(()) => {
-                    self.shelf.put(version.number, None, &unknown)?;
-                    self.tally.stored += known.len();
-                    self.tally.parked += unknown.len();
+                    self.shelf.put(version.number, None, &sorted.unknown)?;
+                    self.tally.stored += sorted.known.len();
+                    self.tally.parked += sorted.unknown.len();
+                    if !sorted.worn.is_empty() {
+                        let reason = check::WORN.to_owned();
+                        self.shelf
+                            .put(version.number, Some(&reason), &sorted.worn)?;
+                        self.tally.set_aside(version.number, reason);
+                    }
                     return Ok(());
                 }
             },

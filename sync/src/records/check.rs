@@ -24,7 +24,7 @@ pub(super) enum Fault {
     Key,
     #[error("a row was made and deleted an impossible number of times")]
     Life,
-    #[error("a cell was edited an impossible number of times")]
+    #[error("{WORN}")]
     Edits,
     #[error("a value is too large")]
     Size,
@@ -36,20 +36,38 @@ pub(super) enum Fault {
     Shape,
 }
 
-/// Parts a version into rows that this build knows and rows, or cells of rows, that it does not.
-pub(super) fn sort(schema: &Replicated, version: &Version) -> Result<(Vec<Row>, Vec<Row>), Fault> {
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+/// Why a cell is left out that was edited more often than anybody takes.
+pub(super) const WORN: &str = "a cell was edited an impossible number of times";
+
+/// The rows of a version.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    /// What this build knows.
+    pub(super) known: Vec<Row>,
+    /// Rows, or cells of rows, that it does not.
+    pub(super) unknown: Vec<Row>,
+    /// Cells that were edited past the limit. An honest site tells one after somebody else has put the cell at the limit, and the rest of
+    /// what it says must not suffer for that. Past twice the limit it is nobody's work.
+    pub(super) worn: Vec<Row>,
+}
+
+/// Sorts the rows of a version.
+pub(super) fn sort(schema: &Replicated, version: &Version) -> Result<Sorted, Fault> {
+    let mut sorted = Sorted::default();
     for row in &version.rows {
         check_bounds(row)?;
         let Some(table) = schema.tables.get(&row.table) else {
-            unknown.push(row.clone());
+            sorted.unknown.push(row.clone());
             continue;
         };
         check_key(table, row)?;
-        let (mine, foreign): (Vec<Cell>, Vec<Cell>) = row
+        let (sound, worn): (Vec<Cell>, Vec<Cell>) = row
             .cells
             .iter()
             .cloned()
+            .partition(|cell| cell.edits <= LIMIT);
+        let (mine, foreign): (Vec<Cell>, Vec<Cell>) = sound
+            .into_iter()
             .partition(|cell| table.columns.contains_key(&cell.column));
         let fits = |cell: &Cell| table.columns[&cell.column].takes(&cell.value);
         if !mine.iter().all(fits) {
@@ -60,20 +78,22 @@ pub(super) fn sort(schema: &Replicated, version: &Version) -> Result<(Vec<Row>, 
             return Err(Fault::Bounds(cell.column.clone()));
         }
         if !mine.is_empty() || row.turned {
-            known.push(Row {
+            sorted.known.push(Row {
                 cells: mine,
                 ..row.clone()
             });
         }
-        if !foreign.is_empty() {
-            unknown.push(Row {
-                cells: foreign,
-                turned: false,
-                ..row.clone()
-            });
+        for (cells, rows) in [(foreign, &mut sorted.unknown), (worn, &mut sorted.worn)] {
+            if !cells.is_empty() {
+                rows.push(Row {
+                    cells,
+                    turned: false,
+                    ..row.clone()
+                });
+            }
         }
     }
-    Ok((known, unknown))
+    Ok(sorted)
 }
 
 fn check_bounds(row: &Row) -> Result<(), Fault> {
@@ -100,7 +120,7 @@ fn check_bounds(row: &Row) -> Result<(), Fault> {
     if row
         .cells
         .iter()
-        .any(|cell| !(0..=LIMIT).contains(&cell.edits))
+        .any(|cell| !(0..=2 * LIMIT).contains(&cell.edits))
     {
         return Err(Fault::Edits);
     }

@@ -60,6 +60,53 @@ fn span(rows: Vec<Row>) -> Span {
 }
 
 #[test]
+fn a_cell_that_somebody_has_put_at_the_limit_does_not_take_the_rest_of_a_version_with_it() {
+    let hub = hub();
+    let honest = Site([8; 16]);
+    hub.register(honest);
+    let limit = vec![cell("name", Value::Text("limit".to_owned()), LIMIT)];
+    let hostile = span(vec![Row {
+        cells: limit,
+        ..row()
+    }]);
+    let sender = Sender::Edge(STRANGER);
+    assert_eq!(taken(&hub.apply(sender, &hostile).unwrap()), (1, 0, vec![]));
+
+    // Somebody who holds that edits the cell, and another one of the same row.
+    let edited = vec![
+        cell("name", Value::Text("Kali".to_owned()), LIMIT + 1),
+        cell("weight_g", Value::Integer(400_000), 1),
+    ];
+    let told = Span {
+        site: honest,
+        ..span(vec![Row {
+            cells: edited,
+            ..row()
+        }])
+    };
+    let (stored, parked, aside) = taken(&hub.apply(Sender::Edge(honest), &told).unwrap());
+    assert_eq!((stored, parked, aside.len()), (1, 0, 1), "{aside:?}");
+    let read = "SELECT name, weight_g FROM animal";
+    let stands: (String, i64) = hub
+        .conn
+        .query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(stands, ("limit".to_owned(), 400_000));
+
+    // It is handed on whole, and what is aside stays so when it is tried again.
+    let passed_on = records::read(&hub.conn, &hub.schema, honest, Mark::default(), ALL).unwrap();
+    let cells: usize = passed_on
+        .versions
+        .iter()
+        .flat_map(|v| &v.rows)
+        .map(|row| row.cells.len())
+        .sum();
+    assert_eq!(cells, 2, "{passed_on:?}");
+    records::replay(&hub.conn, &hub.schema).unwrap();
+    assert_eq!(held::aside(&hub.conn).unwrap().len(), 1);
+}
+
+#[test]
 fn a_version_arrives_once_and_in_step() {
     let (edge, hub) = (Farm::new(), Farm::new());
     hub.register(edge.site);
