@@ -37,10 +37,6 @@ pub struct Item {
 pub struct Candidate {
     /// The animal.
     pub animal: AnimalId,
-    /// Her number.
-    pub number: String,
-    /// Her name.
-    pub name: String,
     /// What she usually gives in this session, in millilitres.
     pub usual_ml: Option<i64>,
     /// Whether her tag was read in the visit.
@@ -151,8 +147,6 @@ impl Candidates {
         ranked.sort_by(compare);
         let shown = ranked.into_iter().map(|(_, animal)| Candidate {
             animal: animal.id,
-            number: animal.number.clone(),
-            name: animal.name.clone(),
             usual_ml: usual.get(&animal.id).map(|u| u.yield_ml),
             tag_read: read == Some(animal.id),
         });

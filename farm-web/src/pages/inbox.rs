@@ -209,7 +209,7 @@ fn decision(lang: Lang, item: &Item, view: &View) -> Markup {
         fields: vec![("next".into(), to!("/inbox"))],
     };
     html! {
-        @if item.alert.kind.asks_whose() { (whose(lang, item, visit)) } @else { p { (alert_page::advice(lang, &item.alert)) } }
+        @if item.alert.kind.asks_whose() { (whose(lang, item, visit, view)) } @else { p { (alert_page::advice(lang, &item.alert)) } }
         div.actions {
             @match item.alert.kind {
                 AlertKind::UnknownTag => {
@@ -235,13 +235,13 @@ fn decision(lang: Lang, item: &Item, view: &View) -> Markup {
 }
 
 /// Who it may have been, to choose from, and a field for any other.
-fn whose(lang: Lang, item: &Item, visit: &VisitRow) -> Markup {
+fn whose(lang: Lang, item: &Item, visit: &VisitRow, view: &View) -> Markup {
     let id = visit.id;
     html! {
         h2 { (t::whose(lang)) }
         form method="post" action=(to!("/inbox/{id}/assign")) {
             div.tile-grid {
-                @for candidate in &item.candidates { (candidate_tile(lang, candidate)) }
+                @for candidate in &item.candidates { (candidate_tile(lang, candidate, &view.names)) }
             }
         }
         form.filters method="post" action=(to!("/inbox/{id}/assign")) {
@@ -251,11 +251,11 @@ fn whose(lang: Lang, item: &Item, visit: &VisitRow) -> Markup {
     }
 }
 
-fn candidate_tile(lang: Lang, candidate: &Candidate) -> Markup {
+fn candidate_tile(lang: Lang, candidate: &Candidate, names: &Names) -> Markup {
     html! {
         button.tile name="animal" value=(candidate.animal) {
             span.tile-text {
-                strong { (fmt::digits(lang, &candidate.number)) " " (candidate.name) }
+                strong { (names.animal(lang, candidate.animal)) }
                 small {
                     @if candidate.tag_read { (t::tag_read(lang)) " · " }
                     @if let Some(ml) = candidate.usual_ml { (t::usual(lang, fmt::litres_unit(lang, ml))) }

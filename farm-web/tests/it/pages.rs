@@ -189,6 +189,30 @@ async fn milk_without_a_cow_is_assigned_in_the_inbox() {
 }
 
 #[tokio::test]
+async fn whose_milk_it_was_is_asked_in_the_readers_language() {
+    let (site, seeded) = Site::full().await;
+    let manager = As::Session(&seeded.manager);
+    let inbox = site.get("/inbox", manager).await.text;
+    let (_, tiles) = inbox
+        .split_once("name=\"animal\" value=\"")
+        .expect("cows to choose from");
+    let id: farm_model::AnimalId = tiles.split('"').next().unwrap().parse().unwrap();
+    let cow = site
+        .farm
+        .read(move |conn| farm::animals::get(conn, id))
+        .await;
+    let number = cow.unwrap().expect("she is in the herd").number;
+    let form = format!("number={number}&name=x&name_en=Sundari&status=lactating&sex=female");
+    let saved = site.post(&format!("/herd/{id}/edit"), manager, &form).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let inbox = site.get("/inbox", manager).await.text;
+    assert!(
+        inbox.contains(&format!("<strong>{number} Sundari</strong>")),
+        "{inbox}"
+    );
+}
+
+#[tokio::test]
 async fn a_withdrawal_is_an_alarm_in_words_on_its_stall() {
     let (site, seeded) = Site::full().await;
     let page = site.get("/parlour", As::Session(&seeded.worker)).await;
