@@ -262,7 +262,7 @@ async fn reset_password(
     web.store
         .write(move |tx| reset::finish(tx, &shown, &hash))
         .await?;
-    Ok(Redirect::to("/login").into_response())
+    Ok(Redirect::to("/login?done=reset").into_response())
 }
 
 fn factor(lang: Lang, me: &Me) -> Markup {

@@ -131,7 +131,7 @@ async fn join(
             Ok::<_, Error>(())
         })
         .await?;
-    Ok(Redirect::to("/login").into_response())
+    Ok(Redirect::to("/login?done=joined").into_response())
 }
 
 impl From<AccountError> for Error {

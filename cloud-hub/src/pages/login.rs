@@ -19,6 +19,7 @@ use ui::{
     components::{Button, Field, form_error},
     fmt,
     icons::Icon,
+    shell::{Flash, Tone, flash_bar},
 };
 
 use super::frame;
@@ -27,6 +28,8 @@ use crate::web::{Error, Me, Needs, Peer, Pending, Reason, Routes, Web, begin_coo
 pub(crate) mod t {
     ui::texts! {
         title = "Log in" / "লগ ইন";
+        joined = "Your account is made. Log in with your e-mail address and password." / "আপনার অ্যাকাউন্ট তৈরি হয়েছে। ইমেইল ও পাসওয়ার্ড দিয়ে ঢুকুন।";
+        reset = "The password is changed. Log in with the new one." / "পাসওয়ার্ড বদলানো হয়েছে। নতুনটি দিয়ে ঢুকুন।";
         email = "E-mail address" / "ইমেইল ঠিকানা";
         password = "Password" / "পাসওয়ার্ড";
         enter = "Log in" / "ঢুকুন";
@@ -56,11 +59,25 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 struct Where {
     #[serde(default)]
     next: String,
+    #[serde(default)]
+    done: String,
 }
 
 async fn page(headers: HeaderMap, Query(at): Query<Where>) -> Markup {
     let lang = frame::lang_of(&headers);
-    log_in_form(lang, &headers, &at.next, "", None)
+    let done = match at.done.as_str() {
+        "joined" => Some(t::joined(lang)),
+        "reset" => Some(t::reset(lang)),
+        _ => None,
+    };
+    let done = done.map(|text| {
+        flash_bar(&Flash {
+            tone: Tone::Good,
+            text: text.to_owned(),
+            action: None,
+        })
+    });
+    log_in_form(lang, &headers, &at.next, "", done.as_ref())
 }
 
 #[derive(Deserialize)]
@@ -106,7 +123,8 @@ async fn enter(
         Err(LoginError::Busy(_)) => (StatusCode::SERVICE_UNAVAILABLE, t::busy(lang).to_owned()),
         Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, t::wrong(lang).to_owned()),
     };
-    let page = log_in_form(lang, &headers, &attempt.next, &attempt.email, Some(&text));
+    let error = form_error(&text);
+    let page = log_in_form(lang, &headers, &attempt.next, &attempt.email, Some(&error));
     Ok((status, page).into_response())
 }
 
@@ -204,12 +222,12 @@ fn log_in_form(
     headers: &HeaderMap,
     next: &str,
     email: &str,
-    error: Option<&str>,
+    said: Option<&Markup>,
 ) -> Markup {
     let body = html! {
         form.form method="post" action="/login" {
             h1 { (t::title(lang)) }
-            @if let Some(error) = error { (form_error(error)) }
+            @if let Some(said) = said { (said) }
             input type="hidden" name="next" value=(next);
             (Field::text("email", t::email(lang)).value(email).autocomplete("username").required().autofocus())
             (Field::password("password", t::password(lang)).autocomplete("current-password").required())

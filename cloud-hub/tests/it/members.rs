@@ -35,7 +35,9 @@ async fn whoever_is_invited_joins_with_a_new_account() {
     assert!(weak.text.contains("Too short: at least 10 characters."));
     let form = format!("name=Karim&password={PASSWORD}&again={PASSWORD}");
     let joined = world.post(&link, "", &form).await;
-    assert_eq!(joined.location, "/login", "{}", joined.text);
+    assert_eq!(joined.location, "/login?done=joined", "{}", joined.text);
+    let page = world.get(&joined.location, "").await;
+    assert!(page.text.contains("Your account is made."), "{}", page.text);
     let karim = world.log_in("karim").await;
     assert!(world.get("/", &karim).await.text.contains("rahima Dairy"));
     assert_eq!(

@@ -97,7 +97,13 @@ async fn a_link_gives_a_new_password_once_and_leaves_the_second_factor() {
     );
     let form = format!("password={NEW}&again={NEW}");
     let done = world.post(&newer, "", &form).await;
-    assert_eq!(done.location, "/login", "{}", done.text);
+    assert_eq!(done.location, "/login?done=reset", "{}", done.text);
+    let page = world.get(&done.location, "").await;
+    assert!(
+        page.text.contains("The password is changed."),
+        "{}",
+        page.text
+    );
     assert_eq!(
         world.post(&newer, "", &form).await.status,
         StatusCode::NOT_FOUND
