@@ -7,7 +7,7 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, Method},
     middleware::Next,
     response::Response,
 };
@@ -28,17 +28,25 @@ pub fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return true;
     }
-    let text = |name| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
-    if let Some(site) = text("sec-fetch-site") {
+    if let Some(site) = text(headers, "sec-fetch-site") {
         return matches!(site, "same-origin" | "none");
     }
-    match (text("origin"), text(header::HOST.as_str())) {
+    names_us(headers)
+}
+
+/// Whether `Origin` names our own host, or there is none because no browser asks.
+pub(crate) fn names_us(headers: &HeaderMap) -> bool {
+    match (text(headers, "origin"), text(headers, "host")) {
         (None, _) => true,
         (Some(origin), Some(host)) => origin
             .split_once("://")
             .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)),
         (Some(_), None) => false,
     }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).map(|v| v.to_str().unwrap_or("?"))
 }
 
 #[cfg(test)]
@@ -90,7 +98,12 @@ mod tests {
         ] {
             let map: HeaderMap = headers
                 .iter()
-                .map(|(k, v)| (k.parse::<header::HeaderName>().unwrap(), v.parse().unwrap()))
+                .map(|(k, v)| {
+                    (
+                        k.parse::<axum::http::HeaderName>().unwrap(),
+                        v.parse().unwrap(),
+                    )
+                })
                 .collect();
             let method: Method = method.parse().unwrap();
             assert_eq!(is_own(&method, &map), own, "{method} {headers:?}");

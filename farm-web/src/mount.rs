@@ -17,6 +17,7 @@ use axum::{
 };
 use farm_model::{staff::Role, time::UnixMillis};
 use futures_util::future::BoxFuture;
+use hyper::upgrade::OnUpgrade;
 use tower::ServiceExt as _;
 use ui::{Lang, shell::Theme};
 
@@ -225,7 +226,7 @@ impl Mounted {
     ///
     /// The host answers those whom it does not know, and those who have no part on this farm, itself.
     pub async fn answer(&self, visitor: Visitor, request: Request) -> Response {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let base = &self.0.mount.base;
         let Some(uri) = within(base, &parts.uri) else {
             return StatusCode::NOT_FOUND.into_response();
@@ -238,6 +239,10 @@ impl Mounted {
         *inner.version_mut() = parts.version;
         *inner.headers_mut() = parts.headers;
         inner.extensions_mut().insert(visitor);
+        // The connection itself, for a WebSocket.
+        if let Some(connection) = parts.extensions.remove::<OnUpgrade>() {
+            inner.extensions_mut().insert(connection);
+        }
         let router = self.0.built().router.clone();
         let answer = base.clone().serves(router.oneshot(inner));
         answer.await.unwrap_or_else(|never| match never {})

@@ -11,6 +11,7 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
+use farm_model::staff::Role;
 use tower_http::{
     compression::{CompressionLayer, CompressionLevel},
     timeout::TimeoutLayer,
@@ -77,13 +78,12 @@ pub fn route_table() -> Vec<RouteEntry> {
 }
 
 fn routes() -> Routes {
+    let worker = Needs::Role(Role::Worker);
     let routes = Routes::default()
         .get(Needs::Nothing, "/assets/{name}", assets)
-        .get(
-            Needs::Role(farm_model::staff::Role::Worker),
-            "/live",
-            live::stream::live,
-        )
+        .get(worker, "/live", live::stream::live)
+        .get(worker, "/live/poll", live::poll::poll)
+        .get(worker, "/live/ws", live::ws::ws)
         .at_the_farm(own);
     let routes = pages::routes(routes);
     let (router, entries) = api::routes();

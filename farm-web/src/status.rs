@@ -144,7 +144,7 @@ pub(crate) async fn metrics(State(web): State<Web>) -> Result<Response, Error> {
     let handle = web.options.metrics.as_ref().ok_or(Reason::NotFound)?;
     metrics::gauge!("farm_writer_queue").set(web.farm.waiting() as f64);
     metrics::counter!("farm_commits_total").absolute(web.farm.commits());
-    metrics::gauge!("live_subscribers").set(web.hub().subscribers().await as f64);
+    metrics::gauge!("live_subscribers").set(web.hub().watchers() as f64);
     handle.run_upkeep();
     Ok((
         [(

@@ -14,8 +14,11 @@ use std::{
 use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+};
+use tokio_util::{io::InspectReader, sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 /// How long to wait when the system has no descriptor for one more connection.
@@ -55,10 +58,14 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: 
                 // Without a place the connection is closed at once: a browser tries again.
                 if let Some(place) = places.take(peer.ip()) {
                     let (router, stop) = (router.clone(), stop.clone());
-                    open.spawn(async move {
-                        one(stream, peer, router, bounds.head, stop).await;
-                        drop(place);
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "TCP_NODELAY");
+                    }
+                    // Whatever becomes of the connection, a WebSocket too, has the place as long as it is open.
+                    let stream = InspectReader::new(stream, move |_: &[u8]| {
+                        let _held = &place;
                     });
+                    open.spawn(one(stream, peer, router, bounds.head, stop));
                 }
             }
             Err(error) => {
@@ -72,15 +79,12 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: 
 }
 
 async fn one(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     peer: SocketAddr,
     router: Router,
     head: Duration,
     stop: CancellationToken,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-    }
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request.map(Body::new))
@@ -88,7 +92,8 @@ async fn one(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -164,7 +169,10 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
 
     use super::*;
 
@@ -207,19 +215,69 @@ mod tests {
             .await
             .expect("the connection is closed")
             .unwrap();
+        assert!(answered(address).await.ends_with("pages"));
+    }
+
+    /// Asks in a new connection until that has a place; what comes back.
+    async fn answered(address: SocketAddr) -> String {
         let answered = tokio::time::timeout(DEADLINE, async {
             loop {
-                let mut quick = TcpStream::connect(address).await.unwrap();
-                let ask = b"GET / HTTP/1.1\r\nhost: farm\r\nconnection: close\r\n\r\n";
-                let mut said = String::new();
-                // Refused as long as the place is not free yet.
-                let _ = quick.write_all(ask).await;
-                let _ = quick.read_to_string(&mut said).await;
-                if said.ends_with("pages") {
-                    return;
+                let said = ask(address).await;
+                if !said.is_empty() {
+                    return said;
                 }
             }
         });
-        answered.await.expect("its place is free again");
+        answered.await.expect("its place is free again")
+    }
+
+    /// What comes back in a new connection: nothing when it has no place.
+    async fn ask(address: SocketAddr) -> String {
+        let mut quick = TcpStream::connect(address).await.unwrap();
+        let ask = b"GET / HTTP/1.1\r\nhost: farm\r\nconnection: close\r\n\r\n";
+        let mut said = String::new();
+        let _ = quick.write_all(ask).await;
+        let _ = quick.read_to_string(&mut said).await;
+        said
+    }
+
+    #[tokio::test]
+    async fn what_became_a_websocket_holds_its_place() {
+        async fn talk(mut request: axum::extract::Request) -> axum::response::Response {
+            let connection = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                let mut connection = TokioIo::new(connection.await.unwrap());
+                let mut said = Vec::new();
+                connection.write_all(b"hello").await.unwrap();
+                connection.read_to_end(&mut said).await.unwrap();
+            });
+            let switch = axum::http::Response::builder().status(101);
+            let switch = switch
+                .header("connection", "upgrade")
+                .header("upgrade", "talk");
+            switch.body(Body::empty()).unwrap()
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let bounds = Bounds {
+            places: 1,
+            ..Bounds::default()
+        };
+        let router = Router::new()
+            .route("/", get(async || "pages"))
+            .route("/talk", get(talk));
+        tokio::spawn(serve(listener, router, bounds, CancellationToken::new()));
+
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let ask_up =
+            b"GET /talk HTTP/1.1\r\nhost: farm\r\nconnection: upgrade\r\nupgrade: talk\r\n\r\n";
+        socket.write_all(ask_up).await.unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"hello") {
+            assert_ne!(socket.read_buf(&mut said).await.unwrap(), 0);
+        }
+        assert_eq!(ask(address).await, "", "the only place is held");
+        drop(socket);
+        assert!(answered(address).await.ends_with("pages"));
     }
 }

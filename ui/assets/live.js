@@ -5,7 +5,8 @@
 //   toast     HTML of a message that leaves by itself
 //   reload    what is on the page can no longer be brought up to date by fragments: fetch it again
 //   beat      nothing but a sign of life, at least every 5 s
-// After a break the stream goes on behind the last id (header Last-Event-ID, or `from` in the query).
+// After a break the stream goes on behind the last id (header Last-Event-ID, or `after` in the query). Where no stream comes through,
+// /live/poll is asked for the same events.
 "use strict";
 (() => {
   const { body, documentElement: root } = document;
@@ -100,6 +101,7 @@
   // --- the live stream
   const sign = $("#connection");
   let stream, last = +body.dataset.liveFrom || 0, heard = Date.now(), heardAt = now(), wait = 0;
+  let deaf = 0, patience = 12000; // silences in a row; how long silence is no bad sign
   const state = (name) => {
     if (!sign || sign.dataset.state === name) return;
     sign.dataset.state = name;
@@ -107,41 +109,71 @@
     const at = new Date(heardAt).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: root.dataset.zone || undefined });
     sign.textContent = name === "on" ? sign.dataset.liveText : name === "wait" ? sign.dataset.waitText : sign.dataset.offText.replace("{}", digits(at));
   };
-  const listen = () => {
-    if (!body.dataset.live || document.hidden) return;
-    stream?.close();
-    const url = new URL(body.dataset.live, location);
-    url.searchParams.set("from", last);
-    stream = new EventSource(url);
-    const on = (name, act) => stream.addEventListener(name, (event) => {
-      if (event.lastEventId) last = event.lastEventId;
-      heard = Date.now();
-      heardAt = now();
-      wait = 0;
-      state("on");
-      act?.(event.data);
-    });
-    on("open");
-    stream.onerror = async () => { // refused, not broken: perhaps the session has ended, and the page itself leads to the log-in
-      if (stream.readyState !== EventSource.CLOSED) return;
-      const answer = await fetch(location.href).catch(() => null);
-      if (answer?.redirected) location.assign(answer.url);
-    };
-    on("beat");
-    on("toast", (html) => toast(parse(html).body.children));
-    on("reload", () => { if (!halfTyped()) location.reload(); });
-    on("fragment", (html) => {
+  const acts = {
+    toast: (html) => toast(parse(html).body.children),
+    reload: () => { if (!halfTyped()) location.reload(); },
+    fragment: (html) => {
       for (const el of [...parse(html).body.children]) swap(el);
       tick();
       alarm();
+    },
+  };
+  const alive = () => {
+    heard = Date.now();
+    heardAt = now();
+    wait = 0;
+    state("on");
+  };
+  const address = (below) => {
+    const url = new URL(body.dataset.live, location);
+    url.pathname += below;
+    url.searchParams.set("after", last);
+    return url;
+  };
+  const refused = async () => { // perhaps the session has ended, and the page itself leads to the log-in
+    const answer = await fetch(location.href).catch(() => null);
+    if (answer?.redirected) location.assign(answer.url);
+  };
+  const listen = () => {
+    if (!body.dataset.live || document.hidden) return;
+    stream?.close();
+    if (deaf > 1) return poll();
+    patience = 12000;
+    stream = new EventSource(address(""));
+    stream.addEventListener("open", alive);
+    stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) refused(); };
+    for (const name of ["beat", ...Object.keys(acts)]) stream.addEventListener(name, (event) => {
+      if (event.lastEventId) last = event.lastEventId;
+      deaf = 0;
+      alive();
+      acts[name]?.(event.data);
     });
+  };
+  // A proxy that holds streams back lets answers through.
+  const poll = async () => {
+    const ended = new AbortController(), { signal } = ended;
+    stream = { close: () => ended.abort() };
+    patience = 30000;
+    try {
+      while (!signal.aborted) {
+        const answer = await fetch(address("/poll"), { headers: { accept: "application/json" }, signal });
+        if (answer.status === 401 || answer.status === 403) return refused();
+        const { after, events } = await answer.json();
+        for (const { event, data } of events) acts[event]?.(data);
+        last = after;
+        alive();
+      }
+    } catch {
+      if (!signal.aborted) { deaf = 0; patience = 12000; } // nothing comes through at all: a stream again
+    }
   };
   const watch = () => {
     if (!body.dataset.live || document.hidden) return;
     const silent = Date.now() - heard;
-    if (silent > 12000) state("off");
-    if (silent > 12000 + wait) { // ask again after 0, 2, 4 … 30 s: a dead connection may look open for minutes
-      wait = Math.min(wait + 2000, 30000) + (wait ? silent - 12000 - wait : 0);
+    if (silent > patience) state("off");
+    if (silent > patience + wait) { // ask again after 0, 2, 4 … 30 s: a dead connection may look open for minutes
+      wait = Math.min(wait + 2000, 30000) + (wait ? silent - patience - wait : 0);
+      deaf++;
       listen();
     }
   };

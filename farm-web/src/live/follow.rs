@@ -27,7 +27,7 @@ const AGE: [Topic; 7] = [
 enum Which {
     /// Those that a change names.
     These,
-    /// All that somebody looks at.
+    /// All that are on boards.
     All,
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn follow(web: &Web) {
             }
             let Some(hub) = hub.upgrade() else { return };
             if devices == Which::All {
-                dirty.extend(hub.watched_devices().await);
+                dirty.extend(hub.devices());
             }
             for topic in dirty {
                 hub.refresh(topic).await;

@@ -28,7 +28,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    async fn open(site: &Site, secret: &str, path: &str, last: Option<&str>) -> Self {
+    pub(crate) async fn open(site: &Site, secret: &str, path: &str, last: Option<&str>) -> Self {
         let mut request = Request::get(path).header("cookie", format!("session={secret}; lang=en"));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
@@ -88,7 +88,7 @@ fn id(event: &str) -> String {
         .to_owned()
 }
 
-fn change(site: &Site, seeded: &Seeded, ml: i64) {
+pub(crate) fn change(site: &Site, seeded: &Seeded, ml: i64) {
     let mut parlour = site.farm.live().parlour();
     parlour.stalls[7].phase = Phase::Milking;
     parlour.stalls[7].animal = Some(seeded.cow);
@@ -136,10 +136,10 @@ async fn a_stream_ends_with_its_session() {
 /// A stream that nobody is told of looks at its session later than this.
 const BEATS: Duration = Duration::from_secs(10);
 /// What the manager is called.
-const MANAGER: &str = "আনোয়ার";
+pub(crate) const MANAGER: &str = "আনোয়ার";
 
 /// Changes the member of staff who is called so.
-async fn edit(site: &Site, name: &str, role: Role) {
+pub(crate) async fn edit(site: &Site, name: &str, role: Role) {
     let called = Name::new(name).unwrap();
     let edited = site.farm.write(Actor::System, move |tx| {
         let all = staff::list(tx.conn())?;

@@ -35,3 +35,5 @@ mod settings;
 mod sources;
 #[cfg(test)]
 mod tanks;
+#[cfg(test)]
+mod transports;

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -29,6 +30,7 @@ use crate::{
     client::{Answer, As, Site},
     live::Stream,
     seed::{NOW, Seeded},
+    transports::Socket,
 };
 
 const BASE: &str = "/farms/test-farm";
@@ -109,13 +111,17 @@ impl Hosted {
         }
     }
 
-    async fn raw(&self, part: Part, request: Request<Body>) -> Response {
-        let host: Router = Router::new()
+    /// The host's router, for who has that part.
+    fn router(&self, part: Part) -> Router {
+        Router::new()
             .route("/farms/{slug}", any(serve))
             .route("/farms/{slug}/", any(serve))
             .route("/farms/{slug}/{*rest}", any(serve))
-            .with_state((self.pages.clone(), visitor(part)));
-        host.oneshot(request).await.unwrap()
+            .with_state((self.pages.clone(), visitor(part)))
+    }
+
+    async fn raw(&self, part: Part, request: Request<Body>) -> Response {
+        self.router(part).oneshot(request).await.unwrap()
     }
 
     /// Asks for an address, which has the base in it.
@@ -269,7 +275,6 @@ async fn crawl(hosted: &Hosted, part: Part) -> usize {
         e.method == Method::GET
             && e.served == Served::Everywhere
             && matches!(e.needs, Needs::Role(role) if role <= part.role())
-            && e.path != "/live"
             && !(part == Part::Reader && e.deed == Deed::Change)
     });
     let starts: Vec<String> = starts
@@ -378,7 +383,7 @@ async fn a_reader_is_led_to_nothing_that_they_may_not_do() {
     let (mut pages, mut hidden) = (0, 0);
     for entry in &table.0 {
         let looks = entry.method == Method::GET && entry.deed == Deed::Look;
-        if !looks || entry.served != Served::Everywhere || entry.path == "/live" {
+        if !looks || entry.served != Served::Everywhere {
             continue;
         }
         let path = path_of(entry.path, &hosted.seeded);
@@ -409,7 +414,7 @@ async fn each_part_sees_what_its_role_sees() {
         let (Served::Everywhere, Needs::Role(needs)) = (entry.served, entry.needs) else {
             continue;
         };
-        if entry.path == "/live" || entry.method != Method::GET {
+        if entry.method != Method::GET {
             continue;
         }
         let path = path_of(entry.path, &hosted.seeded);
@@ -521,6 +526,54 @@ async fn live_pages_lead_within_the_farm_and_end_when_the_host_says_so() {
     hosted.hub.stands.store(false, Ordering::SeqCst);
     hosted.pages.revoke(&visitor(Part::Manager).account);
     stream.end().await;
+}
+
+#[tokio::test]
+async fn a_websocket_opens_through_the_host_and_ends_when_it_says_so() {
+    let hosted = Hosted::new().await;
+    let path = format!("{BASE}/live/ws?topics=today,heard");
+    let mut socket = Socket::dial(hosted.router(Part::Reader), &path, &[])
+        .await
+        .unwrap();
+    let alerts = socket.until("today-alerts").await;
+    assert!(alerts.data.contains(&format!("href=\"{BASE}/alerts\"")));
+    assert_eq!(hosted.pages.streams(), 1, "the host keeps the farm open");
+    hosted.hub.stands.store(false, Ordering::SeqCst);
+    hosted.pages.revoke(&visitor(Part::Reader).account);
+    socket.end().await;
+    // A reader sees what a manager sees, and no more.
+    let path = format!("{BASE}/live/ws?topics=hub");
+    let refused = Socket::dial(hosted.router(Part::Reader), &path, &[]).await;
+    assert_eq!(refused.err(), Some(StatusCode::FORBIDDEN));
+    for transport in ["live", "live/poll"] {
+        let path = format!("/{transport}?topics=hub");
+        let refused = hosted.get(Part::Reader, &path).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{transport}");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_that_waits_ends_when_the_host_says_so() {
+    let hosted = Hosted::new().await;
+    let path = "/live/poll?topics=alerts";
+    let first = hosted.get(Part::Manager, path).await.json();
+    let path = format!("{path}&after={}", first["after"]);
+    let waits = async { hosted.get(Part::Manager, &path).await.json() };
+    let ends = async {
+        while hosted.pages.streams() == 0 {
+            tokio::task::yield_now().await;
+        }
+        hosted.hub.stands.store(false, Ordering::SeqCst);
+        hosted.pages.revoke(&visitor(Part::Manager).account);
+    };
+    let began = Instant::now();
+    let (told, ()) = tokio::join!(waits, ends);
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "it need not wait"
+    );
+    assert_eq!(told["events"], serde_json::json!([]));
+    assert_eq!(told["after"], first["after"]);
 }
 
 #[tokio::test]
