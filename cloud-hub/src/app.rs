@@ -113,6 +113,7 @@ impl Running {
             lives,
             config.farms.open_at_most,
             i64::from(config.farms.idle_minutes) * 60,
+            config.farms.simulated(),
         );
         let hub = Hub {
             store: store.clone(),

@@ -6,8 +6,10 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
 };
 
+use farm_model::{Clock, UnixMillis, time::ScaledClock};
 use hub_accounts::sessions::Lifetimes;
 use program::{
     config::{Configured, Values},
@@ -85,6 +87,10 @@ pub struct FarmsConfig {
     pub idle_minutes: u32,
     /// Megabytes of the largest farm that is taken in as a file.
     pub import_at_most_mb: u64,
+    /// Demonstrations only: the farms' time when the hub starts, in milliseconds since 1970.
+    pub simulated_start_ms: i64,
+    /// Demonstrations only: how much faster than real time the farms live; 0 switches simulation off.
+    pub simulated_rate: f64,
 }
 
 impl Default for FarmsConfig {
@@ -93,7 +99,18 @@ impl Default for FarmsConfig {
             open_at_most: 500,
             idle_minutes: 10,
             import_at_most_mb: 4096,
+            simulated_start_ms: 0,
+            simulated_rate: 0.0,
         }
+    }
+}
+
+impl FarmsConfig {
+    /// The clock of a demonstration, when there is one; it starts now.
+    pub(crate) fn simulated(&self) -> Option<Arc<dyn Clock>> {
+        let start = UnixMillis(self.simulated_start_ms);
+        let clock = || ScaledClock::new(start, self.simulated_rate, 0);
+        (self.simulated_rate > 0.0).then(|| Arc::new(clock()) as Arc<dyn Clock>)
     }
 }
 
@@ -162,6 +179,11 @@ impl Configured for Config {
         values.at_least_one("farms.open_at_most", open_at_most);
         let import_at_most = i64::try_from(self.farms.import_at_most_mb).unwrap_or(i64::MAX);
         values.at_least_one("farms.import_at_most_mb", import_at_most);
+        let rate = self.farms.simulated_rate;
+        if rate != 0.0 && !ScaledClock::RATES.contains(&rate) {
+            let what = "must be 0 or between 0.001 and 10000";
+            values.wrong("farms.simulated_rate", what);
+        }
         let accounts = &self.accounts;
         values.at_least_one("accounts.idle_minutes", accounts.idle_minutes.into());
         values.at_least_one("accounts.longest_hours", accounts.longest_hours.into());
@@ -252,6 +274,7 @@ mod tests {
         "#);
         insta::assert_snapshot!(problems("[web]\nlisten = [\"hub:80\"]\n"), @r#"  line 2: "hub:80" is no address with a port; write it as "127.0.0.1:8090""#);
         insta::assert_snapshot!(problems("[web]\nurl = \"https://hub.example/khamar\"\n"), @r#"  line 2: `web.url`: "https://hub.example/khamar" has more or less than a host; write it as "https://hub.example""#);
+        insta::assert_snapshot!(problems("[farms]\nsimulated_rate = -1.0\n"), @"  line 2: `farms.simulated_rate` must be 0 or between 0.001 and 10000");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::{
 };
 
 use farm::{Farm, OpenError, upkeep};
-use farm_model::{ClockQuality, SystemClock};
+use farm_model::{Clock, ClockQuality, SystemClock};
 use farm_web::{App, Base, HostLinks, Mount, Mounted, NoHardware, StoreIngest, mounted};
 use hub_accounts::{FarmId, claims, sessions::Lifetimes};
 use hub_store::{FileError, Micros, Store, StoreError};
@@ -92,6 +92,7 @@ struct Inner {
     store: Store,
     lives: Lifetimes,
     idle_s: i64,
+    simulated: Option<Arc<dyn Clock>>,
     places: Arc<Semaphore>,
     slots: Mutex<HashMap<FarmId, Arc<Slot>>>,
     imports: import::Imports,
@@ -107,8 +108,16 @@ impl std::fmt::Debug for Farms {
 }
 
 impl Farms {
-    /// Farms whose files are in `dir`; `most` are open at once, and those unused for `idle_s` are closed.
-    pub fn new(dir: &Path, store: Store, lives: Lifetimes, most: usize, idle_s: i64) -> Self {
+    /// Farms whose files are in `dir`; `most` are open at once, and those unused for `idle_s` are closed. They live in the hub's time, or in
+    /// the `simulated` one of a demonstration.
+    pub fn new(
+        dir: &Path,
+        store: Store,
+        lives: Lifetimes,
+        most: usize,
+        idle_s: i64,
+        simulated: Option<Arc<dyn Clock>>,
+    ) -> Self {
         import::remove_parts(dir);
         Self {
             inner: Arc::new(Inner {
@@ -116,6 +125,7 @@ impl Farms {
                 store,
                 lives,
                 idle_s,
+                simulated,
                 places: Arc::new(Semaphore::new(most)),
                 slots: Mutex::default(),
                 imports: import::Imports::default(),
@@ -159,8 +169,9 @@ impl Farms {
             return Err(FarmFileError::Gone);
         };
         let permit = self.place().await?;
-        let path = self.path(id);
-        let farm = tokio::task::spawn_blocking(move || open_file(&path))
+        let (path, simulated) = (self.path(id), self.inner.simulated.clone());
+        let clock = simulated.clone();
+        let farm = tokio::task::spawn_blocking(move || open_file(&path, clock))
             .await
             .map_err(|_| StoreError::from(FileError::Panicked))??;
         let host = Arc::new(AtTheHub::new(
@@ -168,6 +179,7 @@ impl Farms {
             self.inner.lives,
             id,
             heard,
+            simulated,
         ));
         let open = Arc::new(OpenFarm {
             pages: pages(&farm, &found.slug, Arc::clone(&host)),
@@ -386,8 +398,12 @@ async fn look_after(farm: &Farm) -> Result<(), farm::StoreError> {
     Ok(())
 }
 
-fn open_file(path: &Path) -> Result<Farm, OpenError> {
-    Farm::open(path, options())
+fn open_file(path: &Path, simulated: Option<Arc<dyn Clock>>) -> Result<Farm, OpenError> {
+    let mut options = options();
+    if let Some(clock) = simulated {
+        options.clock = clock;
+    }
+    Farm::open(path, options)
 }
 
 /// How the hub opens a farm's file.

@@ -118,6 +118,7 @@ impl Demo {
             log: dir.join("cloud-hub.log"),
             port,
             switch: format!("http://{}/", line.page),
+            time: (self.origin_ms(), self.speed),
         };
         let site = Site {
             bin,
@@ -263,10 +264,6 @@ impl Demo {
         println!(
             "    line      http://{}/ cuts the line between farm and hub, and joins it: change both meanwhile, and see them agree",
             site.line.page
-        );
-        println!(
-            "              The hub's clock is real and the farm's runs {} times as fast: once that is days ahead, the hub's start page shows the real day",
-            self.speed
         );
         println!("\n  Ctrl-C stops everything.\n");
     }

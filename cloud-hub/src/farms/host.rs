@@ -1,8 +1,11 @@
 //! What a farm's pages ask of the hub: whether who looks may go on, and when the farm was last heard.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
-use farm_model::UnixMillis;
+use farm_model::{Clock, UnixMillis};
 use farm_web::{Host, Part, Visitor};
 use futures_util::future::BoxFuture;
 use hub_accounts::{
@@ -19,15 +22,24 @@ pub(crate) struct AtTheHub {
     farm: FarmId,
     /// Microseconds since 1970; 0 when it never was.
     heard: AtomicI64,
+    /// The farm's time, when it is not the hub's.
+    simulated: Option<Arc<dyn Clock>>,
 }
 
 impl AtTheHub {
-    pub(crate) fn new(store: Store, lives: Lifetimes, farm: FarmId, heard: Option<Micros>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        lives: Lifetimes,
+        farm: FarmId,
+        heard: Option<Micros>,
+        simulated: Option<Arc<dyn Clock>>,
+    ) -> Self {
         Self {
             store,
             lives,
             farm,
             heard: AtomicI64::new(heard.map_or(0, |at| at.0)),
+            simulated,
         }
     }
 
@@ -57,10 +69,15 @@ impl Host for AtTheHub {
     }
 
     fn heard(&self) -> Option<UnixMillis> {
-        match self.heard.load(Ordering::Relaxed) {
-            0 => None,
-            at => Some(UnixMillis(Micros(at).millis())),
-        }
+        let heard = match self.heard.load(Ordering::Relaxed) {
+            0 => return None,
+            at => Micros(at).millis(),
+        };
+        Some(match &self.simulated {
+            None => UnixMillis(heard),
+            // The line lives in real time, however fast the farm does.
+            Some(clock) => clock.now().wall.plus(heard - self.store.now().millis()),
+        })
     }
 }
 

@@ -178,7 +178,7 @@ async fn files_that_are_nobodys_are_told_apart() {
     let left = folder.join("import-01a1fb00-381a-756c-9228-60dba6b890e2");
     std::fs::write(&left, b"half").unwrap();
     let lives = hub_accounts::sessions::Lifetimes::default();
-    let farms = cloud_hub::Farms::new(&folder, world.store.clone(), lives, 2, 600);
+    let farms = cloud_hub::Farms::new(&folder, world.store.clone(), lives, 2, 600, None);
     assert!(!left.exists(), "what a hub that was killed had received");
 
     let unknown = folder.join(format!("{}.db", hub_accounts::FarmId::new()));

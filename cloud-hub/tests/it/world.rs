@@ -75,7 +75,7 @@ impl World {
         )
         .unwrap();
         let (dir, lives) = (folder.path().join("farms"), Lifetimes::default());
-        let farms = Farms::new(&dir, store.clone(), lives, most, 600);
+        let farms = Farms::new(&dir, store.clone(), lives, most, 600, None);
         let router = router(Hub {
             store: store.clone(),
             seal: SealKey::fresh(),

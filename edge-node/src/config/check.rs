@@ -6,6 +6,7 @@ use std::{
 };
 
 use farm_firmware::TrustedKey;
+use farm_model::time::ScaledClock;
 use program::{
     config::{Configured, Values},
     log::is_level,
@@ -119,7 +120,7 @@ fn milking(values: &mut Values<'_>, rules: &edge_milking::Config) {
 
 fn clock(values: &mut Values<'_>, clock: &ClockConfig) {
     let rate = clock.simulated_rate;
-    if rate != 0.0 && !(0.001..=10_000.0).contains(&rate) {
+    if rate != 0.0 && !ScaledClock::RATES.contains(&rate) {
         let what = "must be 0 or between 0.001 and 10000";
         values.wrong("clock.simulated_rate", what);
     }

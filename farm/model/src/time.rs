@@ -5,6 +5,7 @@
 //! Invariant: what must fail closed (a withdrawal hold) asks [`ClockQuality::is_trusted`] before it believes a date.
 
 use std::{
+    ops::RangeInclusive,
     sync::OnceLock,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -169,6 +170,9 @@ pub struct ScaledClock {
 }
 
 impl ScaledClock {
+    /// How many times faster than real time it may run.
+    pub const RATES: RangeInclusive<f64> = 0.001..=10_000.0;
+
     /// A clock that shows `origin` now and then runs at `rate`.
     pub fn new(origin: UnixMillis, rate: f64, boot: u32) -> Self {
         Self {

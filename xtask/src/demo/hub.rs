@@ -24,6 +24,8 @@ pub(super) struct Hub {
     pub(super) port: u16,
     /// The page on which the line to it is cut.
     pub(super) switch: String,
+    /// The farm's time at the start, in milliseconds since 1970, and how much faster than real time it goes.
+    pub(super) time: (i64, f64),
 }
 
 impl Hub {
@@ -37,11 +39,14 @@ impl Hub {
         let data = self.dir.join("data");
         fs::create_dir_all(&data)?;
         let config = format!(
-            "[data]\ndir = \"{}\"\n[web]\nlisten = [\"127.0.0.1:{}\"]\nurl = \"{}\"\ndemo_switch = \"{}\"\n",
+            "[data]\ndir = \"{}\"\n[web]\nlisten = [\"127.0.0.1:{}\"]\nurl = \"{}\"\ndemo_switch = \"{}\"\n\
+             [farms]\nsimulated_start_ms = {}\nsimulated_rate = {:?}\n",
             data.display(),
             self.port,
             self.url(),
-            self.switch
+            self.switch,
+            self.time.0,
+            self.time.1
         );
         fs::write(self.config(), config)?;
         for (email, name) in [OWNER, MANAGER] {
